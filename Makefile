@@ -1,0 +1,43 @@
+# Everything runs in a virtual environment of the project's own; PYTHON says which Python makes it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeCA,DeCA(p)" --seeds 3 \
+	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "On Linux without a GPU, CONTRIBUTING.md says how to have the small CPU build of torch."
+
+demo: $(VENV)/.installed ## compare most-popular, normal training, DeCA and DeCA(p) on MovieLens-100K; results in demo/
+	$(BIN)/deca compare $(DEMO)
+
+test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the wheel, ruff
+	$(BIN)/python -m pytest
+	$(BIN)/ruff check
+
+lab: $(VENV)/.installed-dev ## JupyterLab on the chapters
+	$(BIN)/jupyter lab nbs
+
+install: $(VENV)/.installed-dev ## the environment that test and lab use, without running anything
+
+clean: ## remove what can be made again, the environment too
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "deca_nb needs Python 3.11 or later: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv package (on Debian: apt install python3-venv)."; exit 1; }
+
+# torch first and alone: whatever build of it is there satisfies the rest.
+$(VENV)/.installed: settings.ini setup.py pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@

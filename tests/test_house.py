@@ -1,0 +1,177 @@
+"""The house rules: modules, README and wheel are what the notebooks and settings.ini say."""
+
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
+CHAPTERS = [path for path in NOTEBOOKS if path.stem != "index"]
+SETTINGS = ConfigParser(delimiters=["="])
+SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
+REQUIREMENTS = [Requirement(line) for key, lines in SETTINGS["DEFAULT"].items() if key.endswith("requirements") for line in lines.split()]
+IGNORED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache", ".ipynb_checkpoints")
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+each_requirement = pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """The output of a command that has to succeed."""
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def texts(folder: Path, pattern: str) -> dict[str, str]:
+    """The files of a folder by name."""
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
+
+
+def nbdev(command: str, cwd: Path) -> str:
+    """Run one of nbdev's commands out of the environment that runs the tests."""
+    return run(Path(sys.executable).with_name(command), cwd=cwd)
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of the checkout to work on."""
+    return shutil.copytree(ROOT, tmp_path / "checkout", ignore=IGNORED)
+
+
+# The modules, and nothing else, come from the notebooks.
+
+
+def test_export_leaves_no_difference(checkout):
+    committed = texts(checkout / "deca_nb", "*.py")
+    for name in committed:
+        (checkout / "deca_nb" / name).unlink()
+    nbdev("nbdev_export", checkout)
+    exported = texts(checkout / "deca_nb", "*.py")
+    assert sorted(committed) == sorted(exported), "a module without its notebook, or the other way round"
+    assert [name for name in exported if exported[name] != committed[name]] == []
+
+
+def test_clean_leaves_no_difference(checkout):
+    before = texts(checkout / "nbs", "*.ipynb")
+    nbdev("nbdev_clean", checkout)
+    after = texts(checkout / "nbs", "*.ipynb")
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_each_chapter_has_its_module():
+    modules = {path.stem for path in (ROOT / "deca_nb").glob("*.py") if not path.stem.startswith("_")}
+    assert {path.stem.split("_", 1)[1] for path in CHAPTERS} == modules
+
+
+def test_readme_is_the_index():
+    run(sys.executable, "tools/readme.py", "--check", cwd=ROOT)
+
+
+def test_readme_links_lead_somewhere():
+    targets = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+# A cell is short, named and unexecuted.
+
+
+@each_notebook
+def test_cells_are_named(notebook):
+    ids = [cell.id for cell in nbformat.read(notebook, as_version=4).cells]
+    assert len(set(ids)) == len(ids)
+    assert [name for name in ids if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or is_random(name)] == []
+
+
+def is_random(cell_id: str) -> bool:
+    """Whether an id is one that Jupyter or nbdev drew."""
+    return bool(re.fullmatch(r"(?=.*\d)[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?", cell_id))
+
+
+@each_notebook
+def test_cells_are_short_and_unexecuted(notebook):
+    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.id for cell in cells if len(cell.source.splitlines()) > 45] == []
+    assert [cell.id for cell in cells if cell.execution_count is not None] == []
+
+
+# Every dependency is bounded, explained and tested in one version.
+
+
+@each_requirement
+def test_requirement_is_bounded(requirement):
+    operators = {specifier.operator for specifier in requirement.specifier}
+    assert operators == {"=="} or operators == {">=", "<"}
+
+
+@each_requirement
+def test_requirement_is_explained(requirement):
+    assert f"`{requirement.name}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_constraints_are_sorted_and_cover_what_is_tested():
+    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    pinned = {name.lower(): version for name, version in (line.split("==") for line in lines)}
+    assert list(pinned) == sorted(pinned)
+    versions = {canonicalize_name(name): version for name, version in pinned.items()}
+    tested = [Requirement(line) for key in ("requirements", "dev_requirements") for line in SETTINGS["DEFAULT"][key].split()]
+    assert [r.name for r in tested if versions.get(canonicalize_name(r.name), "") not in r.specifier] == []
+
+
+# The wheel needs no more than it declares: neither nbdev nor any other tool of the workshop.
+
+IMPORT_EVERYTHING = """
+import pkgutil, sys
+from importlib.metadata import entry_points
+
+class Refuse:
+    "Refuses what an environment with the wheel alone would not have."
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in REFUSED or name == "fastcore.test":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.path.insert(0, TARGET)
+sys.meta_path.insert(0, Refuse())
+import deca_nb, matplotlib.pyplot
+assert deca_nb.__file__.startswith(TARGET), deca_nb.__file__
+for module in pkgutil.iter_modules(deca_nb.__path__, "deca_nb."):
+    __import__(module.name)
+for script in entry_points(group="console_scripts", name="deca"):
+    script.load()
+matplotlib.pyplot.style.use("deca_nb.figures")
+"""
+
+
+def closure(names: set[str]) -> set[str]:
+    """The distributions that these need, themselves among them."""
+    found, todo = set(), {canonicalize_name(name) for name in names}
+    while todo:
+        name = todo.pop()
+        found.add(name)
+        needed = map(Requirement, requires(name) or [])
+        todo |= {canonicalize_name(r.name) for r in needed if not r.marker or r.marker.evaluate({"extra": ""})} - found
+    return found
+
+
+def refused_modules() -> set[str]:
+    """The top-level modules of this environment that no run-time dependency brings."""
+    wanted = closure({Requirement(line).name for line in SETTINGS["DEFAULT"]["requirements"].split()}) | {"deca-nb"}
+    return {module for module, owners in packages_distributions().items() if not wanted & set(map(canonicalize_name, owners))}
+
+
+def test_wheel_imports_without_nbdev(checkout, tmp_path):
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, cwd=checkout)
+    target = tmp_path / "target"
+    run(*pip, "install", "--no-deps", "--target", target, *tmp_path.glob("deca_nb-*.whl"), cwd=tmp_path)
+    refused = refused_modules()
+    assert {"nbdev", "execnb", "sklearn", "hypothesis"} <= refused
+    run(sys.executable, "-c", f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}", cwd=tmp_path)
