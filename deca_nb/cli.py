@@ -305,7 +305,8 @@ def train_and_score(split: Split, protocol: Protocol, method: str, training: dic
     watched = f"recall@{max(k)}"
     def watch(model, record): record[watched] = evaluate_masked(model, split, k=(max(k),), ties=ties)[watched].mean()
     recommender.fit(split.train, split.valid, on_epoch=watch)
-    note(f"{recommender.model_name} + {method}, seed {seed}: {len(recommender.history)} epochs, {time.perf_counter() - started:.1f} s; what was not given: {source}")
+    seconds = time.perf_counter() - started
+    note(f"{recommender.model_name} + {method}, seed {seed}: {len(recommender.history)} epochs, {seconds:.1f} s; what was not given: {source}")
     return recommender.evaluate(split, k=k, ties=ties), recommender.history
 
 def comparison(rows: list[dict]) -> pd.DataFrame:
