@@ -7,7 +7,7 @@ DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeC
 	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab install clean
+.PHONY: help demo test bench lab install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed ## compare most-popular, normal training, DeCA and DeCA
 test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the wheel, ruff
 	$(BIN)/python -m pytest
 	$(BIN)/ruff check
+
+bench: $(VENV)/.installed ## how long training and evaluation take, beside plain loops; results in results/speed.md
+	$(BIN)/python benchmarks/speed.py --out results/speed.md
 
 lab: $(VENV)/.installed-dev ## JupyterLab on the chapters
 	$(BIN)/jupyter lab nbs

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['DATA_HELP', 'app', 'Json', 'Ks', 'Ties', 'Method', 'Seed', 'WRITERS', 'takes', 'data_options', 'own_columns',
-           'load_split', 'describe_split', 'training_options', 'pick_settings', 'make_recommender', 'list_of',
-           'write_json', 'note', 'provenance', 'check_ties', 'version_option', 'audit', 'print_scores', 'train',
-           'evaluate_command', 'number', 'score_rows', 'recommend', 'load_rows', 'kept', 'denoise', 'popular_scores',
-           'train_and_score', 'comparison', 'draw_curves', 'compare', 'main']
+           'load_split', 'is_own_file', 'describe_split', 'training_options', 'pick_settings', 'make_recommender',
+           'list_of', 'write_json', 'note', 'versions', 'provenance', 'pick_lengths', 'need_places', 'check_ties',
+           'version_option', 'audit', 'print_scores', 'train', 'evaluate_command', 'number', 'score_rows', 'recommend',
+           'load_rows', 'kept', 'advise', 'denoise', 'popular_scores', 'watch_truth', 'train_and_score', 'comparison',
+           'draw_curves', 'compare', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import functools
@@ -33,7 +34,7 @@ from typer import Argument, Option
 
 import deca_nb
 from .denoising import RELEASED, released_settings
-from .evaluation import TIES, MostPopular, evaluate, summarise, unmasked
+from .evaluation import TIES, MostPopular, evaluate, list_lengths, summarise, unmasked
 from .evaluation import audit as audit_report
 from deca_nb.interactions import (
     USUAL_COLUMNS,
@@ -44,12 +45,13 @@ from deca_nb.interactions import (
     authors_split,
     get_protocol,
     movielens_100k,
+    need_place,
     read_frame,
     read_split,
     replacing,
 )
 from .models import CDAE, MODELS
-from .recommender import Recommender
+from .recommender import Recommender, need_own_folder
 from .training import METHODS, Settings, evaluate_masked
 from .worlds import World
 
@@ -99,13 +101,16 @@ def load_split(options: dict) -> tuple[Split, Protocol]:
         return movielens_100k(), protocol
     if data.startswith("authors:"): return authors_split(data.removeprefix("authors:"), protocol=protocol), protocol
     if data == "world": return World().sample(), protocol
-    if not Path(data).suffix and not Path(data).exists(): raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
+    if not Path(data).suffix: raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
     given = {name: options[name] for name in ("split", "liked", "valid", "test", "items")}
     return read_split(data, **given, **own_columns(options)), protocol
 
+def is_own_file(data: str) -> bool: return data not in ("movielens-100k", "world") and not data.startswith("authors:")
+
 def describe_split(options: dict, split: Split) -> dict:
     "What `deca evaluate` needs to find the same split again, and to know that it is the same."
-    paths = {name: str(Path(options[name]).resolve()) for name in ("data", "valid", "test", "items") if options[name] and Path(options[name]).exists()}
+    named = ("data", "valid", "test", "items") if is_own_file(options["data"]) else ()
+    paths = {name: str(Path(options[name]).resolve()) for name in named if options[name]}
     return {"options": options | paths, "fingerprint": split.fingerprint()}
 
 # %% ../nbs/15_cli.ipynb #training-options
@@ -156,11 +161,23 @@ def write_json(path: str | None, content):
 
 def note(text: str): print(text, file=sys.stderr)
 
+def versions() -> str:
+    "Versions and hardware."
+    return (f"deca_nb {deca_nb.__version__}, torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}, "
+            f"{platform.machine()}, {os.cpu_count()} cores")
+
 def provenance(split: Split, protocol: Protocol, ties: str, seeds) -> str:
-    "One line: protocol, ties, seeds, versions, hardware."
-    return (f"{split.name}, protocol {protocol.name}, ties {ties}, seeds {', '.join(map(str, seeds))}; truth: {split.truth_means}; "
-            f"deca_nb {deca_nb.__version__}, "
-            f"torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
+    "One line: data, protocol, ties, seeds, what counts as truth, versions, hardware."
+    return f"{split.name}, protocol {protocol.name}, ties {ties}, seeds {', '.join(map(str, seeds))}; truth: {split.truth_means}; {versions()}"
+
+def pick_lengths(k: str | None, split: Split) -> tuple[int, ...]:
+    "The lengths in --k, else the data set's usual ones. Raises `InputError`."
+    return list_lengths(list_of(k, int, "--k") or split.k)
+
+def need_places(*paths: str | None):
+    "Raise InputError, before any work is done, where one of the named files cannot be written."
+    for path in paths:
+        if path is not None: need_place(path)
 
 def check_ties(ties: str | None, protocol: Protocol) -> str:
     "The named tie policy, else the protocol's. Raises `InputError`."
@@ -185,10 +202,11 @@ def version_option(version: Annotated[bool, Option("--version", help="print the 
 @takes(data_options)
 def audit(data: dict, k: Ks = None, json: Json = None):
     "Print the sanity report of a data set: masked truth, recall ceiling, cold users, ties, popularity."
+    need_places(json)
     split, protocol = load_split(data)
-    report = audit_report(split, k=tuple(list_of(k, int, "--k") or split.k))
+    report = audit_report(split, k=pick_lengths(k, split))
     print(report)
-    note(provenance(split, protocol, "as said", ["none"]))
+    note(f"{split.name}, protocol {protocol.name}; {versions()}")
     write_json(json, {name: {"value": None if pd.isna(row["value"]) else row["value"], "meaning": row["meaning"]} for name, row in report.iterrows()})
 
 # %% ../nbs/15_cli.ipynb #train
@@ -201,27 +219,32 @@ def print_scores(per_user: pd.DataFrame):
 @takes(data_options, training_options)
 def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to save to")], method: Method = "DeCA", seed: Seed = 0, k: Ks = None):
     "Train one recommender, print its scores and save it."
+    need_own_folder(out)
     split, protocol = load_split(data)
+    lengths = pick_lengths(k, split)
     recommender, source = make_recommender(split, protocol, method, training, seed)
-    lengths = list_of(k, int, "--k") or split.k
     note(f"{recommender.model_name} + {method}: what was not given: {source}")
     recommender.fit(split.train, split.valid)
     recommender.data = describe_split(data, split)
     recommender.save(out)
+    print(f"{recommender.model_name} + {method}")
     print_scores(recommender.evaluate(split, k=lengths))
+    print("most popular, for comparison")
+    print_scores(popular_scores(split, protocol, training["model"], lengths, protocol.ties))
     note(provenance(split, protocol, protocol.ties, [seed]) + f"\nsaved to {out}")
 
 # %% ../nbs/15_cli.ipynb #evaluate
 @app.command("evaluate", epilog="Example: deca evaluate my-model --k 5,20 --ties pessimistic")
 def evaluate_command(folder: Annotated[str, Argument(help="made by deca train")], k: Ks = None, ties: Ties = None, json: Json = None):
     "Score a saved recommender on the split it was trained with."
+    need_places(json)
     recommender = Recommender.load(folder)
     if not recommender.data: raise InputError(f"{folder}: it does not say which data it was trained on; evaluate it in Python with a split.")
     split, protocol = load_split(recommender.data["options"])
     if split.fingerprint() != recommender.data["fingerprint"]:
         raise InputError(f"{recommender.data['options']['data']}: the data have changed since {folder} was trained; train again.")
     ties = check_ties(ties, protocol)
-    per_user = recommender.evaluate(split, k=list_of(k, int, "--k") or split.k, ties=ties)
+    per_user = recommender.evaluate(split, k=pick_lengths(k, split), ties=ties)
     print_scores(per_user)
     note(provenance(split, protocol, ties, [recommender.seed]))
     write_json(json, score_rows(split, protocol, recommender.model_name, recommender.method_name, recommender.seed, ties, per_user))
@@ -241,6 +264,7 @@ def score_rows(split: Split, protocol: Protocol, model: str, method: str, seed: 
 def recommend(folder: Annotated[str, Argument(help="made by deca train")], users: Annotated[str, Option(help="ids, separated by commas")],
               k: Annotated[int, Option(help="items each")] = 10, json: Json = None):
     "Print the best items for some users."
+    need_places(json)
     recommender = Recommender.load(folder)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -254,18 +278,30 @@ WRITERS = {".csv": lambda frame, path: frame.to_csv(path, index=False), ".tsv": 
            ".parquet": lambda frame, path: frame.to_parquet(path, index=False)}
 
 def load_rows(options: dict) -> tuple[pd.DataFrame, Interactions, Protocol]:
-    "Every interaction of the data, as a frame with the file's own columns and as interactions."
-    if Path(options["data"]).suffix and not options["data"].startswith("authors:"):
-        frame, columns = read_frame(options["data"], **own_columns(options))
-        return frame, Interactions.from_frame(frame, **columns, source=options["data"]), get_protocol(options["protocol"])
+    "Every interaction of a file (of a built-in data set: train and validation), as a frame with the file's own columns and as interactions."
+    if is_own_file(options["data"]):
+        frame, columns = read_frame(options["data"], user=options["user"], item=options["item"])
+        pairs = Interactions.from_frame(frame, columns["user"], columns["item"], source=options["data"])
+        return frame, pairs, get_protocol(options["protocol"])
     split, protocol = load_split(options)
     return split.known.to_frame(), split.known, protocol
 
-def kept(scores: pd.Series, drop: float) -> tuple[pd.Series, float]:
-    "Which rows stay when the share `drop` with the lowest scores goes (ties in the order of the rows), and the score at the cut."
-    order = scores.rank(method="first")
-    stays = order > np.floor(drop * len(scores))
-    return stays, float(scores[stays].min())
+def kept(scores: pd.Series, drop: float) -> pd.Series:
+    "Which rows stay when the share `drop` with the lowest scores goes. Raises `InputError` where most scores are tied at the cut."
+    stays = scores.rank(method="first") > np.floor(drop * len(scores))
+    if stays.all(): return stays
+    tied = (scores == scores[~stays].max()).mean()
+    if tied > .5: raise InputError(f"--drop {drop:g} would choose among equal scores ({tied:.0%} of them); choose another method, or train with more --epochs.")
+    return stays
+
+def advise(scores: pd.Series, settings: Settings) -> list[str]:
+    "How to choose the cut, and when the scores say too little."
+    advice = ["The score ranks interactions; it is not a calibrated probability. Choose a share to leave out with --drop, and compare on held-out likings."]
+    if (scores < .5).mean() > .5:
+        advice.append(f"More than half lie below .5, so .5 means nothing here (c1={settings.c1:g}, c2={settings.c2:g} ask for a click probability above "
+                      f"{settings.c1 / max(settings.c1 + settings.c2, 1e-9):.2f}): go by rank.")
+    if scores.max() - scores.min() < .05: advice.append("The scores hardly differ: the model has learned little. Raise --epochs or --learning-rate.")
+    return advice
 
 # %% ../nbs/15_cli.ipynb #denoise
 @app.command(epilog="Example: deca denoise clicks.csv --user who --item what --out scored.parquet --drop 0.05")
@@ -274,7 +310,8 @@ def denoise(training: dict, data: Annotated[str, Argument(help=DATA_HELP)], out:
             drop: Annotated[float | None, Option(help="leave out this share, the lowest scores")] = None, method: Method = "DeCA", seed: Seed = 0,
             user: Annotated[str | None, Option(help="column with users")] = None, item: Annotated[str | None, Option(help="column with items")] = None,
             protocol: Annotated[str, Option(help="clean or paper")] = "clean"):
-    "Write every interaction with the score that it was meant, and say how many are doubted."
+    "Write every interaction (of a built-in data set: train and validation) with the score that it was meant, and say how many are doubted."
+    need_places(out)
     if Path(out).suffix not in WRITERS: raise InputError(f"{out}: write to a {', '.join(WRITERS)} file.")
     if drop is not None and not 0 <= drop < 1: raise InputError(f"--drop {drop} cannot be used; it must be a share from 0 to below 1.")
     frame, pairs, chosen = load_rows(data_options(data, protocol, user, item))
@@ -284,11 +321,11 @@ def denoise(training: dict, data: Annotated[str, Argument(help=DATA_HELP)], out:
     scored = frame.assign(real_positive_probability=scores.to_numpy(), doubted=(scores < .5).to_numpy())
     print(f"{recommender.model_name} + {method} doubts {int((scores < .5).sum()):,} of {len(scores):,} interactions (score below .5).")
     print("Scores: " + ", ".join(f"{share:.0%} lie below {scores.quantile(share):.3f}" for share in (.01, .05, .1, .25)) + ".")
-    print("The score ranks interactions; it is not a calibrated probability. Choose a share to leave out with --drop and compare on held-out likings.")
+    for advice in advise(scores, recommender.settings): print(advice)
     if drop is not None:
-        stays, cut = kept(scores, drop)
+        stays = kept(scores, drop)
         scored = scored[stays.to_numpy()]
-        print(f"Left out the {int((~stays).sum()):,} lowest (every score below {cut:.3f}); {len(scored):,} stay.")
+        print(f"Left out the {int((~stays).sum()):,} lowest (scores up to {scores[~stays].max():.3f}); {len(scored):,} stay.")
     with replacing(out) as draft: WRITERS[Path(out).suffix](scored, draft)
     note(f"wrote {out}; what was not given: {source}; seed {seed}")
 
@@ -298,13 +335,17 @@ def popular_scores(split: Split, protocol: Protocol, model: str, k, ties: str) -
     open_list = protocol.evaluator == "as-released" and issubclass(MODELS[model], CDAE)
     return evaluate(MostPopular(split.train), unmasked(split) if open_list else split, k=k, ties=ties)
 
-def train_and_score(split: Split, protocol: Protocol, method: str, training: dict, seed: int, k, ties: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    "Per-user scores and the history of one run; the history has the recall on the truth too, for drawing, never for choosing."
+def watch_truth(split: Split, k: int, ties: str):
+    "For `on_epoch`: adds the recall on the truth to each record, for drawing, never for choosing."
+    def watch(model, record): record[f"recall@{k}"] = evaluate_masked(model, split, k=(k,), ties=ties)[f"recall@{k}"].mean()
+    return watch
+
+def train_and_score(split: Split, protocol: Protocol, method: str, training: dict, seed: int, k, ties: str,
+                    on_epoch=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    "Per-user scores and the history of one run."
     recommender, source = make_recommender(split, protocol, method, training, seed)
     started = time.perf_counter()
-    watched = f"recall@{max(k)}"
-    def watch(model, record): record[watched] = evaluate_masked(model, split, k=(max(k),), ties=ties)[watched].mean()
-    recommender.fit(split.train, split.valid, on_epoch=watch)
+    recommender.fit(split.train, split.valid, on_epoch)
     seconds = time.perf_counter() - started
     note(f"{recommender.model_name} + {method}, seed {seed}: {len(recommender.history)} epochs, {seconds:.1f} s; what was not given: {source}")
     return recommender.evaluate(split, k=k, ties=ties), recommender.history
@@ -318,7 +359,7 @@ def comparison(rows: list[dict]) -> pd.DataFrame:
     return cells.unstack("metric")[list(dict.fromkeys(table["metric"]))].loc[list(dict.fromkeys(table["method"]))].rename_axis(index=None, columns=None)
 
 # %% ../nbs/15_cli.ipynb #draw-curves
-def draw_curves(histories: dict[str, pd.DataFrame], split: Split, popular: float, k: int):
+def draw_curves(histories: dict[str, pd.DataFrame], title: str, popular: float, k: int):
     "Learning curves: validation NDCG (what stopping sees) beside recall on the truth (what it never sees)."
     watched = [("validation ndcg@20", "NDCG@20 on noisy validation"), (f"recall@{k}", f"recall@{k} on the truth")]
     watched = [(column, label) for column, label in watched if all(column in history for history in histories.values())]
@@ -330,7 +371,7 @@ def draw_curves(histories: dict[str, pd.DataFrame], split: Split, popular: float
             ax.set(xlabel="epoch", ylabel=label)
         axes[0, -1].axhline(popular, color="k", lw=1, label="most popular")
         axes[0, -1].legend(fontsize=8)
-        fig.suptitle(f"Learning on {split.name}, seed 0", fontsize=11)
+        fig.suptitle(title, fontsize=11)
     return fig
 
 # %% ../nbs/15_cli.ipynb #compare
@@ -340,19 +381,21 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
             methods: Annotated[str | None, Option(help="several, separated by commas")] = None, seeds: Annotated[int, Option(help="3 means seeds 0, 1, 2")] = 1,
             k: Ks = None, ties: Ties = None, json: Json = None, out: Annotated[str | None, Option(help="folder for table and figure")] = None):
     "Train several methods and print them beside the most popular items."
+    need_places(json, out and Path(out) / "comparison.txt")
     split, protocol = load_split(data)
-    names = (method or []) + (list_of(methods) or []) or ["Normal", "DeCA", "DeCA(p)"]
-    lengths, ties = tuple(list_of(k, int, "--k") or split.k), check_ties(ties, protocol)
+    names = list(dict.fromkeys((method or []) + (list_of(methods) or []))) or ["Normal", "DeCA", "DeCA(p)"]
+    lengths, ties = pick_lengths(k, split), check_ties(ties, protocol)
     if seeds < 1: raise InputError(f"--seeds {seeds} cannot be used; give 1 or more.")
-    for name in names: make_recommender(split, protocol, name, training, 0)          # a wrong name is found before anything is trained
+    made = {name: make_recommender(split, protocol, name, training, 0)[0] for name in names}       # a wrong name is found before anything is trained
     popular = popular_scores(split, protocol, training["model"], lengths, ties)
     rows, histories = score_rows(split, protocol, "MostPopular", "MostPopular", 0, ties, popular), {}
+    on_epoch = None if out is None else watch_truth(split, max(lengths), ties)
     for name in names:
         for seed in range(seeds):
-            per_user, history = train_and_score(split, protocol, name, training, seed, lengths, ties)
+            per_user, history = train_and_score(split, protocol, name, training, seed, lengths, ties, on_epoch)
             rows += score_rows(split, protocol, training["model"], name, seed, ties, per_user)
             histories.setdefault(name, history)
-    about = provenance(split, protocol, ties, range(seeds))
+    about = "\n".join([provenance(split, protocol, ties, range(seeds)), *(f"{name}: {asdict(maker.settings)}" for name, maker in made.items())])
     table = f"{training['model']}\n{comparison(rows).to_string()}\n"
     print(table)
     note(about)
@@ -360,9 +403,10 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
     if out is None: return
     with replacing(Path(out) / "comparison.txt") as draft: draft.write_text(f"{table}\n{about}\n")
     write_json(Path(out) / "comparison.json", rows)
-    figure = draw_curves(histories, split, popular[f"recall@{max(lengths)}"].mean(), max(lengths))
+    title = f"{training['model']} on {split.name}, protocol {protocol.name}, seed 0"
+    figure = draw_curves(histories, title, popular[f"recall@{max(lengths)}"].mean(), max(lengths))
     for kind in ("svg", "png"):
-        with replacing(Path(out) / f"learning-curves.{kind}") as draft:
+        with replacing(Path(out) / f"learning-curves.{kind}") as draft, plt.style.context("deca_nb.figures"):
             figure.savefig(draft, format=kind, metadata={"Date": None} if kind == "svg" else None)
     note(f"wrote comparison.txt, comparison.json and learning-curves.svg, .png to {out}")
 
@@ -371,6 +415,5 @@ def main():
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input."
     matplotlib.use("Agg")
     try: app(prog_name="deca")
-    except (InputError, OSError) as error:
-        note(f"deca: {error}")
-        sys.exit(2)
+    except InputError as error: sys.exit(note(f"deca: {error}") or 2)
+    except OSError as error: sys.exit(note(f"deca: {error.filename or 'a file'}: {error.strerror or error}; check the path and its permissions.") or 2)

@@ -95,6 +95,7 @@ def real_positive_probability(self: DeCA, users: torch.Tensor, items: torch.Tens
         f, h, h_prime = (from_logits(model.eval()(users, items)) for model in (self.f, self.h, self.h_prime))
         return self.posterior(f, h, h_prime)
 
+# %% ../nbs/08_denoising.ipynb #one-sided-methods
 @method("DP")
 class DP(DeCA):
     "Denoising positives only (Table 3)."
@@ -130,6 +131,7 @@ class DeCAp(DeCA):
 
     real_positive_probability = Method.real_positive_probability             # f is P(r = 1 | r~ = 1) by definition (Sec. 4.4)
 
+# %% ../nbs/08_denoising.ipynb #deca-p-one-sided
 @method("DP(p)")
 class DPp(DeCAp):
     "Denoising positives only, with a prior (Table 3)."

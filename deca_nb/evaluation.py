@@ -138,8 +138,8 @@ def rank_truth(scorer, split: Split, depth: int, ties: str = "expected", seed: i
 def list_lengths(k) -> tuple[int, ...]:
     "One length or several, as a tuple. Raises `InputError` unless they are whole numbers from 1."
     lengths = (k,) if isinstance(k, Integral) else tuple(k)
-    if not lengths or not all(isinstance(length, Integral) and length >= 1 for length in lengths):
-        raise InputError(f"{k!r} is no length of a list; give whole numbers from 1, for example k=(5, 20).")
+    if not lengths or not all(isinstance(length, Integral) and 1 <= length <= 10**6 for length in lengths):
+        raise InputError(f"{k!r} is no length of a list; give whole numbers from 1 to a million, for example k=(5, 20).")
     return tuple(int(length) for length in lengths)
 
 # %% ../nbs/04_evaluation.ipynb #evaluate
@@ -231,12 +231,13 @@ def audit_sizes(split: Split) -> dict:
     return rows | {f"repeated in {name}": (n, "rows that repeat a pair") for name, n in repeats.items()}
 
 # %% ../nbs/04_evaluation.ipynb #audit-noise
-def audit_noise(train: Interactions) -> dict:
+def audit_noise(split: Split) -> dict:
     "How noisy the training pairs are, where that is known: name -> (value, meaning)."
+    train = split.train
     if train.noise is not None: return {"noise": (float(np.mean(train.noise)), "of training pairs were disliked")}
     if train.ratings is None: return {"noise": (np.nan, "unknown: there are no ratings")}
-    liked = 4 if train.ratings.max(initial=0) > 1 else 1         # ratings, or a 0/1 mark such as the dwell time's
-    return {"noise": (float(np.mean(train.ratings < liked)), f"of training pairs are rated below {liked}")}
+    liked = split.liked if train.ratings.max(initial=0) > 1 else 1         # ratings, or a 0/1 mark such as the dwell time's
+    return {"noise": (float(np.mean(train.ratings < liked)), f"of training pairs are rated below {liked:g}")}
 
 # %% ../nbs/04_evaluation.ipynb #audit-truth
 def audit_truth(split: Split, k: tuple[int, ...]) -> dict:
@@ -291,7 +292,7 @@ def audit(split: Split,     # any split
           ) -> pd.DataFrame:# index: name; columns: value (a number) and meaning
     "The sanity report: sizes, repeats, what can be found, cold users, noise, and what popularity and chance reach."
     lengths = list_lengths(k)
-    rows = audit_sizes(split) | audit_noise(split.train) | audit_truth(split, lengths) | audit_rankers(split, lengths)
+    rows = audit_sizes(split) | audit_noise(split) | audit_truth(split, lengths) | audit_rankers(split, lengths)
     report = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "meaning"], dtype=object)
     return Report(report.rename_axis("name"))
 

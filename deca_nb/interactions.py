@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['USUAL_COLUMNS', 'MISSING', 'READERS', 'UNREADABLE', 'NO_EVIDENCE', 'MOVIELENS_SHA256', 'GROUPLENS',
-           'MOVIELENS_SOURCES', 'CLEAN', 'PAPER', 'AUTHORS_K', 'AUTHORS_PREFIX', 'InputError', 'plain_ids',
+           'MOVIELENS_SOURCES', 'PARTS', 'CLEAN', 'PAPER', 'AUTHORS_K', 'AUTHORS_PREFIX', 'InputError', 'plain_ids',
            'Interactions', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings', 'read_timestamps',
            'need_distinct', 'need_choice', 'frame_to_pairs', 'resolve_columns', 'read_text', 'read_parquet',
-           'read_frame', 'read_interactions', 'replacing', 'Split', 'tenths', 'chronological_parts', 'random_parts',
-           'cut', 'align', 'concat', 'read_titles', 'read_split', 'read_part', 'plain_title', 'from_recbole_files',
-           'from_grouplens_files', 'movielens_from_folder', 'movielens_from_grouplens', 'movielens_from_recbole',
-           'is_movielens', 'movielens_folder', 'movielens_100k', 'Protocol', 'get_protocol', 'authors_folder',
-           'read_authors_file', 'authors_split', 'describe']
+           'read_frame', 'read_interactions', 'need_place', 'replacing', 'Split', 'tenths', 'chronological_parts',
+           'random_parts', 'concat', 'judged', 'cut', 'align', 'read_titles', 'read_split', 'read_part', 'plain_title',
+           'from_recbole_files', 'from_grouplens_files', 'movielens_from_folder', 'movielens_from_grouplens',
+           'movielens_from_recbole', 'is_movielens', 'write_tables', 'movielens_folder', 'movielens_100k', 'Protocol',
+           'get_protocol', 'authors_folder', 'read_authors_file', 'authors_split', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import gzip
@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,9 +41,9 @@ class InputError(ValueError):
 def plain_ids(column: pd.Series) -> pd.Series:
     "Ids as int64 where every one of them is a plainly written whole number, else as text. Expects no missing value."
     if pd.api.types.is_bool_dtype(column): return column.astype(str)
-    if pd.api.types.is_integer_dtype(column): return column.astype(np.int64)
+    if pd.api.types.is_integer_dtype(column): return column.astype(np.int64 if column.max() < 2**63 else str)
     if pd.api.types.is_float_dtype(column):
-        return column.astype(np.int64) if (column % 1 == 0).all() else column.astype(str)
+        return column.astype(np.int64) if (column % 1 == 0).all() and (column.abs() < 2**53).all() else column.astype(str)
     text = column.astype(str)
     return text.astype(np.int64) if text.str.fullmatch(r"0|-?[1-9]\d{0,17}").all() else text
 
@@ -107,6 +108,7 @@ def to_frame(self: Interactions) -> pd.DataFrame:
 # %% ../nbs/01_interactions.ipynb #need-column
 def need_column(df: pd.DataFrame, column: str, role: str, source: str):
     "Raise InputError unless `df` has that column."
+    if list(df.columns).count(column) > 1: raise InputError(f"{source}: there are several columns '{column}'; keep one of them.")
     if column not in df.columns:
         raise InputError(f"{source}: there is no column '{column}' for the {role} (columns: {', '.join(map(str, df.columns))}); "
                          f"name the right one with {role}=... or --{role}.")
@@ -142,11 +144,13 @@ def read_ratings(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
 def read_timestamps(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
     "That column as numbers or, for dates, as datetime64; InputError names the first row that is neither."
     need_column(df, column, "timestamp", source)
-    numbers = pd.to_numeric(df[column], errors="coerce")
+    if pd.api.types.is_datetime64_any_dtype(df[column]): numbers = pd.Series(np.nan, df.index)
+    else: numbers = pd.to_numeric(df[column], errors="coerce")
     if numbers.notna().all(): return numbers.to_numpy()
-    dates = pd.to_datetime(df[column], errors="coerce", utc=True)
-    if dates.isna().any():
-        row = first_row(dates.isna())
+    dates = pd.to_datetime(df[column], errors="coerce", utc=True, format="mixed")
+    unread = numbers.isna() if numbers.notna().any() else dates.isna()
+    if unread.any():
+        row = first_row(unread)
         raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, which is neither a number nor a date; "
                          "mend that row, or leave the timestamp column out.")
     return dates.dt.tz_localize(None).to_numpy()
@@ -194,7 +198,7 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
 
 # %% ../nbs/01_interactions.ipynb #columns
 USUAL_COLUMNS = {"user": ("user", "user_id"), "item": ("item", "item_id"), "rating": ("rating",), "timestamp": ("timestamp",)}
-MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # how text files write "no value"; for ids only the empty field
+MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # how text files write "no value" in ratings and times; for ids only the empty field
 
 def resolve_columns(header, user=None, item=None, rating=None, timestamp=None) -> dict:
     "Which column plays which role: the named one, else the first usual name in the header (for rating and timestamp possibly none)."
@@ -207,27 +211,30 @@ def resolve_columns(header, user=None, item=None, rating=None, timestamp=None) -
 def read_text(path: Path, separator: str, roles: dict) -> tuple[pd.DataFrame, dict]:
     "A delimited text file, its id columns as text, and the column of every role."
     header = list(pd.read_csv(path, sep=separator, nrows=0).columns)
-    names = [name.split(":")[0] for name in header] if ".inter" in path.suffixes else header
+    names = [name.split(":")[0] for name in header] if {".inter", ".item"} & set(path.suffixes) else header
     columns = resolve_columns(names, **roles)
-    ids = [name for name in (columns["user"], columns["item"]) if name in names]
-    frame = pd.read_csv(path, sep=separator, names=names, header=0, dtype=dict.fromkeys(ids, str), keep_default_na=False,
-                        na_values={name: [""] if name in ids else MISSING for name in names})
+    missing = {columns["user"]: [""], columns["item"]: [""], columns["rating"]: MISSING, columns["timestamp"]: MISSING}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)          # a row with more fields than the header
+        frame = pd.read_csv(path, sep=separator, names=names, header=0, dtype=str, index_col=False, keep_default_na=False,
+                            na_values={name: missing[name] for name in names if name in missing})
     return frame, columns
 
 def read_parquet(path: Path, roles: dict) -> tuple[pd.DataFrame, dict]:
     "A Parquet file and the column of every role."
-    frame = pd.read_parquet(path)
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file: frame = pd.read_parquet(file)
     return frame, resolve_columns(list(frame.columns), **roles)
 
 # %% ../nbs/01_interactions.ipynb #read-frame
 READERS = {".csv": lambda path, roles: read_text(path, ",", roles), ".tsv": lambda path, roles: read_text(path, "\t", roles),
-           ".inter": lambda path, roles: read_text(path, "\t", roles), ".parquet": read_parquet}
-UNREADABLE = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, gzip.BadGzipFile, EOFError, pyarrow.ArrowException)
+           ".inter": lambda path, roles: read_text(path, "\t", roles), ".item": lambda path, roles: read_text(path, "\t", roles),
+           ".parquet": read_parquet}
+UNREADABLE = (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError, gzip.BadGzipFile, EOFError, pyarrow.ArrowException)
 
 def read_frame(path, user=None, item=None, rating=None, timestamp=None) -> tuple[pd.DataFrame, dict]:
     "The file's frame and a dict from role (user, item, rating, timestamp) to column. Raises `InputError` when it cannot be read."
     path = Path(path)
-    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    kind = (Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix).lower()
     if kind not in READERS: raise InputError(f"{path}: '{path.suffix}' is not a format read here; give a .csv, .tsv, .parquet or .inter file, plain or .gz.")
     if not path.is_file(): raise InputError(f"{path}: there is no such file; check the path.")
     roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
@@ -247,10 +254,19 @@ def read_interactions(path, # .csv, .tsv, .parquet or .inter, plain or gzipped
     return Interactions.from_frame(frame, **columns, source=str(path))
 
 # %% ../nbs/01_interactions.ipynb #replacing
+def need_place(path):
+    "Raise InputError where no file can be written: the path is a folder, or goes through a file."
+    path = Path(path)
+    through = next((parent for parent in path.parents if parent.exists()), None)
+    if path.is_dir() or (through and not through.is_dir()):
+        what = f"{path} is a folder" if path.is_dir() else f"{through} is a file"
+        raise InputError(f"{path}: cannot be written, since {what}; choose another place.")
+
 @contextmanager
 def replacing(path):
     "A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."
     path = Path(path)
+    need_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -269,6 +285,7 @@ class Split:
     name: str = "data"
     k: tuple[int, ...] = (5, 20)     # lengths of the list at which this data set is usually reported
     truth_means: str = ""            # one line that says why these pairs count as truth
+    liked: float = 4                 # a rating from here on is a liking, for reports on the noise
 
     @property
     def n_users(self) -> int: return self.train.n_users
@@ -302,18 +319,28 @@ def random_parts(pairs: Interactions, seed: int = 0) -> np.ndarray:
     "A shuffled 8:1:1 of all rows."
     return tenths(np.random.default_rng(seed).permutation(len(pairs)), len(pairs))
 
+# %% ../nbs/01_interactions.ipynb #concat
+def concat(*parts: Interactions) -> Interactions:
+    "The rows of all parts, which share their users and items; a column lives on where every part has it."
+    columns = {name: [getattr(part, name) for part in parts] for name in ("users", "items", "ratings", "timestamps", "noise")}
+    return replace(parts[0], **{name: None if any(part is None for part in column) else np.concatenate(column)
+                                for name, column in columns.items()})
+
 # %% ../nbs/01_interactions.ipynb #cut
 NO_EVIDENCE = "every test pair, since there are no ratings: this is no evidence of denoising"
 
-def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
-    "A `Split` by part number: known = train + valid; truth = the test pairs rated `liked` or higher (all of them without ratings)."
-    train, test = pairs.select(parts == 0), pairs.select(parts == 2)
+def judged(train: Interactions, valid: Interactions, test: Interactions, liked: float = 4, **about) -> Split:
+    "A `Split` of three parts: known = train + valid; truth = the test pairs rated `liked` or higher (all of them without ratings)."
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
         raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
                          "give more interactions, or another --split or --liked.")
     means = NO_EVIDENCE if test.ratings is None else f"test pairs with a rating of {liked:g} or more"
-    return Split(train, pairs.select(parts == 1), truth, pairs.select(parts < 2), **({"truth_means": means} | about))
+    return Split(train, valid, truth, concat(train, valid), **({"truth_means": means, "liked": liked} | about))
+
+def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
+    "A `Split` by part number: 0 trains, 1 validates, 2 tests."
+    return judged(*(pairs.select(parts == part) for part in range(3)), liked, **about)
 
 # %% ../nbs/01_interactions.ipynb #align
 def align(*parts: Interactions) -> list[Interactions]:
@@ -326,25 +353,24 @@ def align(*parts: Interactions) -> list[Interactions]:
         return union, [union.get_indexer(index) for index in ids]
     user_ids, user_maps = common("user_ids")
     item_ids, item_maps = common("item_ids")
-    return [replace(part, users=users[part.users], items=items[part.items], user_ids=user_ids, item_ids=item_ids)
+    titles = np.array(item_ids.astype(str), object) if any(part.titles is not None for part in parts) else None
+    for part, items in zip(parts, item_maps, strict=True):
+        if part.titles is not None: titles[items] = part.titles
+    return [replace(part, users=users[part.users], items=items[part.items], user_ids=user_ids, item_ids=item_ids, titles=titles)
             for part, users, items in zip(parts, user_maps, item_maps, strict=True)]
-
-def concat(*parts: Interactions) -> Interactions:
-    "The rows of all parts, which share their users and items; a column lives on where every part has it."
-    columns = {name: [getattr(part, name) for part in parts] for name in ("users", "items", "ratings", "timestamps", "noise")}
-    return replace(parts[0], **{name: None if any(part is None for part in column) else np.concatenate(column)
-                                for name, column in columns.items()})
 
 # %% ../nbs/01_interactions.ipynb #read-titles
 def read_titles(path, pairs: Interactions, item: str | None = None) -> Interactions:
-    "The same interactions with a title for every item: the file's second role is its column 'title', else the first column that is not the item."
+    """The same interactions with a title for every item. The file's item column is the named one, else the usual one, else its first;
+    its titles stand in 'title', else in the first other column."""
     frame, columns = read_frame(path, item=item)
-    ids = read_ids(frame, columns["item"], "item", str(path)).astype(pairs.item_ids.dtype if pairs.item_ids.dtype.kind != "i" else object)
-    others = [name for name in frame.columns if name != columns["item"]]
-    if not others: raise InputError(f"{path}: there is no column with titles beside '{columns['item']}'; add a column 'title'.")
-    titles = pd.Series(frame["title" if "title" in others else others[0]].to_numpy(), index=ids)
-    titles = titles[~titles.index.duplicated()].reindex(pairs.item_ids)
-    return replace(pairs, titles=titles.fillna(pd.Series(pairs.item_ids.astype(str), index=titles.index)).to_numpy(object))
+    key = columns["item"] if columns["item"] in frame.columns else frame.columns[0]
+    others = [name for name in frame.columns if name != key]
+    if not others: raise InputError(f"{path}: there is no column with titles beside '{key}'; add a column 'title'.")
+    titles = pd.Series(frame["title" if "title" in others else others[0]].to_numpy(object), index=frame[key].astype(str))
+    ids = pairs.item_ids.astype(str)
+    titles = titles[~titles.index.duplicated()].reindex(ids)
+    return replace(pairs, titles=np.where(titles.isna() | (titles == ""), ids, titles).astype(object))
 
 # %% ../nbs/01_interactions.ipynb #read-split
 def read_split(path,                    # the interactions (the training file, where valid and test are given)
@@ -358,16 +384,15 @@ def read_split(path,                    # the interactions (the training file, w
     "A `Split` from the user's own files; known = train + valid, truth = liked test pairs. Raises `InputError`."
     if (valid is None) != (test is None): raise InputError("a validation file goes with a test file; give both --valid and --test, or neither.")
     pairs = read_interactions(path, **columns)
-    if test is None:
-        split = split or ("random" if pairs.timestamps is None else "chronological")
-        cuts = {"chronological": chronological_parts, "random": lambda pairs: random_parts(pairs, seed)}
-        if split not in cuts: raise InputError(f"there is no split '{split}'; choose chronological or random.")
-        parts = cuts[split](pairs)
-    else:
+    if test is not None:
         given = align(pairs, *(read_part(file, **columns) for file in (valid, test)))
-        pairs, parts = concat(*given), np.repeat([0, 1, 2], [len(part) for part in given])
+        if items is not None: given = [read_titles(items, part, columns.get("item")) for part in given]
+        return judged(*given, liked, name=Path(path).name)
     if items is not None: pairs = read_titles(items, pairs, columns.get("item"))
-    return cut(pairs, parts, liked, name=Path(path).name)
+    split = split or ("random" if pairs.timestamps is None else "chronological")
+    cuts = {"chronological": chronological_parts, "random": lambda pairs: random_parts(pairs, seed)}
+    if split not in cuts: raise InputError(f"there is no split '{split}'; choose chronological or random.")
+    return cut(pairs, cuts[split](pairs), liked, name=Path(path).name)
 
 def read_part(path, **columns) -> Interactions:
     "One of several files of one split: it may hold a single user or item."
@@ -428,6 +453,11 @@ def is_movielens(folder: Path) -> bool:
     "Whether the folder holds the two files, with the right content."
     return all((folder / name).is_file() and pooch.file_hash(folder / name) == sha for name, sha in MOVIELENS_SHA256.items())
 
+def write_tables(folder: Path, tables: dict[str, pd.DataFrame]):
+    "Writes the two files."
+    for name, table in tables.items():
+        with replacing(folder / name) as file: table.to_csv(file, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
+
 def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
     "The folder of the two checked files, filled from the first source that has them. Raises `InputError` with every source's reason."
     folder, reasons = Path(pooch.os_cache("deca_nb")) / "movielens-100k", []
@@ -437,8 +467,8 @@ def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
             reasons.append(f"{source}: {str(error).splitlines()[0][:160]}")
             continue
-        for name, table in tables.items():
-            with replacing(folder / name) as file: table.to_csv(file, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
+        try: write_tables(folder, tables)
+        except OSError as error: raise InputError(f"{folder}: the cache cannot be written ({error}); set XDG_CACHE_HOME to a folder that can.") from None
         if is_movielens(folder): return folder
         reasons.append(f"{source}: the content is not that of MovieLens-100K")
     raise InputError("MovieLens-100K is not to be had (" + "; ".join(reasons) + "); go online, install pip, "
@@ -451,25 +481,36 @@ def movielens_100k() -> Split:
     pairs = Interactions.from_frame(pd.read_csv(folder / "ratings.tsv", sep="\t"), rating="rating", timestamp="timestamp", source="MovieLens-100K")
     titles = pd.read_csv(folder / "titles.tsv", sep="\t", index_col="item")["title"]
     pairs = replace(pairs, titles=titles.reindex(pairs.item_ids).to_numpy(object))
-    return cut(pairs, chronological_parts(pairs), liked=5, name="movielens-100k", k=(3, 20), truth_means="rating 5 in the last tenth of each user's time")
+    split = cut(pairs, chronological_parts(pairs), liked=5, name="movielens-100k", k=(3, 20), truth_means="rating 5 in the last tenth of each user's time")
+    return replace(split, liked=4)
 
 # %% ../nbs/01_interactions.ipynb #protocol-class
+PARTS = {"files": ["honest", "released"], "sampler": ["true-negatives", "any-item"], "evaluator": ["masked", "as-released"],
+         "start": ["DP", "both-fixed"], "stopper": ["best-ndcg", "second-rise"], "prior": ["another-seed", "same-weights"],
+         "regulariser": ["batch-rows", "all-parameters"], "log": ["exact", "floored"], "autoencoder": ["training-counts", "batch-counts"],
+         "hyper_parameters": ["given", "released"], "ties": ["expected", "lowest-id", "random", "pessimistic"]}
+
 @dataclass(frozen=True)
 class Protocol:
-    "Which part each step of an experiment uses, by name. `CLEAN` and `PAPER` are the two protocols; swap one part with `dataclasses.replace`."
+    "Which part each step of an experiment uses, by a name in `PARTS`; swap one with `dataclasses.replace`. Raises `InputError` for an unknown part."
     name: str = "clean"
-    files: str = "honest"                   # or "released"
-    sampler: str = "true-negatives"         # or "any-item"
-    evaluator: str = "masked"               # or "as-released"
-    start: str = "DP"                       # or "both-fixed"
-    stopper: str = "best-ndcg"              # or "second-rise"
-    prior: str = "another-seed"             # or "same-weights"
-    regulariser: str = "batch-rows"         # or "all-parameters"
-    log: str = "exact"                      # or "floored"
-    autoencoder: str = "training-counts"    # or "batch-counts"
-    hyper_parameters: str = "given"         # or "released"
-    ties: str = "expected"                  # or "lowest-id"
+    files: str = "honest"
+    sampler: str = "true-negatives"
+    evaluator: str = "masked"
+    start: str = "DP"
+    stopper: str = "best-ndcg"
+    prior: str = "another-seed"
+    regulariser: str = "batch-rows"
+    log: str = "exact"
+    autoencoder: str = "training-counts"
+    hyper_parameters: str = "given"
+    ties: str = "expected"
 
+    def __post_init__(self):
+        for field, names in PARTS.items():
+            if getattr(self, field) not in names: raise InputError(f"there is no {field} '{getattr(self, field)}'; choose {' or '.join(names)}.")
+
+# %% ../nbs/01_interactions.ipynb #protocols
 CLEAN = Protocol()
 PAPER = Protocol("paper", files="released", sampler="any-item", evaluator="as-released", start="both-fixed", stopper="second-rise",
                  prior="same-weights", regulariser="all-parameters", log="floored", autoencoder="batch-counts",
@@ -489,7 +530,7 @@ AUTHORS_PREFIX = {"electronics": "electronics_5"}
 def authors_folder(name: str, root=None) -> Path:
     "The folder that holds one of the authors' data sets. Raises `InputError` for an unknown name or where it is missing."
     if name not in AUTHORS_K: raise InputError(f"the authors released no data set '{name}'; choose {', '.join(AUTHORS_K)}.")
-    if root is None and "DECA_DATA" not in os.environ:
+    if root is None and not os.environ.get("DECA_DATA"):
         raise InputError(f"where are the authors' files of {name}? Get data/{name} from github.com/wangyu-ustc/DeCA, then give its parent folder "
                          "as root=..., or set DECA_DATA to the folder whose authors-splits holds it.")
     return Path(root if root is not None else Path(os.environ["DECA_DATA"]) / "authors-splits") / name

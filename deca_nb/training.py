@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['SAMPLERS', 'METHODS', 'OPTIMISERS', 'EVALUATORS', 'TrueNegatives', 'AnyItem', 'Batch', 'make_batch', 'PairBatches',
            'RowBatches', 'balanced_mean', 'BatchRows', 'AllParameters', 'Norms', 'NormsOverSum', 'method', 'Method',
-           'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_ndcg', 'validation_bce', 'validation_row_bce',
-           'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam', 'row_sparse_adam', 'evaluate_masked',
-           'evaluate_as_released']
+           'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_split', 'validation_ndcg', 'validation_bce',
+           'validation_row_bce', 'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam', 'row_sparse_adam',
+           'evaluate_masked', 'evaluate_as_released']
 
 # %% ../nbs/05_training.ipynb #imports-export
 import time
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from .evaluation import evaluate, unmasked
 from .interactions import CLEAN, InputError, Interactions, Protocol, Split
-from .models import CDAE, BatchScaledCDAE, SparseRows, build_model
+from .models import CDAE, BatchScaledCDAE, PairModel, SparseRows, build_model
 
 # %% ../nbs/05_training.ipynb #true-negatives
 class TrueNegatives:
@@ -111,6 +111,7 @@ class RowBatches:
     def free_cells(self, users: torch.Tensor, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         "n cells drawn uniformly, with replacement, from all the free cells of those users."
         ends = self.negatives.free[users].cumsum(0)
+        if not ends[-1]: return users[:0], users[:0]                             # every user of the batch has every item
         cell = (torch.rand(n, generator=generator, dtype=torch.float64) * ends[-1]).long()
         row = torch.searchsorted(ends, cell, right=True)
         return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
@@ -133,19 +134,21 @@ def balanced_mean(values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
 class BatchRows:
     "Clean: lambda / U times the squared norm of the batch's rows, each once, and of the weights that are not rows."
     l2: float
+    n_users: int
     def __call__(self, model, batch: Batch) -> torch.Tensor:
-        tables = {"user": batch.users, "item": batch.items}
-        rows = [module(index.unique()) for kind, index in tables.items() for module in model.tables(kind)]
-        in_tables = {id(module.weight) for kind in tables for module in model.tables(kind)}
+        tables = {module: index for kind, index in (("user", batch.users), ("item", batch.items)) for module in PairModel.tables(model, kind)}
+        rows = [module(index.unique()) for module, index in tables.items()]
+        in_tables = {id(module.weight) for module in tables}
         others = [weight for weight in model.parameters() if id(weight) not in in_tables]
-        return self.l2 / model.n_users * sum(weight.square().sum() for weight in rows + others)
+        return self.l2 / self.n_users * sum(weight.square().sum() for weight in rows + others)
 
 @dataclass(frozen=True)
 class AllParameters:
     "Paper: lambda / 2U times the squared norm of every parameter (2.7)."
     l2: float
+    n_users: int
     def __call__(self, model, batch: Batch) -> torch.Tensor:
-        return self.l2 / (2 * model.n_users) * sum(weight.square().sum() for weight in model.parameters())
+        return self.l2 / (2 * self.n_users) * sum(weight.square().sum() for weight in model.parameters())
 
 @dataclass(frozen=True)
 class Norms:
@@ -170,6 +173,8 @@ def method(name: str) -> Callable:
 
 class Method:
     "A training method: `loss(batch, step)`, and the modules that its gradient steps. `f` is the recommender."
+    released_as_sum = False                         # whether the release sums this loss for CDAE, where others are means (2.7)
+
     def __init__(self, run: "Run", f: nn.Module): self.f = f
     def modules(self) -> dict[str, nn.Module]: return {"f": self.f}
     def loss(self, batch: Batch, step: int) -> torch.Tensor: raise TypeError("a method defines loss(batch, step)")
@@ -182,6 +187,8 @@ class Method:
 @method("Normal")
 class Normal(Method):
     "Binary cross-entropy on the labels as they are (Fig. 1a)."
+    released_as_sum = True
+
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         return balanced_mean(F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none"), batch.observed)
@@ -191,23 +198,23 @@ class Never:
     "Runs all epochs and keeps the last weights."
     def after_step(self, model, step: int) -> bool: return False
     def after_epoch(self, model, record: dict) -> bool: return False
-    def finish(self, model): pass
+    def finish(self): pass
 
 class BestNDCG(Never):
-    "Clean: NDCG@20 on noisy validation after each epoch; stops after `patience` epochs without a new best, restores the best weights."
-    def __init__(self, validate: Callable, patience: int):
-        self.validate, self.patience, self.best, self.weights, self.waited = validate, patience, -1., None, 0
+    "Clean: NDCG@20 on noisy validation after each epoch; stops after `patience` epochs without a new best, restores the best weights of all modules."
+    def __init__(self, validate: Callable, patience: int, modules: list[nn.Module]):
+        self.validate, self.patience, self.modules, self.best, self.weights, self.waited = validate, patience, modules, -1., None, 0
 
     def after_epoch(self, model, record):
         record["validation ndcg@20"] = value = self.validate(model)
         self.waited += 1
         if value > self.best:
             self.best, self.waited = value, 0
-            self.weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+            self.weights = [{name: weight.detach().clone() for name, weight in module.state_dict().items()} for module in self.modules]
         return self.waited >= self.patience
 
-    def finish(self, model):
-        if self.weights is not None: model.load_state_dict(self.weights)
+    def finish(self):
+        for module, weights in zip(self.modules, self.weights or [], strict=False): module.load_state_dict(weights)
 
 class SecondRise(Never):
     "Paper: validation loss every 500 steps; stops at its second rise over the previous value; keeps the last weights (2.4)."
@@ -222,10 +229,13 @@ class SecondRise(Never):
         return self.rises_left <= 0
 
 # %% ../nbs/05_training.ipynb #validation
-def validation_ndcg(model, train: Interactions, valid: Interactions, ties: str) -> float:
-    "Mean NDCG@20 of the validation pairs, ranked among all items but the training ones, in evaluation mode."
-    model.eval()
-    return float(evaluate(model, Split(train, valid, truth=valid, known=train), k=(20,), ties=ties)["ndcg@20"].mean())
+def validation_split(train: Interactions, valid: Interactions) -> Split:
+    "Validation pairs to be found among all items but the training ones."
+    return Split(train, valid, truth=valid, known=train)
+
+def validation_ndcg(model, split: Split, ties: str) -> float:
+    "Mean NDCG@20 of the split's truth, in evaluation mode."
+    return float(evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"].mean())
 
 @torch.no_grad()
 def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generator: torch.Generator, device) -> float:
@@ -238,11 +248,12 @@ def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generat
 @torch.no_grad()
 def validation_row_bce(model, valid: Interactions, device) -> float:
     "Binary cross-entropy over the whole rows of the validation users, which are input and target at once; the mode is left as it is (2.4, 2.10)."
-    rows = SparseRows.from_csr(valid.to_csr()).to(device)
+    matrix = valid.to_csr()
+    rows = SparseRows.from_csr(matrix).to(device)
     total, users = 0., torch.as_tensor(np.unique(valid.users), device=device)
     for part in users.split(2048):
         logits = model.decode_all(model.encode(rows, part, model.user_vectors(part)))
-        target = torch.as_tensor(valid.to_csr()[part.cpu().numpy()].toarray(), device=device)
+        target = torch.as_tensor(matrix[part.cpu().numpy()].toarray(), device=device)
         total += float(F.binary_cross_entropy_with_logits(logits, target))
     return total
 
@@ -299,17 +310,18 @@ def batches(self: Run, model: nn.Module) -> PairBatches | RowBatches:
 @patch
 def regulariser(self: Run, method: Method):
     "The protocol's regulariser for the method's f."
-    if self.protocol.regulariser == "batch-rows": return BatchRows(self.settings.l2)
-    if getattr(method.f, "trains_on", "pairs") == "pairs": return AllParameters(self.settings.l2)
-    return (NormsOverSum if type(method) is Normal else Norms)(self.settings.l2)
+    if self.protocol.regulariser == "batch-rows": return BatchRows(self.settings.l2, self.train.n_users)
+    if getattr(method.f, "trains_on", "pairs") == "pairs": return AllParameters(self.settings.l2, self.train.n_users)
+    return (NormsOverSum if method.released_as_sum else Norms)(self.settings.l2)
 
 # %% ../nbs/05_training.ipynb #run-stopper
 @patch
-def stopper(self: Run, model: nn.Module):
-    "The protocol's stopper; without validation pairs, or where the released row says so, none."
+def stopper(self: Run, model: nn.Module, others: list[nn.Module] = ()):
+    "The protocol's stopper for f and the other modules stepped with it; without validation pairs, or where the released row says so, none."
     if self.valid is None or not len(self.valid): return Never()
     if self.protocol.stopper == "best-ndcg":
-        return BestNDCG(partial(validation_ndcg, train=self.train, valid=self.valid, ties=self.protocol.ties), self.settings.patience)
+        validate = partial(validation_ndcg, split=validation_split(self.train, self.valid), ties=self.protocol.ties)
+        return BestNDCG(validate, self.settings.patience, [model, *others])
     if not self.settings.early_stop: return Never()
     if isinstance(model, BatchScaledCDAE): return SecondRise(partial(validation_row_bce, valid=self.valid, device=self.device))
     return SecondRise(partial(validation_bce, negatives=TrueNegatives(self.train), valid=self.valid, generator=self.generator, device=self.device))
@@ -340,8 +352,8 @@ OPTIMISERS = {"dense": dense_adam, "row-sparse": row_sparse_adam}
 @patch
 def fit(self: Run, method: Method) -> list[dict]:
     "Trains the method's modules; returns one record an epoch (epoch, loss, seconds, and what stopper and `on_epoch` add). Ends in evaluation mode."
-    f, batches, penalty, stopper = method.f, self.batches(method.f), self.regulariser(method), self.stopper(method.f)
-    modules = list(method.modules().values())
+    f, modules = method.f, list(method.modules().values())
+    batches, penalty, stopper = self.batches(f), self.regulariser(method), self.stopper(f, [module for module in modules if module is not f])
     optimiser = OPTIMISERS[self.settings.optimiser](modules, self.settings.learning_rate)
     history, step, stop = [], 0, False
     with progress_bar(self.settings.epochs) as bar:
@@ -363,7 +375,7 @@ def fit(self: Run, method: Method) -> list[dict]:
             bar.set_postfix({name: f"{value:.4f}" for name, value in history[-1].items() if name not in ("epoch", "seconds")})
             bar.update()
             if stop: break
-    stopper.finish(f)
+    stopper.finish()
     for module in modules: module.eval()
     return history
 
@@ -380,10 +392,11 @@ def evaluate_masked(model, split: Split, **how) -> pd.DataFrame:
     return evaluate(model.eval() if isinstance(model, nn.Module) else model, split, **how)
 
 def evaluate_as_released(model, split: Split, **how) -> pd.DataFrame:
-    "As `evaluate_masked`; but CDAE in training mode, with nothing masked (2.2)."
+    "As `evaluate_masked`; but CDAE in training mode (its dropout from a seed of its own), with nothing masked (2.2)."
     if not isinstance(model, CDAE): return evaluate_masked(model, split, **how)
+    generator, model.generator = model.generator, torch.Generator().manual_seed(0)       # judged twice, scored alike
     scores = evaluate(model.train(), unmasked(split), batch_size=2048, **how)
-    model.eval()
+    model.eval().generator = generator
     return scores
 
 EVALUATORS = {"masked": evaluate_masked, "as-released": evaluate_as_released}

@@ -1,0 +1,154 @@
+"""The book: every equation proved, every wrong equation noticed, every chapter in the house's shape, every reference leading somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+sys.path.append(str(ROOT / "tools"))
+from book import NBS, chapters, equations, read
+
+PLANNED = {"09", "11", "12", "13", "14"}  # chapters that the text may promise before they are there
+CHAPTERS = chapters()
+NUMBERS = {path.stem[:2] for path in CHAPTERS}
+SETTINGS = ConfigParser(delimiters=["="])
+SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
+HOUSE = SETTINGS["DEFAULT"]
+BLOB = f"{HOUSE['user']}/{HOUSE['repo']}/blob/{HOUSE['branch']}/nbs"
+NOT_TEXT = re.compile(r"^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"""(?:\]\(|\b(?:src|href)=["'])(?![a-z]+:|/)([^\s)"'#]*)(?:#([^\s)"']+))?""")
+REFERENCE = re.compile(r"- [^*]*[^\W\d_][^*]*, \*[^*]+\*, [^\n]*\b(?:19|20)\d\d\b[^\n]*")
+NAME = r"[A-Z][^\W\d_]+(?:-[A-Z][^\W\d_]+)?"
+CITATION = re.compile(rf"({NAME})(?:(?:, {NAME})* and {NAME}| et al\.)?(?:, | \()(?:[A-Z]\w* )?((?:19|20)\d\d)\b")
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+
+
+def run(*command: str | Path, timeout: float) -> str:
+    """The output of one of our scripts, which has to succeed in time on one core."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    result = subprocess.run([sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def prose(path: Path) -> list[str]:
+    """The text cells of a notebook, or a page of markdown as the only one."""
+    if path.suffix != ".ipynb":
+        return [path.read_text(encoding="utf-8")]
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+
+
+def section(chapter: Path, heading: str) -> str:
+    """What follows a heading, up to the end of its cell; nothing where there is no such heading."""
+    found = (re.search(rf"^##+ {heading}\s*$(.*)", text, re.MULTILINE | re.DOTALL) for text in prose(chapter))
+    return next((match[1] for match in found if match), "")
+
+
+# The equations.
+
+
+def test_each_equation_is_proved():
+    run("tools/equations.py", "--check", timeout=120)
+
+
+def test_each_wrong_equation_is_noticed(capsys):
+    table = run("tests/mutations.py", "07", timeout=120)
+    with capsys.disabled():
+        print(f"\n{table}")
+
+
+def test_style_is_within_its_bands(capsys):
+    table = run("tests/style.py", timeout=60)
+    with capsys.disabled():
+        print(f"\n{table}")
+
+
+# The shape of a chapter.
+
+
+@each_chapter
+def test_chapter_opens_as_all_do(chapter):
+    title, opening = prose(chapter)[:2]
+    assert re.match(r"# \S.*\n\n> \S", title)
+    assert re.match(r".*\n\n\*\*You will learn\*\* .*\n\n\*\*Before you start\*\*:? .* \*\*Time\*\*: \d+(?: to \d+)? minutes", opening)
+
+
+@each_chapter
+def test_chapter_links_to_itself(chapter):
+    links = re.findall(r"\[(?:Open in Colab|Source)\]\((.*?)\)", read(chapter)[1].source)
+    assert links == [f"https://colab.research.google.com/github/{BLOB}/{chapter.name}", f"https://github.com/{BLOB}/{chapter.name}"]
+
+
+@each_chapter
+def test_chapter_ends_as_all_do(chapter):
+    headings = re.findall(r"^##+ (Recap|Exercises|References)\s*$", "\n".join(prose(chapter)), re.MULTILINE)
+    assert headings == ["Recap", "Exercises", "References"]
+
+
+@each_chapter
+def test_exercises_have_answers_and_a_check(chapter):
+    questions, _, answers = section(chapter, "Exercises").partition("<details>")
+    numbers = re.findall(r"^(\d+)\. ", questions, re.MULTILINE)
+    assert numbers == [str(n + 1) for n in range(len(numbers))] and 3 <= len(numbers) <= 5
+    assert re.findall(r"^(\d+)\. ", answers, re.MULTILINE) == numbers and "</details>" in answers
+    cells = read(chapter)
+    after = cells[next(i for i, cell in enumerate(cells) if questions in cell.source) :]
+    assert any("hide" in cell.flags and cell.checks for cell in after)
+
+
+# What the text refers to.
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link into a page can name: its headings, as GitHub writes them, and its ids."""
+    text = "\n".join(prose(path))
+    headings = re.findall(r"^#+ (.*?)\s*$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(re.findall(r"""\bid=["']([^"']+)""", text))
+
+
+def broken(path: Path, target: str, anchor: str) -> bool:
+    """Whether a link of a page leads nowhere."""
+    there = path if not target else path.parent / target
+    if not there.exists() or not there.resolve().is_relative_to(ROOT):
+        return True
+    return bool(anchor) and anchor.lower() not in anchors(there)
+
+
+@pytest.mark.parametrize("page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem)
+def test_links_lead_somewhere(page):
+    links = LINK.findall(NOT_TEXT.sub("", "\n\n".join(prose(page))))
+    promised = {target for target, _ in links if re.match(rf"(?:nbs/)?(?:{'|'.join(PLANNED)})_\w+\.ipynb", target)}
+    assert [f"{target}#{anchor}" for target, anchor in links if target not in promised and broken(page, target, anchor)] == []
+
+
+@pytest.mark.parametrize("page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem)
+def test_chapters_named_are_there(page):
+    lists = re.findall(r"\b[Cc]hapters?\s+((?:\[?\d+\]?(?:\([^)]*\))?(?:,? and | to |, | or |–|-)?)+)", "\n\n".join(prose(page)))
+    named = {number for found in lists for number in re.findall(r"(?<![\w/])\d+(?![\w])", re.sub(r"\([^)]*\)", "", found))}
+    assert named - NUMBERS - PLANNED == set()
+
+
+@each_chapter
+def test_equations_named_are_there(chapter):
+    cells = read(chapter)
+    own = {int(number) for cell in cells for number in re.findall(r"\\tag\{(\d+)\}", cell.source)}
+    assert {number for cell in cells for number in equations(cell.source)} - own - set(range(1, 19)) == set()
+
+
+@each_chapter
+def test_references_are_written_alike(chapter):
+    lines = [line for line in section(chapter, "References").splitlines() if line.strip()]
+    assert lines and [line for line in lines if not REFERENCE.fullmatch(line)] == []
+
+
+@each_chapter
+def test_papers_cited_are_in_the_references(chapter):
+    references = section(chapter, "References")
+    cited = set(CITATION.findall(NOT_TEXT.sub("", "\n".join(prose(chapter)))))
+    assert [(name, year) for name, year in cited if not re.search(rf"^- [^*]*\b{name}\b.*\b{year}\b", references, re.MULTILINE)] == []
