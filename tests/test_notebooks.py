@@ -18,7 +18,7 @@ LIMIT, GOAL = 120, 90  # seconds: what stops a notebook, and what one may take
 def nbdev_test(notebook: Path, flags: str = FLAGS) -> subprocess.CompletedProcess:
     """Run one notebook alone, with the cells flagged `flags` too."""
     command = [Path(sys.executable).with_name("nbdev_test"), "--path", notebook, "--flags", flags, "--n_workers", "0", "--do_print"]
-    env = os.environ | {"OMP_NUM_THREADS": "2", "MPLBACKEND": "Agg"}
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
 
 
