@@ -245,14 +245,13 @@ def imports(cells: list[Cell]) -> set[str]:
 
 
 def main():
-    """Count the mutants that are caught, and name those that are not; with the argument 07, in the derivation only."""
+    """Count the mutants that are caught, and name those that are not."""
     torch.set_num_threads(1)
     tree = ast.parse(MODULE.read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and inputs(required(node))}
-    derivation = Place(DERIVATION, set(functions))
-    routine = Place(ROUTINE, set(functions)) if sys.argv[1:] != ["07"] else None
+    derivation, routine = (Place(path, set(functions)) for path in (DERIVATION, ROUTINE))
     home = {name: cell for cell in derivation.cells if cell.is_exported for name in cell.functions}
-    used = reached(tree, imports(routine.cells)) if routine else set()
+    used = reached(tree, imports(routine.cells))
     tried, missed = 0, []
     print(f"{'caught / tried':<30}{'in 07':>9}{'in 08':>12}")
     for name, function in functions.items():

@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 from book import Cell, chapters, read
 from equations import DERIVED_IN, proves, tags
 
-BANDED = ("06", "07")
+BANDED = ("06", "07", "08")
 WORDS_PER_LINE = (5, 9)
 MEDIAN, P90, LONGEST = 6, 20, 45
 NOT_PROSE = re.compile(r"\$\$.*?\$\$|^```.*?^```|^:::.*?$|<[^>]+>|(?<=\])\([^)]*\)", re.DOTALL | re.MULTILINE)
