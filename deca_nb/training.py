@@ -10,9 +10,10 @@ __all__ = ['SAMPLERS', 'METHODS', 'OPTIMISERS', 'EVALUATORS', 'TrueNegatives', '
            'evaluate_masked', 'evaluate_as_released']
 
 # %% ../nbs/05_training.ipynb #imports-export
+import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -178,6 +179,8 @@ class Method:
     def __init__(self, run: "Run", f: nn.Module): self.f = f
     def modules(self) -> dict[str, nn.Module]: return {"f": self.f}
     def loss(self, batch: Batch, step: int) -> torch.Tensor: raise TypeError("a method defines loss(batch, step)")
+    def batches(self, run: "Run") -> PairBatches | RowBatches: return run.batches(self.f)
+    def train(self, run: "Run") -> list[dict]: return run.fit(self)
 
     @torch.no_grad()
     def real_positive_probability(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -192,6 +195,11 @@ class Normal(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         return balanced_mean(F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none"), batch.observed)
+
+    def train(self, run):
+        history = super().train(run)
+        run.checkpoints[run.checkpoint_name()] = self.f.state_dict()
+        return history
 
 # %% ../nbs/05_training.ipynb #stoppers
 class Never:
@@ -292,6 +300,7 @@ class Run:
     device: str = "cpu"
     sizes: dict = field(default_factory=dict)       # what f's class takes besides, such as embedding_dim
     on_epoch: Callable | None = None                # called with (model, record) after each epoch; may add to the record
+    checkpoints: MutableMapping = field(default_factory=dict)      # normally trained weights on these data, by `checkpoint_name`
 
     def __post_init__(self): self.generator = torch.Generator().manual_seed(self.seed)
 
@@ -313,6 +322,12 @@ def regulariser(self: Run, method: Method):
     if self.protocol.regulariser == "batch-rows": return BatchRows(self.settings.l2, self.train.n_users)
     if getattr(method.f, "trains_on", "pairs") == "pairs": return AllParameters(self.settings.l2, self.train.n_users)
     return (NormsOverSum if method.released_as_sum else Norms)(self.settings.l2)
+
+@patch
+def checkpoint_name(self: Run) -> str:
+    "Tells apart runs whose normal training differs, on the same data."
+    unused = {name: getattr(Settings, name) for name in ("c1", "c2", "alpha", "h_model")}
+    return json.dumps([self.model.__name__, self.sizes, self.seed, asdict(replace(self.settings, **unused)), asdict(self.protocol)])
 
 # %% ../nbs/05_training.ipynb #run-stopper
 @patch
@@ -353,7 +368,7 @@ OPTIMISERS = {"dense": dense_adam, "row-sparse": row_sparse_adam}
 def fit(self: Run, method: Method) -> list[dict]:
     "Trains the method's modules; returns one record an epoch (epoch, loss, seconds, and what stopper and `on_epoch` add). Ends in evaluation mode."
     f, modules = method.f, list(method.modules().values())
-    batches, penalty, stopper = self.batches(f), self.regulariser(method), self.stopper(f, [module for module in modules if module is not f])
+    batches, penalty, stopper = method.batches(self), self.regulariser(method), self.stopper(f, [module for module in modules if module is not f])
     optimiser = OPTIMISERS[self.settings.optimiser](modules, self.settings.learning_rate)
     history, step, stop = [], 0, False
     with progress_bar(self.settings.epochs) as bar:
@@ -384,7 +399,16 @@ def train_method(self: Run, name: str) -> tuple[Method, list[dict]]:
     "Builds f and the method of that name, and trains it. Raises `InputError` for an unknown name."
     if name not in METHODS: raise InputError(f"there is no method '{name}'; choose {', '.join(METHODS)}.")
     trained = METHODS[name](self, self.build(self.model, **self.sizes))
-    return trained, self.fit(trained)
+    return trained, trained.train(self)
+
+# %% ../nbs/05_training.ipynb #checkpoints
+@patch
+def normal(self: Run) -> nn.Module:
+    "The recommender that normal training makes of this run, in evaluation mode; trained only where `checkpoints` does not hold it."
+    if self.checkpoint_name() not in self.checkpoints: replace(self, on_epoch=None).train_method("Normal")
+    f = replace(self).build(self.model, **self.sizes)                        # the run anew: the same, whether it was trained just now or not
+    f.load_state_dict(self.checkpoints[self.checkpoint_name()])
+    return f.eval()
 
 # %% ../nbs/05_training.ipynb #evaluators
 def evaluate_masked(model, split: Split, **how) -> pd.DataFrame:
@@ -393,10 +417,13 @@ def evaluate_masked(model, split: Split, **how) -> pd.DataFrame:
 
 def evaluate_as_released(model, split: Split, **how) -> pd.DataFrame:
     "As `evaluate_masked`; but CDAE in training mode (its dropout from a seed of its own), with nothing masked (2.2)."
-    if not isinstance(model, CDAE): return evaluate_masked(model, split, **how)
-    generator, model.generator = model.generator, torch.Generator().manual_seed(0)       # judged twice, scored alike
+    autoencoders = [part for part in model.modules() if isinstance(part, CDAE)] if isinstance(model, nn.Module) else []
+    if not autoencoders: return evaluate_masked(model, split, **how)
+    generators = [part.generator for part in autoencoders]
+    for part in autoencoders: part.generator = torch.Generator().manual_seed(0)          # judged twice, scored alike
     scores = evaluate(model.train(), unmasked(split), batch_size=2048, **how)
-    model.eval().generator = generator
+    model.eval()
+    for part, generator in zip(autoencoders, generators, strict=True): part.generator = generator
     return scores
 
 EVALUATORS = {"masked": evaluate_masked, "as-released": evaluate_as_released}
