@@ -26,6 +26,7 @@ def discounts(n: int) -> np.ndarray:
     "D_0 .. D_n: the sum of 1 / log2(1 + rank) over the first ranks, (n + 1,)."
     return np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
 
+# %% ../nbs/04_evaluation.ipynb #hits-gains
 def hits_and_gains(ahead: np.ndarray,   # a: candidates with a higher score, one value a truth pair
                    tied: np.ndarray,    # b >= 1: candidates with the same score, itself included
                    k: int               # length of the list
@@ -42,6 +43,7 @@ def scorer_device(scorer) -> torch.device:
     parameters = scorer.parameters() if isinstance(scorer, torch.nn.Module) else iter(())
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
+# %% ../nbs/04_evaluation.ipynb #scores-of-batch
 def score_batch(scorer, users: np.ndarray, n_items: int) -> torch.Tensor:
     "A fresh, finite-below copy of the scores, (batch, n_items). Raises `InputError` for another shape or for NaN."
     score_all = getattr(scorer, "score_all", scorer)
@@ -181,6 +183,7 @@ def metric_columns(per_user: pd.DataFrame) -> list[str]:
     "The columns that hold a metric, such as recall@20."
     return [column for column in per_user if "@" in str(column)]
 
+# %% ../nbs/04_evaluation.ipynb #summarise-groups
 def summarise(per_user: pd.DataFrame) -> pd.DataFrame:
     "Rows all, warm, cold; columns n (users) and, for each metric, its mean and standard error over them (recall@20, recall@20_se)."
     groups = {"all": per_user, "warm": per_user[per_user["warm"]], "cold": per_user[~per_user["warm"].astype(bool)]}
@@ -200,6 +203,7 @@ def truth_by_user(split: Split) -> pd.DataFrame:
     warm = split.train.user_counts()[users] > 0
     return pd.DataFrame({"n_truth": n_truth, "findable": findable, "candidates": candidates, "warm": warm}, index=users)
 
+# %% ../nbs/04_evaluation.ipynb #recall-ceiling
 def recall_ceiling(by_user: pd.DataFrame, k: int) -> float:
     "The mean recall@K of a perfect ranker: min(K, findable) / n_truth of each user."
     return float((np.minimum(by_user["findable"], k) / by_user["n_truth"]).mean())
@@ -220,6 +224,7 @@ def surplus(pairs: Interactions) -> int:
     "How many rows repeat an earlier pair."
     return len(pairs) - len(np.unique(pairs.keys()))
 
+# %% ../nbs/04_evaluation.ipynb #audit-parts
 def audit_sizes(split: Split) -> dict:
     "What is there: name -> (value, meaning)."
     rows = {"users": (split.n_users, "with an id, seen or not"), "items": (split.n_items, "with an id, seen or not")}

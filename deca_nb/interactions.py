@@ -73,11 +73,13 @@ def user_counts(self: Interactions) -> np.ndarray:
     "How many pairs each user has, (n_users,) int64."
     return np.bincount(self.users, minlength=self.n_users)
 
+# %% ../nbs/01_interactions.ipynb #item-counts
 @patch
 def item_counts(self: Interactions) -> np.ndarray:
     "How many pairs each item has, (n_items,) int64: its popularity."
     return np.bincount(self.items, minlength=self.n_items)
 
+# %% ../nbs/01_interactions.ipynb #interactions-keys
 @patch
 def keys(self: Interactions) -> np.ndarray:
     "user * n_items + item for each pair, (n,) int64."
@@ -92,12 +94,14 @@ def to_csr(self: Interactions) -> sp.csr_matrix:
     matrix.data[:] = 1.0
     return matrix
 
+# %% ../nbs/01_interactions.ipynb #interactions-select
 @patch
 def select(self: Interactions, rows) -> Interactions:
     "Those rows (a mask or positions), over the same users and items."
     columns = {name: getattr(self, name) for name in ("users", "items", "ratings", "timestamps", "noise")}
     return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})
 
+# %% ../nbs/01_interactions.ipynb #interactions-to-frame
 @patch
 def to_frame(self: Interactions) -> pd.DataFrame:
     "Columns user and item (outer ids) and, where known, rating, timestamp and noise."
@@ -113,10 +117,12 @@ def need_column(df: pd.DataFrame, column: str, role: str, source: str):
         raise InputError(f"{source}: there is no column '{column}' for the {role} (columns: {', '.join(map(str, df.columns))}); "
                          f"name the right one with {role}=... or --{role}.")
 
+# %% ../nbs/01_interactions.ipynb #need-rows
 def need_rows(df: pd.DataFrame, source: str):
     "Raise InputError when there is not a single row."
     if df.empty: raise InputError(f"{source}: the file has no rows; give one row per interaction, with a user and an item.")
 
+# %% ../nbs/01_interactions.ipynb #first-row
 def first_row(mask) -> int:
     "The first row where the mask holds, counted from 1 below the header."
     return int(np.flatnonzero(np.asarray(mask))[0]) + 1
@@ -130,6 +136,7 @@ def read_ids(df: pd.DataFrame, column: str, role: str, source: str) -> pd.Series
         raise InputError(f"{source}: column '{column}' has no {role} in row {first_row(missing)} ({missing.sum()} such rows); fill them in or drop those rows.")
     return plain_ids(df[column])
 
+# %% ../nbs/01_interactions.ipynb #read-ratings
 def read_ratings(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
     "That column as float64; InputError names the first row that is no number."
     need_column(df, column, "rating", source)
@@ -165,6 +172,7 @@ def need_distinct(pairs: Interactions, source: str):
         raise InputError(f"{source}: row {row} repeats an earlier pair (user {user}, item {item}; {repeated.sum()} such rows); "
                          "keep one row a pair, for example with df.drop_duplicates(['user', 'item'], keep='last').")
 
+# %% ../nbs/01_interactions.ipynb #need-choice
 def need_choice(pairs: Interactions, user: str, item: str, source: str):
     "Raise InputError unless there are at least two users and two items."
     for column, role, ids in ((user, "user", pairs.user_ids), (item, "item", pairs.item_ids)):
@@ -183,6 +191,7 @@ def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, t
     need_distinct(pairs, source)
     return pairs
 
+# %% ../nbs/01_interactions.ipynb #from-frame
 @patch(cls_method=True)
 def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
                user: str = "user",                  # name of the column with the users' ids
@@ -200,6 +209,7 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
 USUAL_COLUMNS = {"user": ("user", "user_id"), "item": ("item", "item_id"), "rating": ("rating",), "timestamp": ("timestamp",)}
 MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # how text files write "no value" in ratings and times; for ids only the empty field
 
+# %% ../nbs/01_interactions.ipynb #resolve-columns
 def resolve_columns(header, user=None, item=None, rating=None, timestamp=None) -> dict:
     "Which column plays which role: the named one, else the first usual name in the header (for rating and timestamp possibly none)."
     named = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
@@ -220,6 +230,7 @@ def read_text(path: Path, separator: str, roles: dict) -> tuple[pd.DataFrame, di
                             na_values={name: missing[name] for name in names if name in missing})
     return frame, columns
 
+# %% ../nbs/01_interactions.ipynb #read-parquet
 def read_parquet(path: Path, roles: dict) -> tuple[pd.DataFrame, dict]:
     "A Parquet file and the column of every role."
     with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file: frame = pd.read_parquet(file)
@@ -262,6 +273,7 @@ def need_place(path):
         what = f"{path} is a folder" if path.is_dir() else f"{through} is a file"
         raise InputError(f"{path}: cannot be written, since {what}; choose another place.")
 
+# %% ../nbs/01_interactions.ipynb #replacing-file
 @contextmanager
 def replacing(path):
     "A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."
@@ -315,6 +327,7 @@ def chronological_parts(pairs: Interactions) -> np.ndarray:
     parts[order] = tenths(position, n)
     return parts
 
+# %% ../nbs/01_interactions.ipynb #random-parts
 def random_parts(pairs: Interactions, seed: int = 0) -> np.ndarray:
     "A shuffled 8:1:1 of all rows."
     return tenths(np.random.default_rng(seed).permutation(len(pairs)), len(pairs))
@@ -338,6 +351,7 @@ def judged(train: Interactions, valid: Interactions, test: Interactions, liked: 
     means = NO_EVIDENCE if test.ratings is None else f"test pairs with a rating of {liked:g} or more"
     return Split(train, valid, truth, concat(train, valid), **({"truth_means": means, "liked": liked} | about))
 
+# %% ../nbs/01_interactions.ipynb #cut-by-part
 def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
     "A `Split` by part number: 0 trains, 1 validates, 2 tests."
     return judged(*(pairs.select(parts == part) for part in range(3)), liked, **about)
@@ -394,6 +408,7 @@ def read_split(path,                    # the interactions (the training file, w
     if split not in cuts: raise InputError(f"there is no split '{split}'; choose chronological or random.")
     return cut(pairs, cuts[split](pairs), liked, name=Path(path).name)
 
+# %% ../nbs/01_interactions.ipynb #read-part
 def read_part(path, **columns) -> Interactions:
     "One of several files of one split: it may hold a single user or item."
     frame, columns = read_frame(path, **columns)
@@ -409,6 +424,7 @@ def plain_title(title: str) -> str:
     title = title.strip().removesuffix("(V)").strip()
     return "unknown" if title.startswith("unk") else title
 
+# %% ../nbs/01_interactions.ipynb #movielens-tables
 def from_recbole_files(ratings, items) -> dict[str, pd.DataFrame]:
     "The two tables out of RecBole's ml-100k.inter and ml-100k.item."
     ratings = pd.read_csv(ratings, sep="\t", header=0, names=["user", "item", "rating", "timestamp"], dtype=np.int64)
@@ -416,6 +432,7 @@ def from_recbole_files(ratings, items) -> dict[str, pd.DataFrame]:
     titles = films["title"].where(~films["year"].str.isdigit(), films["title"] + " (" + films["year"] + ")")
     return {"ratings.tsv": ratings, "titles.tsv": pd.DataFrame({"item": films["item"].astype(np.int64), "title": titles.map(plain_title)})}
 
+# %% ../nbs/01_interactions.ipynb #movielens-grouplens-tables
 def from_grouplens_files(ratings, items) -> dict[str, pd.DataFrame]:
     "The two tables out of GroupLens' u.data and u.item."
     ratings = pd.read_csv(ratings, sep="\t", header=None, names=["user", "item", "rating", "timestamp"], dtype=np.int64)
@@ -428,6 +445,7 @@ def movielens_from_folder() -> dict[str, pd.DataFrame]:
     folder = Path(os.environ.get("DECA_DATA") or "DECA_DATA-is-not-set") / "movielens-100k"
     return from_recbole_files(folder / "ml-100k.inter", folder / "ml-100k.item")
 
+# %% ../nbs/01_interactions.ipynb #movielens-grouplens
 def movielens_from_grouplens() -> dict[str, pd.DataFrame]:
     "Out of GroupLens' archive."
     with tempfile.TemporaryDirectory() as folder:
@@ -435,6 +453,7 @@ def movielens_from_grouplens() -> dict[str, pd.DataFrame]:
         with zipfile.ZipFile(archive) as files, files.open("ml-100k/u.data") as ratings, files.open("ml-100k/u.item") as items:
             return from_grouplens_files(ratings, items)
 
+# %% ../nbs/01_interactions.ipynb #movielens-recbole
 def movielens_from_recbole() -> dict[str, pd.DataFrame]:
     "Out of RecBole's wheel, brought by pip."
     with tempfile.TemporaryDirectory() as folder:
@@ -449,15 +468,18 @@ def movielens_from_recbole() -> dict[str, pd.DataFrame]:
 # %% ../nbs/01_interactions.ipynb #movielens-cache
 MOVIELENS_SOURCES = {"$DECA_DATA": movielens_from_folder, "GroupLens": movielens_from_grouplens, "RecBole's wheel through pip": movielens_from_recbole}
 
+# %% ../nbs/01_interactions.ipynb #is-movielens
 def is_movielens(folder: Path) -> bool:
     "Whether the folder holds the two files, with the right content."
     return all((folder / name).is_file() and pooch.file_hash(folder / name) == sha for name, sha in MOVIELENS_SHA256.items())
 
+# %% ../nbs/01_interactions.ipynb #write-tables
 def write_tables(folder: Path, tables: dict[str, pd.DataFrame]):
     "Writes the two files."
     for name, table in tables.items():
         with replacing(folder / name) as file: table.to_csv(file, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
 
+# %% ../nbs/01_interactions.ipynb #movielens-folder
 def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
     "The folder of the two checked files, filled from the first source that has them. Raises `InputError` with every source's reason."
     folder, reasons = Path(pooch.os_cache("deca_nb")) / "movielens-100k", []
@@ -490,6 +512,7 @@ PARTS = {"files": ["honest", "released"], "sampler": ["true-negatives", "any-ite
          "regulariser": ["batch-rows", "all-parameters"], "log": ["exact", "floored"], "autoencoder": ["training-counts", "batch-counts"],
          "hyper_parameters": ["given", "released"], "ties": ["expected", "lowest-id", "random", "pessimistic"]}
 
+# %% ../nbs/01_interactions.ipynb #protocol-fields
 @dataclass(frozen=True)
 class Protocol:
     "Which part each step of an experiment uses, by a name in `PARTS`; swap one with `dataclasses.replace`. Raises `InputError` for an unknown part."
@@ -516,6 +539,7 @@ PAPER = Protocol("paper", files="released", sampler="any-item", evaluator="as-re
                  prior="same-weights", regulariser="all-parameters", log="floored", autoencoder="batch-counts",
                  hyper_parameters="released", ties="lowest-id")
 
+# %% ../nbs/01_interactions.ipynb #get-protocol
 def get_protocol(protocol: str | Protocol) -> Protocol:
     "The protocol itself, or the one of that name. Raises `InputError` for an unknown name."
     known = {"clean": CLEAN, "paper": PAPER}
@@ -535,6 +559,7 @@ def authors_folder(name: str, root=None) -> Path:
                          "as root=..., or set DECA_DATA to the folder whose authors-splits holds it.")
     return Path(root if root is not None else Path(os.environ["DECA_DATA"]) / "authors-splits") / name
 
+# %% ../nbs/01_interactions.ipynb #read-authors-file
 def read_authors_file(folder: Path, part: str) -> pd.DataFrame:
     "One of the tab-separated files without header: user, item, rating. Raises `InputError` where it is missing."
     path = folder / f"{AUTHORS_PREFIX.get(folder.name, folder.name)}.{part}"
