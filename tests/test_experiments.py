@@ -1,0 +1,223 @@
+"""Experiments: described, kept, never run twice; each of them in small; each switch of the ladder does what it says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from matplotlib import pyplot as plt
+
+from deca_nb.evaluation import evaluate, metric_columns
+from deca_nb.experiments import (
+    CONSTANTS,
+    EXPERIMENTS,
+    JUDGED,
+    Bench,
+    Runs,
+    Trial,
+    as_markdown,
+    beside_paper,
+    compare_runs,
+    execute,
+    load_data,
+    published,
+    ranker_rows,
+    run_trial,
+    should_denoise,
+    sweep,
+    table4,
+    tuned,
+    world_data,
+    world_map,
+    write_results,
+)
+from deca_nb.interactions import CLEAN, PAPER, InputError, authors_split
+from deca_nb.training import Settings
+
+SMALL = world_data(n_users=60, n_items=40, noise=0.05, cold_users=0.1)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Runs:
+    """One folder of runs, so that experiments share theirs."""
+    return Runs(tmp_path_factory.mktemp("runs"))
+
+
+def small(runs, protocol, **how) -> Bench:
+    """A bench on which everything is over in seconds."""
+    return Bench(runs, SMALL, protocol, seeds=2, most_epochs=1, **how)
+
+
+SHORT = {
+    "map": lambda bench: world_map(bench, 1, {"noise": (0.0, 0.03), "popularity_noise": (0.0, 1.0), "embedding_dim": (4,), "epochs": (1,)}),
+    "tuned": lambda bench: tuned(bench, 2),
+}
+NEEDS_FILES = {"table1"}
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in NEEDS_FILES])
+def test_each_experiment_in_small(name, runs, tmp_path):
+    experiment = EXPERIMENTS[name]
+    bench = small(runs, CLEAN if experiment.protocol == "clean" else PAPER)
+    found = SHORT.get(name, experiment.run)(bench)
+    tables = {part: value for part, value in found.items() if isinstance(value, pd.DataFrame)}
+    assert tables and all(len(table) for table in tables.values())
+    write_results(found, tmp_path, name, as_markdown(found, "about"))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.md",
+        *(f"{name}-{part}.{'csv' if part in tables else 'svg'}" for part in found),
+    }
+    plt.close("all")
+
+
+def test_should_i_denoise_knows_the_head_room(runs):
+    answer = should_denoise(small(runs, CLEAN), n_trials=2)["answer"]
+    assert answer["what"].tolist() == ["DeCA", "DeCA(p)", "only what was meant"]
+    assert (answer["low"] <= answer["high"]).all()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["ml-100k", "modcloth"])
+def test_table_1_is_counted(name, runs):
+    table = EXPERIMENTS["table1"].run(Bench(runs, f"authors:{name}"))["table"].set_index("from")
+    assert abs(table.loc["counted", "sparsity"] - table.loc["paper", "sparsity"]) < 0.004
+
+
+@pytest.mark.data
+def test_missing_train_is_named(runs):
+    with pytest.raises(InputError, match=r"electronics_5\.train\.rating.*github\.com"):
+        EXPERIMENTS["table5"].run(Bench(runs, "authors:electronics"))
+
+
+@pytest.mark.data
+def test_rankers_on_movielens():
+    split = authors_split("ml-100k", protocol=PAPER)
+    rows = ranker_rows(split, PAPER).set_index("model")
+    means = {name: {column.removesuffix(" lowest-id"): row[column].mean() for column in row.index if column.endswith(" lowest-id")} for name, row in rows.iterrows()}
+    assert means["EASE"] == pytest.approx({"recall@3": 0.0413, "recall@20": 0.1380, "ndcg@3": 0.0730, "ndcg@20": 0.0923}, abs=1e-3)
+    assert means["MostPopular"] == pytest.approx({"recall@3": 0.0192, "recall@20": 0.0912, "ndcg@3": 0.0393, "ndcg@20": 0.0593}, abs=5e-4)
+    assert means["MostPopular (unmasked)"] == pytest.approx({"recall@3": 0.0277, "recall@20": 0.1084, "ndcg@3": 0.0477, "ndcg@20": 0.0668}, abs=5e-4)
+
+
+# What is kept.
+
+
+def trials(n: int = 3) -> list[Trial]:
+    """A few short runs."""
+    return [Trial(SMALL, "GMF", "Normal", seed, settings=Settings(epochs=1)) for seed in range(n)]
+
+
+def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
+    kept = Runs(tmp_path)
+    first = sweep(trials(), kept)
+    monkeypatch.setattr("deca_nb.experiments.execute", lambda *_: pytest.fail("run twice"))
+    assert sweep(trials(), kept)["validation"].tolist() == first["validation"].tolist()
+    kept.pack()
+    assert sweep(trials(), kept)["validation"].tolist() == first["validation"].tolist()
+    assert kept.names() == {trial.name() for trial in trials()}
+
+
+def test_packing_keeps_what_was_packed_before(tmp_path):
+    kept = Runs(tmp_path)
+    sweep(trials(1), kept)
+    kept.pack()
+    sweep(trials(3), kept)
+    kept.pack()
+    assert len(kept.read([trial.name() for trial in trials()])) == 3
+    assert [path.name for path in tmp_path.glob("*.parquet")] == ["runs.parquet"]
+    kept.pack()
+    assert kept.names() == {trial.name() for trial in trials()}
+
+
+def test_two_processes_give_the_same_rows(tmp_path):
+    apart, together = sweep(trials(), Runs(tmp_path / "a"), jobs=2), sweep(trials(), Runs(tmp_path / "b"))
+    for column in ("recall@20 expected", "ndcg@5 lowest-id"):
+        assert np.array_equal(np.stack(apart[column]), np.stack(together[column]))
+
+
+def test_shared_checkpoints_change_nothing(tmp_path):
+    prior = [Trial(SMALL, "GMF", method, 0, settings=Settings(epochs=2)) for method in ("Normal", "DeCA(p)", "Ensemble")]
+    together = sweep(prior, Runs(tmp_path))
+    for trial, (_, row) in zip(prior, together.iterrows(), strict=True):
+        alone = execute(trial, load_data(SMALL, CLEAN), {})
+        assert np.array_equal(row["recall@20 expected"], alone["recall@20 expected"])
+
+
+def test_a_killed_sweep_goes_on(tmp_path):
+    command = [sys.executable, "-c", "from deca_nb.cli import main; main()", "reproduce", "table2", "--data", "world", "--models", "GMF"]
+    command += ["--epochs", "1", "--seeds", "3", "--out", str(tmp_path)]
+    folder, env = tmp_path / "runs" / "world-paper", os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while len(list(folder.glob("run-*.parquet"))) < 4 and time.monotonic() < limit:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(60) == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("run-*.parquet")}
+    assert 4 <= len(kept) < 21, "killed too early or too late"
+    names = [path.stem.removeprefix("run-") for path in kept]
+    before = Runs(folder).read(names)["seconds"].tolist()
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert Runs(folder).read(names)["seconds"].tolist() == before, "a finished run was run again"
+    assert len(Runs(folder).names()) == 21
+
+
+def test_a_run_says_what_it_was(tmp_path):
+    kept = Runs(tmp_path)
+    run_trial(trials(1)[0], kept)
+    row = kept.read([trials(1)[0].name()]).iloc[0]
+    assert json.loads(row["settings"])["epochs"] == 1 and json.loads(row["parts"])["sampler"] == "true-negatives"
+    assert row["fingerprint"] == load_data(SMALL, CLEAN).fingerprint() and "torch" in row["versions"] and row["seconds"] > 0
+
+
+# What is judged.
+
+
+def test_a_row_holds_what_evaluate_gives():
+    split = load_data(SMALL, CLEAN)
+    row = execute(trials(1)[0], split, {})
+    rows = ranker_rows(split, CLEAN)
+    assert len(row["recall@20 expected"]) == len(np.unique(split.truth.users)) == len(row["warm"])
+    from deca_nb.baselines import RANKERS
+
+    for _, ranked in rows.iterrows():
+        for ties in JUDGED:
+            per_user = evaluate(RANKERS[ranked["model"]](split.train), split, k=split.k, ties=ties)
+            for metric in metric_columns(per_user):
+                assert np.allclose(ranked[f"{metric} {ties}"], per_user[metric], atol=1e-6)
+
+
+def test_a_method_does_not_differ_from_itself(runs):
+    rows = sweep(trials(), runs)
+    found = compare_runs(rows, rows, "recall@20", "expected")
+    assert (found["difference"], found["low"], found["high"], found["p"], found["d_z"]) == (0, 0, 0, 1, 0)
+
+
+def test_beside_the_paper(runs):
+    rows = sweep(trials(), runs)
+    printed = published(2).query("method == 'Normal' and model == 'GMF' and data == 'authors:modcloth'").assign(data=SMALL)
+    table = beside_paper(rows, "expected", printed).set_index("metric")
+    assert table.loc["recall@5", "mean_paper"] == 0.063
+    assert table.loc["recall@5", "difference"] == pytest.approx(table.loc["recall@5", "mean"] - 0.063)
+    assert bool(table.loc["recall@5", "near"]) == (abs(table.loc["recall@5", "in_sd"]) <= 2 or abs(table.loc["recall@5", "in_percent"]) <= 10)
+
+
+def test_constants_reach_the_runs(runs):
+    bench = small(runs, PAPER)
+    found = {json.loads(text)["c1"] for text in bench.sweep([bench.trial("GMF", "DeCA", 0, c1=c1) for c1 in CONSTANTS])["settings"]}
+    assert found == set(CONSTANTS)
+    assert set(table4(bench)["cells"]["h_model"]) == {"MF", "GMF", "NeuMF"}
+
+
+def test_ties_can_be_chosen(runs):
+    bench = small(runs, PAPER, models=("GMF",))
+    assert bench.ties == "lowest-id" and replace(bench, judged_by="expected").ties == "expected"
