@@ -1,0 +1,71 @@
+// A world of your own: three curves of one run, epoch by epoch, and the runs that were made before it.
+
+const PANELS = {
+  "recall@20": "Recall@20 on the truth", "noise AUC": "Noise AUC: real above noisy clicks", "memorised noise": "Memorised noise: mean f of noisy clicks",
+};
+
+function ticksUpTo(epochs) {
+  const step = [1, 5, 10, 20, 50].find((size) => epochs / size <= 6) ?? 100;
+  return Array.from({ length: Math.floor(epochs / step) + 1 }, (_, i) => i * step);
+}
+
+function render({ model, el }) {
+  const frame = root(el), controls = add(frame, "div", { class: "deca-controls" });
+  const pick = choice(controls, "run", (name) => {
+    model.set("shown", model.get("runs").find((run) => run.name === name));
+    model.save_changes();
+  });
+  legend(frame, { DeCA: LOOKS.DeCA, Normal: LOOKS.Normal, "Oracle: trained without the noise": LOOKS.Oracle, "a level that needs no training": LEVEL });
+  const hint = "curves by epoch; the left and right keys choose an epoch";
+  const place = add(frame, "div", { class: "deca-charts", tabindex: 0, role: "group", "aria-label": hint });
+  const detail = add(frame, "div", { "aria-live": "polite" });
+  let epoch = 0, frames = [];
+
+  function tell(chosen) {
+    const { curves, levels, epochs } = model.get("shown");
+    epoch = Math.min(Math.max(chosen, 1), epochs);
+    for (const { mark, X } of frames) { mark.setAttribute("x1", X(epoch)); mark.setAttribute("x2", X(epoch)); }
+    const rows = Object.entries(curves).map(([method, curve]) => [method, ...Object.keys(PANELS).map((metric) => curve[metric]?.[epoch - 1])]);
+    for (const [name, level] of Object.entries(levels)) rows.push([name, ...Object.keys(PANELS).map((metric) => level[metric])]);
+    detail.replaceChildren();
+    table(detail, `epoch ${epoch} of ${epochs}`, ["", ...Object.keys(PANELS)], rows);
+  }
+
+  function update() {
+    const runs = model.get("runs"), { name, curves, levels, epochs } = model.get("shown");
+    const names = runs.map((run) => run.name);
+    pick(names.includes(name) ? names : [name, ...names], name);
+    place.replaceChildren();
+    frames = Object.entries(PANELS).map(([metric, title]) => {
+      const x = { scale: linear(0, epochs), ticks: ticksUpTo(epochs), label: "epoch" }, y = { scale: linear(0, 1), ticks: [0, 0.25, 0.5, 0.75, 1] };
+      const drawn = chart(place, { title, x, y });
+      for (const [method, curve] of Object.entries(curves)) {
+        const values = curve[metric] ?? [];
+        line(drawn, method).setAttribute("d", path(drawn, values.map((_, i) => i + 1), values));
+      }
+      for (const [level, values] of Object.entries(levels)) {
+        if (values[metric] === undefined) continue;
+        line(drawn, level, LEVEL).setAttribute("d", path(drawn, [0, epochs], [values[metric], values[metric]]));
+        add(drawn.svg, "text", { x: BOX.left + 4, y: drawn.Y(values[metric]) - 4 }, level);
+      }
+      const mark = add(drawn.svg, "line", { y1: BOX.top, y2: drawn.bottom, class: "axis", "stroke-dasharray": "2 2" });
+      drawn.svg.addEventListener("pointermove", (event) => {
+        const box = drawn.svg.getBoundingClientRect(), at = ((event.clientX - box.left) / box.width) * BOX.width;
+        tell(Math.round(((at - BOX.left) / (drawn.right - BOX.left)) * epochs));
+      });
+      return { mark, ...drawn };
+    });
+    tell(epoch || epochs);
+  }
+  place.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    tell(epoch + move);
+  });
+  model.on("change", update);
+  update();
+  return () => model.off("change", update);
+}
+
+export default { render };
