@@ -1,0 +1,81 @@
+"""A Sphinx extension: docstrings are written in markdown with documents beside the parameters, and each entry leads to the cell that derives it."""
+
+import re
+
+from book import MENTION
+from fastcore.docments import docments
+from notebooks import anchor, equation
+from pages import DEFINITIONS, SHORT
+
+SHORTER = {
+    r"~?(?:\w+\.)*Annotated\[(.*?), <[^>]*>\]": r"\1",
+    r"(?:\w+\.)*Protocol\(name='(clean|paper)'[^)]*\)": lambda found: found[1].upper(),
+    r"<[^>]*>": "...",
+}
+
+
+def code(name: str) -> str:
+    """Inline code; the name of something documented is a link."""
+    return f":py:obj:`~{SHORT[name].name}`" if name in SHORT else f"``{name}``"
+
+
+def prose(text: str) -> str:
+    """Plain words in reStructuredText, with "Eq. 14" as a link."""
+    text = re.sub(r"([*_|\\])", r"\\\1", text)
+    return MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), text)
+
+
+def to_equation(number: re.Match) -> str:
+    """A link to one of the paper's equations."""
+    label = equation(int(number[0]), "")
+    return f"\\ :ref:`{number[0]} <{label}>`\\ " if label else number[0]
+
+
+def rst(text: str) -> str:
+    """A line of markdown as reStructuredText."""
+    return "".join(code(part) if i % 2 else prose(part) for i, part in enumerate(text.split("`")))
+
+
+def parameters(obj) -> list[str]:
+    """A field for each parameter that has a document beside it."""
+    try:
+        notes = docments(obj)
+    except (TypeError, ValueError, OSError, SyntaxError):
+        return []
+    fields = {name: f":param {name}:" for name in notes} | {"return": ":returns:"}
+    return [f"{fields[name]} {rst(' '.join(note.split()))}" for name, note in notes.items() if note]
+
+
+def derived_in(name: str) -> list[str]:
+    """The way to the cell that defines it."""
+    if name not in DEFINITIONS:
+        return []
+    chapter, cell = DEFINITIONS[name].chapter, DEFINITIONS[name].cell
+    return [f"Derived in :ref:`chapter {chapter[:2]}, cell {cell} <{anchor(chapter, cell)}>`."]
+
+
+def rewrite(app, what: str, name: str, obj, options, lines: list[str]):
+    """Make the docstring of a definition."""
+    lines[:] = [rst(line) for line in lines]
+    if what != "module":
+        lines += ["", *parameters(obj), "", *derived_in(name), ""]
+
+
+def signature(app, what: str, name: str, obj, options, given: str | None, returned: str | None) -> tuple[str | None, str | None]:
+    """The signature without what prints badly: a command's help, a whole protocol, an address in memory."""
+    for pattern, words in SHORTER.items():
+        given = given and re.sub(pattern, words, given)
+    return given, returned
+
+
+def skip(app, what: str, name: str, obj, is_skipped: bool, options) -> bool | None:
+    """Leave out fields of data classes: they are among the parameters."""
+    kept = callable(obj) or isinstance(obj, property | classmethod | staticmethod)
+    return True if what == "class" and not kept else None
+
+
+def setup(app) -> dict:
+    app.connect("autodoc-process-docstring", rewrite)
+    app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-skip-member", skip)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,63 @@
+"""Run the guides: `python docs/guides.py docs/pages/guides/export.md` runs the blocks of a page one after the other in the current folder.
+
+Blocks of `python` share their names, blocks of `sh` stop at the first command that fails, and a block of `text` is what the block before it prints: the same
+words and whole numbers, and decimal fractions within a tenth, since training rounds differently on another machine.
+"""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from math import isclose
+from pathlib import Path
+
+BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FRACTION = re.compile(r"-?\d[\d,]*\.\d+")
+
+
+def run_python(code: str, names: dict) -> str:
+    """What a block of Python prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "block", "exec"), names)
+    return printed.getvalue()
+
+
+def run_sh(code: str, names: dict) -> str:
+    """What a block of commands prints."""
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(["bash", "-euo", "pipefail", "-c", code], env=env, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(f"{code}{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+RUN = {"python": run_python, "sh": run_sh}
+
+
+def fractions(text: str) -> list[float]:
+    return [float(fraction.replace(",", "")) for fraction in FRACTION.findall(text)]
+
+
+def agrees(printed: str, written: str) -> bool:
+    """Whether a block printed what the page says."""
+    if FRACTION.sub("#", printed).split() != FRACTION.sub("#", written).split():
+        return False
+    return all(isclose(a, b, rel_tol=0.1, abs_tol=0.02) for a, b in zip(fractions(printed), fractions(written), strict=True))
+
+
+def run(page: Path):
+    """Run a page; `SystemExit` where a block fails or prints something else."""
+    names, printed = {"__name__": "guide"}, ""
+    for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if language in RUN:
+            printed = RUN[language](block, names)
+        elif not agrees(printed, block):
+            raise SystemExit(f"{page.name} says\n{block}\nbut what is printed is\n{printed}")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        run(Path(name))

@@ -1,0 +1,268 @@
+"""Chapters as pages: a copy of a notebook without what only nbdev and the tests need, with anchors, call-outs and links that Sphinx understands."""
+
+import ast
+import posixpath
+import re
+from collections.abc import Callable
+from configparser import ConfigParser
+from pathlib import Path
+
+import nbformat
+from book import MENTION, NBS, ROOT, Cell, chapters
+from equations import DERIVED_IN, EQUATIONS
+from nbformat.v4 import new_markdown_cell
+
+SETTINGS = ConfigParser(delimiters=["="])
+SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
+HOUSE = SETTINGS["DEFAULT"]
+BLOB = f"https://github.com/{HOUSE['user']}/{HOUSE['repo']}/blob/{HOUSE['branch']}/"
+PAGES = {"nbs/index.ipynb": "index.ipynb", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.ipynb"}
+CHAPTERS = {path.stem[:2]: path.stem for path in chapters()}
+DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
+TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}
+CALL_OUT = re.compile(r"^:::\s*\{\.callout-(\w+)[^}]*\}\s*\n+(?:##\s*(.*?)\s*\n)?", re.MULTILINE)
+DISPLAY = re.compile(r"^\$\$(.+?)\$\$[ \t]*$", re.MULTILINE | re.DOTALL)
+TAG = re.compile(r"\\tag\{(\d+)\}")
+INLINE = re.compile(r"\$[^$\n]+\$")
+LINK = re.compile(r"""(\]\(|\b(?:src|href)=["'])(?![a-z]+:|[#/])([^\s)"'#]+)""")
+CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE)
+NOT_PROSE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>)", re.DOTALL | re.MULTILINE)
+CHAPTER = re.compile(r"\b[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WORDS = re.compile(r"[^\W\d_]{2,}[,:;]? +\S")
+CONTENTS = """
+```{toctree}
+:hidden:
+:caption: Chapters
+:glob:
+
+chapters/*
+```
+
+```{toctree}
+:hidden:
+:caption: How to
+
+guides/own_csv
+guides/choose_c1_c2
+guides/read_the_audit
+guides/export
+guides/own_model
+guides/own_method
+```
+
+```{toctree}
+:hidden:
+:caption: Look up
+
+paper_to_code
+results
+notation
+glossary
+api/index
+contributing
+changelog
+```
+"""
+
+# Names of places.
+
+
+def anchor(chapter: str, cell: str) -> str:
+    """The label of a cell: "ch07-eq14-dp"."""
+    return f"ch{chapter[:2]}-{cell}"
+
+
+def equation_anchor(number: int, chapter: str) -> str:
+    """The label of a numbered formula: "eq-14", or, where a chapter has numbers of its own or repeats one, "eq-2-04"."""
+    return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2]}"
+
+
+def tags(path: Path) -> set[int]:
+    """The numbers of a chapter's formulas."""
+    return {int(number) for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown" for number in TAG.findall(cell.source)}
+
+
+NUMBERED = {path.stem: tags(path) for path in chapters()}
+
+
+def home(number: int) -> str | None:
+    """The chapter where the paper's equation is derived: the last that states it, since an earlier one only borrows it."""
+    return next((chapter for chapter in reversed(DERIVED_IN) if number in EQUATIONS and number in NUMBERED[chapter]), None)
+
+
+def equation(number: int, chapter: str) -> str | None:
+    """The label that "Eq. n" means in a chapter: its own formula, else the paper's."""
+    owner = chapter if number in NUMBERED.get(chapter, ()) else home(number)
+    return owner and equation_anchor(number, owner)
+
+
+# Text.
+
+
+def page_of(target: str) -> str:
+    """The page, or the address, of a file of the repository."""
+    if target in PAGES:
+        return PAGES[target]
+    if re.fullmatch(r"nbs/\d\d_\w+\.ipynb", target):
+        return target.replace("nbs/", "chapters/")
+    return target if target.startswith("results/") else BLOB + target
+
+
+def relink(text: str, folder: str, page: str) -> str:
+    """The relative links of a text of the repository's folder, as they read on a page of the site."""
+
+    def new(link: re.Match) -> str:
+        target = page_of(posixpath.normpath(posixpath.join(folder, link[2])))
+        return link[1] + (target if target.startswith("https:") else posixpath.relpath(target, posixpath.dirname(page) or "."))
+
+    return outside(CODE, text, lambda part: LINK.sub(new, part))
+
+
+def outside(kept: re.Pattern, text: str, change: Callable[[str], str]) -> str:
+    """The text with everything changed but what the pattern, in one group, keeps."""
+    return "".join(part if i % 2 else change(part) for i, part in enumerate(kept.split(text)))
+
+
+def call_outs(text: str) -> str:
+    """nbdev's call-outs as admonitions."""
+    return CALL_OUT.sub(lambda m: f":::{{admonition}} {m[2]}\n:class: {m[1]}\n\n" if m[2] else f":::{{{m[1]}}}\n", text)
+
+
+def formula(tex: str) -> str:
+    """A formula that stands alone. Sphinx puts one with several lines into an environment that allows no number, unless it is told not to wrap it."""
+    return f"```{{math}}\n:no-wrap:\n\n\\[{tex.strip()}\\]\n```" if r"\\" in tex else f"$$\n{tex.strip()}\n$$"
+
+
+def display(text: str, chapter: str) -> str:
+    """Formulas that stand alone, as MyST wants them, those with a number with a label and an entry for the search."""
+
+    def new(found: re.Match) -> str:
+        number, block = TAG.search(found[1]), formula(found[1])
+        if number is None:
+            return f"\n{block}\n"
+        label = equation_anchor(int(number[1]), chapter)
+        entry = f"Eq. {number[1]}" if chapter in DERIVED_IN else f"Eq. {number[1]} ({chapter[:2]})"
+        return f"\n```{{index}} ! {entry}\n:name: {label}\n```\n\n{block}\n"
+
+    return DISPLAY.sub(new, text)
+
+
+def mentions(text: str, chapter: str) -> str:
+    """The text with links from "Eq. 14" and "chapter 04", but not in headings, code, formulas and links."""
+
+    def to_equation(number: re.Match) -> str:
+        label = equation(int(number[0]), chapter)
+        return f"[{number[0]}](#{label})" if label else number[0]
+
+    def to_chapter(number: re.Match) -> str:
+        stem = CHAPTERS.get(number[0])
+        return f"[{number[0]}](#chapter-{number[0]})" if stem and stem != chapter else number[0]
+
+    def link(part: str) -> str:
+        part = MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), part)
+        return CHAPTER.sub(lambda found: re.sub(r"\d\d", to_chapter, found[0]), part)
+
+    return outside(NOT_PROSE, text, link)
+
+
+def double_bars(text: str) -> str:
+    """Norms and divergences in the rows of a table, where a bar would end the cell."""
+    return re.sub(r"^\|.*$", lambda row: INLINE.sub(lambda tex: tex[0].replace(r"\|", r"\Vert "), row[0]), text, flags=re.MULTILINE)
+
+
+def text_of(source: str, chapter: str, page: str) -> str:
+    """A text cell of a notebook on its page."""
+    source = mentions(relink(double_bars(source), "nbs", page), chapter)
+    return call_outs(display(source, chapter))
+
+
+# Pictures.
+
+
+def literal(node: ast.AST) -> str:
+    """What a string in the code says; a value that is only known when it runs is an ellipsis."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def alternative(source: str) -> str:
+    """What a reader who cannot see the figure is told: the cell's `#| fig-alt: ...`, else the words that it writes into the figure."""
+    told = re.search(r"^#\|\s*fig-alt:\s*(.+?)\s*$", source, re.MULTILINE)
+    if told:
+        return told[1].strip("\"'")
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    skipped = {id(value) for node in nodes if isinstance(node, ast.JoinedStr) for value in node.values}
+    skipped |= {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "loc"}
+    found = [literal(node) for node in nodes if id(node) not in skipped]
+    words = dict.fromkeys(" ".join(text.split()) for text in found if WORDS.search(text))
+    return "Figure. " + "; ".join(words) + "."
+
+
+# Cells.
+
+
+def is_progress(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a progress bar, which says nothing once it is over."""
+    text = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return bool(re.match(r"(?:[^\n|]*: )?\s*\d+%\|", text))
+
+
+def code_cell(cell: nbformat.NotebookNode):
+    """Strip a code cell of its directives and progress bars, and say what its pictures show."""
+    directives = set(DIRECTIVE.findall(cell.source))
+    cell.metadata["tags"] = [tag for directive, tag in TAGS.items() if directive in directives]
+    if any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})):
+        cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source)}}
+    cell.source = DIRECTIVE.sub("", cell.source).strip("\n")
+    cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+
+
+def is_hidden(cell: nbformat.NotebookNode) -> bool:
+    """Whether a reader has no use for a cell: a hidden one, or nothing but directives."""
+    return cell.cell_type == "code" and ("hide" in DIRECTIVE.findall(cell.source) or not DIRECTIVE.sub("", cell.source).strip())
+
+
+def shown(path: Path) -> list[nbformat.NotebookNode]:
+    """The cells of a notebook that its page shows."""
+    return [cell for cell in nbformat.read(path, as_version=4).cells if not is_hidden(cell)]
+
+
+def page(path: Path, target: str) -> nbformat.NotebookNode:
+    """The copy of a notebook that becomes the page `target`."""
+    notebook, stem = nbformat.read(path, as_version=4), path.stem
+    number = stem[:2] if stem[:2] in CHAPTERS else ""
+    notebook.cells = [part for cell in shown(path) for part in with_anchor(cell, stem, target)]
+    if number:
+        title = notebook.cells[0]
+        title.source = title.source.replace("# ", f"(chapter-{number})=\n# {number} ", 1)
+    if path.stem == "index":
+        notebook.cells.append(new_markdown_cell(CONTENTS, id="contents"))
+    if not any(WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])):
+        notebook.metadata.pop("widgets", None)  # a page without widgets need not load their scripts
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    return notebook
+
+
+def with_anchor(cell: nbformat.NotebookNode, chapter: str, target: str) -> list[nbformat.NotebookNode]:
+    """A cell, after the place that links to it lead to (text begins with headings, which are places already)."""
+    if cell.cell_type != "code":
+        cell.source = text_of(cell.source, chapter, target)
+        return [cell]
+    code_cell(cell)
+    return [new_markdown_cell(f"({anchor(chapter, cell.id)})=", id=f"at-{cell.id}"[:64]), cell]
+
+
+def section_of(cells: list[Cell], wanted: Cell) -> str:
+    """The heading under which a cell stands; the title of a call-out is none."""
+    before = cells[: cells.index(wanted)]
+    texts = [re.sub(r"^:::.*?^:::\s*$", "", cell.source, flags=re.MULTILINE | re.DOTALL) for cell in before if not cell.is_code]
+    headings = [line for text in texts for line in re.findall(r"^## (.+?)\s*$", text, re.MULTILINE)]
+    return headings[-1] if headings else ""
+
+
+def notebook_pages() -> dict[str, Path]:
+    """Each page that is a notebook."""
+    return {"index.ipynb": NBS / "index.ipynb"} | {f"chapters/{path.name}": path for path in chapters()}

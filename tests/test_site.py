@@ -1,0 +1,241 @@
+"""The site: it builds without a warning, its guides are true, and in a browser, opened from a file, nothing is missing, cut off or asked of the network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+sys.path.append(str(ROOT / "docs"))
+sys.path.append(str(ROOT / "tools"))
+DOCS, HTML = ROOT / "docs", ROOT / "docs" / "_build" / "html"
+GUIDES = sorted((DOCS / "pages" / "guides").glob("*.md"))
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+WANTED = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
+
+
+def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess:
+    """Run one of our scripts on one core."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    return subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site."""
+    missing = [name for name in WANTED if find_spec(name) is None] + ([] if shutil.which("npm") else ["npm"])
+    if missing:
+        pytest.skip(f"the site needs {', '.join(missing)}: pip install -e '.[docs]', and Node.js for npm")
+    result = run("docs/build.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return HTML
+
+
+@pytest.fixture(scope="module")
+def browser(site):
+    """Chromium, for this module only: a second one cannot be opened beside it."""
+    if BROWSER is None:
+        pytest.skip("there is no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS.split())
+        yield chromium
+        chromium.close()
+
+
+class Visitor:
+    """A browser's page that keeps an account of what went wrong on it."""
+
+    def __init__(self, browser, width: int = 1280, scheme: str = "light"):
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self.complain(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complain(str(error)))
+        self.page.on("requestfailed", lambda request: self.complain(f"{request.url[:200]} failed"))
+        self.page.on("request", self.check_request)
+
+    def complain(self, what: str):
+        self.complaints.append(f"{self.page.url}: {what}")
+
+    def check_request(self, request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.complain(f"{request.url[:200]} was asked of the network")
+
+    def open(self, path: Path, query: str = ""):
+        """Open a page and wait until its formulas and widgets are drawn."""
+        self.page.goto(path.as_uri() + query)
+        self.page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
+        self.page.wait_for_function(WIDGETS_ARE_DRAWN)
+        return self.page
+
+
+WIDGETS_ARE_DRAWN = """() => document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length
+                             <= document.querySelectorAll('.widget-subarea > .jupyter-widgets, .widget-subarea > * .jupyter-widgets').length"""
+CUT_OFF = """() => {
+  const scrolls = (node) => node.tagName !== 'ARTICLE' && (['auto', 'scroll'].includes(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+  const beyond = (node) => node.getBoundingClientRect().right > window.innerWidth + 1 && getComputedStyle(node).visibility === 'visible';
+  return [...document.querySelectorAll('article *:not(mjx-assistive-mml, mjx-assistive-mml *)')].filter(node => beyond(node) && !scrolls(node))
+         .map(node => node.outerHTML.slice(0, 100)).slice(0, 3);
+}"""
+FORMULAS = """() => ({stated: document.querySelectorAll('.math').length, drawn: document.querySelectorAll('.math mjx-container').length,
+                      wrong: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(node => node.textContent)})"""
+
+
+def pages(site: Path) -> list[Path]:
+    """The pages that somebody wrote; Sphinx adds the source code of the modules."""
+    return [path for path in sorted(site.rglob("*.html")) if "_modules" not in path.parts]
+
+
+# The guides.
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_guide_is_true(guide, tmp_path):
+    result = run(DOCS / "guides.py", guide, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_guide_that_is_not_true_is_noticed(tmp_path):
+    for name, text in {"wrong": "print(2)\n```\n\n```text\n3", "far": "print(.5)\n```\n\n```text\n0.9", "fails": "1 / 0"}.items():
+        (tmp_path / name).write_text(f"```python\n{text}\n```\n")
+        assert run(DOCS / "guides.py", tmp_path / name, cwd=tmp_path).returncode == 1
+
+
+# The pages as files.
+
+
+def test_each_chapter_and_guide_has_a_page(site):
+    expected = {f"chapters/{path.stem}.html" for path in (ROOT / "nbs").glob("[0-9]*.ipynb")} | {f"guides/{path.stem}.html" for path in GUIDES}
+    assert expected <= {path.relative_to(site).as_posix() for path in pages(site)}
+
+
+def test_chapters_show_no_directives(site):
+    from notebooks import DIRECTIVE, notebook_pages, shown
+
+    for name in notebook_pages():
+        assert "#| " not in (site / name).with_suffix(".html").read_text(encoding="utf-8"), name
+    assert all("hide" not in DIRECTIVE.findall(cell.source) for path in notebook_pages().values() for cell in shown(path))
+
+
+def test_each_function_leads_to_its_cell(site):
+    from check import page
+    from notebooks import anchor
+    from pages import DEFINITIONS
+
+    entries = {name: path for path in (site / "api").glob("*.html") for name in page(path).ids}
+    assert [name for name in DEFINITIONS if name not in entries] == []
+    links = {path: set(page(path).links) for path in entries.values()}
+    places = {name: f"../chapters/{found.chapter}.html#{anchor(found.chapter, found.cell)}" for name, found in DEFINITIONS.items()}
+    assert [name for name, place in places.items() if place not in links[entries[name]]] == []
+
+
+def test_notation_names_are_in_the_code(site):
+    import re
+
+    text = (DOCS / "pages" / "notation.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ") and "name in the code" not in row]
+    names = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "deca_nb").glob("*.py"))
+    assert len(names) > 20 and [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_what_is_broken_is_noticed(tmp_path):
+    from check import problems
+
+    (tmp_path / "other.html").write_text("<p id='there'></p>")
+    (tmp_path / "index.html").write_text(
+        "<a href='other.html#there'>right</a><a href='other.html#gone'>no such id</a><a href='gone.html'>no such page</a>"
+        "<script src='https://example.org/x.js'></script><a href='https://example.org'>a link asks nothing</a><img src='other.html'>"
+    )
+    assert [problem.partition(": ")[2] for problem in problems(tmp_path)] == [
+        "other.html#gone leads nowhere",
+        "gone.html leads nowhere",
+        "https://example.org/x.js would be asked of the network",
+        "the picture other.html says nothing",
+    ]
+
+
+# The pages in a browser.
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_are_whole(site, browser, width):
+    visitor, cut_off, badly_drawn = Visitor(browser, width), {}, {}
+    for path in pages(site):
+        page = visitor.open(path)
+        if page.evaluate("document.documentElement.scrollWidth") > width or (wide := page.evaluate(CUT_OFF)):
+            cut_off[path.relative_to(site).as_posix()] = wide
+        formulas = page.evaluate(FORMULAS)
+        if formulas["wrong"] or formulas["drawn"] != formulas["stated"]:
+            badly_drawn[path.relative_to(site).as_posix()] = formulas
+    assert (visitor.complaints, cut_off, badly_drawn) == ([], {}, {})
+
+
+def test_search_finds_an_equation(site, browser):
+    visitor = Visitor(browser)
+    page = visitor.open(site / "index.html")
+    page.fill("input[name=q]", "Eq. 14")
+    page.press("input[name=q]", "Enter")
+    first = page.locator("ul.search li a").first
+    first.wait_for()
+    assert first.inner_text() == "07 Objective > Eq. 14"
+    first.click()
+    page.wait_for_selector("div.math#eq-14 mjx-container")
+    assert "(14)" in page.locator("div.math#eq-14 mjx-assistive-mml").text_content()
+    page.wait_for_function(IN_SIGHT, arg="div.math#eq-14")
+    assert visitor.complaints == []
+
+
+def test_search_finds_a_function_by_its_name(site, browser):
+    page = Visitor(browser).open(site / "search.html", "?q=dp_log_likelihood")
+    first = page.locator("ul.search li a").first
+    first.wait_for()
+    assert first.get_attribute("href").endswith("api/objective.html#deca_nb.objective.dp_log_likelihood")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_explorer_lives_without_a_kernel(site, browser, scheme):
+    from test_browser import START, assert_drawn
+
+    visitor = Visitor(browser, scheme=scheme)
+    page = visitor.open(site / "chapters" / "13_explorer.html")
+    assert page.locator(".widget-subarea").count() >= 4
+    pair, handle = page.locator(".widget-subarea .deca").first, page.locator(".noUi-handle").first
+    assert_drawn(pair, **START)
+    number = pair.locator('[data-number="push DP no click"]')
+    before = number.inner_text()
+    handle.press("ArrowRight")
+    page.wait_for_function("([node, before]) => node.innerText !== before", arg=[number.element_handle(), before])
+    assert_drawn(pair, **START | {"c1": 10**1.05})
+    for selector in (".widget-label", ".widget-readout", ".deca svg text", ".deca td"):
+        assert page.locator(f"article {selector}").first.evaluate(CONTRAST) > 4.5, selector
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(site, browser, scheme):
+    page = Visitor(browser, scheme=scheme).open(site / "chapters" / "07_objective.html")
+    for selector in ("article p", "article pre", "article table.docutils td", "article table.dataframe td", "article .admonition p", ".sidebar-tree a"):
+        assert page.locator(selector).first.evaluate(CONTRAST) > 4.5, selector
+
+
+IN_SIGHT = """(selector) => {
+  const { top, bottom } = document.querySelector(selector).getBoundingClientRect();
+  return top >= 0 && bottom <= window.innerHeight;
+}"""
+CONTRAST = """(node) => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
+                                        .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
+  const solid = (node) => { const c = numbers(getComputedStyle(node).backgroundColor); return c.length < 4 || c[3] === 1; };
+  let ground = node;
+  while (ground.parentElement && !solid(ground)) ground = ground.parentElement;
+  const [a, b] = [numbers(getComputedStyle(node).color), numbers(getComputedStyle(ground).backgroundColor)].map(light).sort((x, y) => y - x);
+  return (a + .05) / (b + .05);
+}"""
