@@ -7,7 +7,7 @@ DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeC
 	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lab install clean
+.PHONY: help demo test docs bench lab install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,9 +16,13 @@ help: ## this list
 demo: $(VENV)/.installed ## compare most-popular, normal training, DeCA and DeCA(p) on MovieLens-100K; results in demo/
 	$(BIN)/deca compare $(DEMO)
 
-test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the wheel, ruff
+test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the site in a browser, the wheel, ruff
 	$(BIN)/python -m pytest
 	$(BIN)/ruff check
+
+docs: $(VENV)/.installed-dev ## the site, which opens without a server; it needs npm
+	$(BIN)/python docs/build.py
+	@echo "Open docs/_build/html/index.html in a browser."
 
 bench: $(VENV)/.installed ## how long training and evaluation take, beside plain loops; results in results/speed.md
 	$(BIN)/python benchmarks/speed.py --out results/speed.md
@@ -26,10 +30,10 @@ bench: $(VENV)/.installed ## how long training and evaluation take, beside plain
 lab: $(VENV)/.installed-dev ## JupyterLab on the chapters
 	$(BIN)/jupyter lab nbs
 
-install: $(VENV)/.installed-dev ## the environment that test and lab use, without running anything
+install: $(VENV)/.installed-dev ## the environment that test, docs and lab use, without running anything
 
 clean: ## remove what can be made again, the environment too
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo docs/_build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "deca_nb needs Python 3.11 or later: make PYTHON=python3.11"; exit 1; }
@@ -42,5 +46,5 @@ $(VENV)/.installed: settings.ini setup.py pyproject.toml constraints.txt | $(VEN
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,docs]'
 	@touch $@

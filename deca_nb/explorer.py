@@ -293,7 +293,7 @@ def draw_run(run: dict):
         for level, values in run["levels"].items():
             if metric not in values: continue
             ax.axhline(values[metric], color="k", ls="-.", lw=1)
-            ax.text(1, values[metric] + .01, level, fontsize=9)
+            ax.text(1, values[metric] + .02, level, fontsize=9, bbox={"fc": "w", "ec": "none", "pad": 1})
         ax.set(xlabel="epoch", ylabel=label, ylim=(0, 1.02))
     axes[0].legend()
     return fig

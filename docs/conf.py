@@ -34,7 +34,7 @@ myst_heading_anchors = 4
 
 # API.
 autodoc_typehints_format = "short"
-maximum_signature_line_length = 88
+maximum_signature_line_length = 110
 
 # Pages.
 html_theme = "furo"

@@ -29,6 +29,7 @@ CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL 
 NOT_PROSE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>)", re.DOTALL | re.MULTILINE)
 CHAPTER = re.compile(r"\b[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+FAR_COMMENT = re.compile(r"^(?=.{98})(.*\S) {3,}(# .*)$", re.MULTILINE)  # in a line that is longer than a page is wide
 WORDS = re.compile(r"[^\W\d_]{2,}[,:;]? +\S")
 CONTENTS = """
 ```{toctree}
@@ -216,7 +217,7 @@ def code_cell(cell: nbformat.NotebookNode):
     cell.metadata["tags"] = [tag for directive, tag in TAGS.items() if directive in directives]
     if any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})):
         cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source)}}
-    cell.source = DIRECTIVE.sub("", cell.source).strip("\n")
+    cell.source = FAR_COMMENT.sub(r"\1  \2", DIRECTIVE.sub("", cell.source).strip("\n"))
     cell.outputs = [output for output in cell.outputs if not is_progress(output)]
 
 

@@ -94,7 +94,8 @@ def entry(definition: Definition) -> str:
 
 def plain(heading: str) -> str:
     """A heading of markdown as plain text."""
-    return re.sub(r"[`*$\\]", "", heading)
+    words = re.sub(r"\$[^$]+\$", lambda tex: re.sub(r"[${}_\\]", "", tex[0]), heading)
+    return re.sub(r"[`*\\]", "", words)
 
 
 def api_page(path: Path) -> str:

@@ -30,9 +30,9 @@ START = dict(c1=10.0, c2=10.0, alpha=0.5, h=0.2, h_prime=0.6, g=0.5)
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium; without it, nothing of this can be shown."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not path:
+    """Chromium, for one module at a time: a second one cannot be opened beside it."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
         pytest.skip("there is no chromium here; on Debian: apt-get install chromium fonts-dejavu-core")
     from playwright.sync_api import sync_playwright
 
@@ -56,7 +56,7 @@ def tab(browser):
 
 
 @pytest.fixture
-def page(tab, tmp_path, table, run, recommenders):  # noqa: F811
+def page(tab, tmp_path, table, run, recommenders):
     """All four drawings on a page that is opened from the disk."""
     other = train_world({"noise": 0.035}, SHORT, names=["Normal"])
     explore(tmp_path / "explorer.html", OnePair(), Surface(table), Curves([run, other | {"name": "another"}]), Lists(*recommenders, [3, 5]))
@@ -197,7 +197,7 @@ def test_keys_move_over_the_surface(page):
     assert page.errors == []
 
 
-def test_keys_move_along_the_curves(page, run):  # noqa: F811
+def test_keys_move_along_the_curves(page, run):
     place = page.locator("#part-2")
     place.locator("[tabindex]").focus()
     for key, epoch in [("ArrowLeft", 1), ("ArrowLeft", 1), ("End", 2)]:
@@ -210,7 +210,7 @@ def test_keys_move_along_the_curves(page, run):  # noqa: F811
     assert page.errors == []
 
 
-def test_a_user_is_chosen(page, recommenders):  # noqa: F811
+def test_a_user_is_chosen(page, recommenders):
     place = page.locator("#part-3")
     place.locator("select").select_option("5")
     first = recommenders[0].recommend([5], 10)["item"].astype(str).tolist()

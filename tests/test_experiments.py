@@ -69,7 +69,7 @@ def test_each_experiment_in_small(name, runs, tmp_path):
     found = SHORT.get(name, experiment.run)(bench)
     tables = {part: value for part, value in found.items() if isinstance(value, pd.DataFrame)}
     assert tables and all(len(table) for table in tables.values())
-    write_results(found, tmp_path, name, as_markdown(found, "about"))
+    write_results(found, tmp_path, name, as_markdown(found, name, "about"))
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{name}.md",
         *(f"{name}-{part}.{'csv' if part in tables else 'svg'}" for part in found),
@@ -91,6 +91,14 @@ def test_table_1_is_counted(name, runs):
 
 
 @pytest.mark.data
+def test_an_experiment_without_a_run_is_written(tmp_path):
+    command = [sys.executable, "-c", "from deca_nb.cli import main; main()", "reproduce", "table1", "--data", "authors:modcloth", "--out", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in tmp_path.glob("*.*")} == {f"table1-authors-modcloth-paper{end}" for end in (".md", "-table.csv")}
+
+
+@pytest.mark.data
 def test_missing_train_is_named(runs):
     with pytest.raises(InputError, match=r"electronics_5\.train\.rating.*github\.com"):
         EXPERIMENTS["table5"].run(Bench(runs, "authors:electronics"))
@@ -100,7 +108,8 @@ def test_missing_train_is_named(runs):
 def test_rankers_on_movielens():
     split = authors_split("ml-100k", protocol=PAPER)
     rows = ranker_rows(split, PAPER).set_index("model")
-    means = {name: {column.removesuffix(" lowest-id"): row[column].mean() for column in row.index if column.endswith(" lowest-id")} for name, row in rows.iterrows()}
+    judged = [column for column in rows if column.endswith(" lowest-id")]
+    means = {name: {column.removesuffix(" lowest-id"): row[column].mean() for column in judged} for name, row in rows.iterrows()}
     assert means["EASE"] == pytest.approx({"recall@3": 0.0413, "recall@20": 0.1380, "ndcg@3": 0.0730, "ndcg@20": 0.0923}, abs=1e-3)
     assert means["MostPopular"] == pytest.approx({"recall@3": 0.0192, "recall@20": 0.0912, "ndcg@3": 0.0393, "ndcg@20": 0.0593}, abs=5e-4)
     assert means["MostPopular (unmasked)"] == pytest.approx({"recall@3": 0.0277, "recall@20": 0.1084, "ndcg@3": 0.0477, "ndcg@20": 0.0668}, abs=5e-4)

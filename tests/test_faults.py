@@ -24,6 +24,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from deca_nb import cli, recommender
+from deca_nb.baselines import RANKERS
 from deca_nb.interactions import InputError, Interactions, read_interactions
 from deca_nb.recommender import Recommender
 from deca_nb.worlds import World
@@ -132,7 +133,8 @@ FILES = {
 }
 
 
-UNREAD = ["rating as text", "bad time", "bad first time"]  # in columns that denoise keeps and never looks at
+ADDED = ["real_positive_probability", "weight", "doubted"]  # by denoise
+UNREAD = ["bad time", "bad first time"]  # in a column that denoise keeps and never looks at
 
 
 @pytest.mark.parametrize("fault", FILES)
@@ -150,7 +152,7 @@ def test_denoise_keeps_what_it_does_not_read(fault, deca, tmp_path):
     name, content, _ = FILES[fault]
     (tmp_path / name).write_bytes(content)
     assert deca(f"denoise {name} --epochs 1 --out scored.csv").code == 0
-    kept = as_text(tmp_path / "scored.csv").drop(columns=["real_positive_probability", "doubted"])
+    kept = as_text(tmp_path / "scored.csv").drop(columns=ADDED)
     assert kept.to_csv(index=False, lineterminator="\n").encode() == content
 
 
@@ -208,7 +210,21 @@ OPTIONS = {
     "denoise clicks.csv --epochs 1 --out clicks.csv/x.csv": ["clicks.csv/x.csv"],
     "denoise clicks.csv --out x.xlsx": ["x.xlsx", ".parquet"],
     "denoise clicks.csv --out x.csv --drop 1": ["--drop 1.0", "below 1"],
+    "denoise clicks.csv --out x.csv --drop -0.1": ["--drop -0.1", "from 0"],
     "denoise clicks.csv --out x.csv --user who": ["clicks.csv", "'who'", "--user"],
+    "denoise clicks.csv --out x.csv --rating stars": ["clicks.csv", "'stars'", "--rating"],
+    "denoise nowhere.csv --out x.csv": ["nowhere.csv", "check the path"],
+    "denoise clicks.csv --out x.csv --method WBPRs": ["no method 'WBPRs'", "DeCA(p)"],
+    "explore": ["--out"],
+    "explore --data world --out page": ["page", ".html"],
+    "explore --data world --out clicks.csv": ["clicks.csv", ".html"],
+    "explore --data world --out clicks.csv/page.html": ["clicks.csv/page.html"],
+    "explore --data nowhere.csv --out page.html": ["nowhere.csv", "check the path"],
+    "explore --data world --out page.html --users 1,nobody": ["'nobody'", "training"],
+    "explore --data world --out page.html --users ,": ["--users"],
+    "explore --data world --out page.html --surface nowhere.csv": ["nowhere.csv", "check the path"],
+    "explore --data world --out page.html --epochs 0": ["epochs=0", "from 1"],
+    "explore --data world --out page.html --model SVD": ["no model 'SVD'", "LightGCN"],
     "recommend nowhere --users 1": ["nowhere", "recommender.json"],
     "evaluate clicks.csv": ["clicks.csv", "recommender.json"],
 }
@@ -220,6 +236,29 @@ def test_an_option_that_cannot_be_used(line, deca, own_file):
     assert_refused(deca(line), *OPTIONS[line])
     assert own_file.read_bytes() == before
     assert [path.name for path in own_file.parent.iterdir()] == [own_file.name], "something was left behind"
+
+
+CELLS = [f"world,GMF,DeCA,{c1},{c2},recall@20,.3,.2,.4," for c1 in (1, 10) for c2 in (1, 10)]
+HEADER = "data,model,method,c1,c2,metric,mean,low,high,published"
+SURFACES = {
+    "empty": (b"", ["is empty"]),
+    "binary": (bytes(range(256)) * 20, ["not readable"]),
+    "other columns": (b"user,item\n1,2\n", ["no column data", "published"]),
+    "no rows": (f"{HEADER}\n".encode(), ["no rows"]),
+    "a cell twice": ("\n".join([HEADER, *CELLS, CELLS[0]]).encode(), ["two rows for one cell"]),
+    "text for a number": ("\n".join([HEADER, CELLS[0].replace(".3", "good")]).encode(), ["'mean'", "number"]),
+    "no number": ("\n".join([HEADER, CELLS[0].replace(".3", "")]).encode(), ["'mean'", "number"]),
+}
+
+
+@pytest.mark.parametrize("fault", SURFACES)
+def test_a_surface_that_cannot_be_used(fault, deca, tmp_path):
+    content, words = SURFACES[fault]
+    (tmp_path / "surface.csv").write_bytes(content)
+    done = deca("explore --data world --out page.html --surface surface.csv")
+    assert done.code == 2 and len(done.complaints()) == 1, done.err
+    assert [word for word in ["surface.csv", *words] if word not in done.err] == [], done.err
+    assert not (tmp_path / "page.html").exists()
 
 
 OF_A_MODEL = ["recommend model --users 1 --k 0", "recommend model --users 1 --k -2", "recommend model --users ''"]
@@ -360,7 +399,7 @@ def test_an_interrupted_save_leaves_a_recommender(moment, error, saved, monkeypa
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"])
-@pytest.mark.parametrize(("suffix", "writer"), [("csv", "to_csv"), ("tsv", "to_csv"), ("parquet", "to_parquet")])
+@pytest.mark.parametrize(("suffix", "writer"), [("csv", "to_csv"), ("tsv", "to_csv"), ("parquet", "to_parquet"), ("inter", "to_csv")])
 def test_an_interrupted_denoise_leaves_the_old_file(suffix, writer, error, deca, own_file, monkeypatch):
     old = own_file.parent / f"scored.{suffix}"
     old.write_bytes(b"old")
@@ -373,6 +412,89 @@ def test_an_interrupted_denoise_leaves_the_old_file(suffix, writer, error, deca,
     assert deca(f"denoise clicks.csv --epochs 1 --out scored.{suffix}").code != 0
     assert old.read_bytes() == b"old"
     assert sorted(path.name for path in own_file.parent.iterdir()) == sorted([own_file.name, old.name])
+
+
+# What denoise says and refuses.
+
+
+@pytest.fixture
+def alike(monkeypatch):
+    """Every score is one half."""
+    monkeypatch.setattr(Recommender, "real_positive_probability", lambda self, pairs: pd.Series(np.full(len(pairs), 0.5)))
+
+
+def test_denoise_does_not_choose_among_equal_scores(alike, deca, own_file):
+    assert_refused(deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv --drop 0.1"), "--drop 0.1", "100%", "equal scores")
+    assert not (own_file.parent / "scored.csv").exists()
+
+
+def test_denoise_says_when_the_scores_say_nothing(alike, deca, own_file):
+    done = deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv")
+    assert done.code == 0 and "hardly differ" in done.out and "100% of the scores equal" in done.out
+    assert (pd.read_csv(own_file.parent / "scored.csv")["weight"] == 1).all()
+
+
+def test_denoise_shows_what_each_cut_would_drop(deca, own_file):
+    frame = clicks()
+    done = deca("denoise clicks.csv --epochs 2 --out scored.csv")
+    scored = pd.read_csv(own_file.parent / "scored.csv")
+    lines = {line.split()[0]: line.split() for line in done.out.splitlines() if re.match(r"\d+% ", line)}
+    assert list(lines) == ["1%", "2%", "5%", "10%", "20%"]
+    for share, line in lines.items():
+        out = scored["real_positive_probability"].rank(method="first") <= int(share[:-1]) * len(frame) // 100
+        assert int(line[2]) == out.sum() and float(line[-1]) == pytest.approx((frame["rating"][out] < 3).mean(), abs=1e-3)
+    assert f"doubts {len(frame) // 20} of {len(frame)}" in done.out and scored["doubted"].sum() == len(frame) // 20
+    assert f"{(frame['rating'] < 3).mean():.1%} of them rated below 3" in done.out
+
+
+@pytest.mark.parametrize("drop", [0, 0.05, 0.5])
+def test_denoise_leaves_out_the_lowest(drop, deca, own_file):
+    assert deca("denoise clicks.csv --epochs 2 --out all.csv").code == 0
+    assert deca(f"denoise clicks.csv --epochs 2 --out kept.csv --drop {drop}").code == 0
+    everything, kept = (pd.read_csv(own_file.parent / name) for name in ("all.csv", "kept.csv"))
+    stays = everything["real_positive_probability"].rank(method="first") > int(drop * len(everything))
+    assert_frame_equal(kept.drop(columns="doubted"), everything[stays].drop(columns="doubted").reset_index(drop=True))
+    assert not kept["doubted"].any()
+
+
+def test_what_an_inter_file_cannot_hold_is_found_before_training(deca, tmp_path, monkeypatch):
+    monkeypatch.setattr(Recommender, "fit", None)
+    clicks().assign(note="a\tb").to_csv(tmp_path / "tab.csv", index=False)
+    clicks().rename(columns={"rating": "my rating"}).to_csv(tmp_path / "blank.csv", index=False)
+    assert_refused(deca("denoise tab.csv --out scored.inter"), "'note'", "tab")
+    assert_refused(deca("denoise blank.csv --out scored.inter"), "'my rating'")
+
+
+# What explore writes.
+
+
+def parts_of(page: Path) -> list[dict]:
+    """The state of each drawing of a page."""
+    return [part["state"] for part in json.loads(page.read_text(encoding="utf-8").split('id="parts">')[1].split("</script>")[0])]
+
+
+def test_explore_writes_every_part(deca, own_file):
+    folder = own_file.parent
+    (folder / "surface.csv").write_text("\n".join([HEADER, *CELLS]))
+    done = deca("explore --data clicks.csv --epochs 2 --users 3,7 --surface surface.csv --out deep/page.html")
+    assert done.code == 0 and "wrote deep/page.html" in done.out and "2 users of clicks.csv" in done.out and "make lab" in done.out
+    pair, surface, curves, lists = parts_of(folder / "deep" / "page.html")
+    assert pair["c1"] == 10 and len(surface["rows"]) == 4 and len(curves["runs"]) == 3
+    assert list(lists["tables"]) == ["3", "7"] and lists["user"] == "3"
+    seen = clicks().query("user == 3")["item"].astype(str)
+    assert set(pd.DataFrame(lists["tables"]["3"][0]["rows"])[0]) <= set(seen)
+    assert "http" not in (folder / "deep" / "page.html").read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_explore_chooses_users_from_few_clicks_to_many(deca, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "small_worlds", lambda: [{"name": "none", "epochs": 0, "levels": {}, "curves": {}}])
+    frame = pd.DataFrame(
+        [(f"user {u:02d}", f"song {i}", t) for u in range(30) for t, i in enumerate(range(u, u + 5 + u))], columns=["user", "item", "timestamp"]
+    )
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    assert deca("explore --data clicks.csv --epochs 1 --out page.html").code == 0
+    users = list(parts_of(tmp_path / "page.html")[-1]["tables"])
+    assert users == sorted(users) and len(users) == 12 and (users[0], users[-1]) == ("user 00", "user 29")
 
 
 # A file of one's own comes back as it was.
@@ -412,7 +534,7 @@ def test_denoise_keeps_ids_rows_and_columns(suffix, out, ids, deca, tmp_path):
     done = deca(f"denoise clicks.{suffix} --epochs 1 --method Normal --out scored.{out}")
     assert done.code == 0, done.err
     scored = as_text(tmp_path / f"scored.{out}")
-    assert list(scored) == [*frame, "real_positive_probability", "doubted"]
+    assert list(scored) == [*frame, *ADDED]
     assert scored[list(frame)].values.tolist() == frame.astype(str).values.tolist()
     assert scored["real_positive_probability"].astype(float).between(0, 1).all()
 
@@ -424,6 +546,22 @@ def test_denoise_leaves_other_columns_as_they_are_written(deca, tmp_path):
     frame.to_csv(tmp_path / "clicks.csv", index=False)
     assert deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv").code == 0
     assert as_text(tmp_path / "scored.csv")[list(frame)].to_dict("list") == frame.to_dict("list")
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_inter_is_read_back(suffix, deca, tmp_path):
+    frame = clicks().assign(item=lambda frame: IDS["leading zeros"](frame["item"]), post="007", amount=lambda frame: frame["user"] / 4)
+    WRITE[suffix](frame, tmp_path / f"clicks.{suffix}")
+    done = deca(f"denoise clicks.{suffix} --epochs 1 --out scored.inter")
+    assert done.code == 0, done.err
+    types = dict(name.split(":") for name in (tmp_path / "scored.inter").read_text().splitlines()[0].split("\t"))
+    tokens = {"user_id", "item_id", "post"}
+    assert types == {name: "token" if name in tokens else "float" for name in ["user_id", "item_id", "rating", "timestamp", "post", "amount", *ADDED]}
+    by_pandas = pd.read_csv(tmp_path / "scored.inter", sep="\t", dtype={"item_id:token": str, "post:token": str})
+    names = ["user", "item", "rating", "timestamp", "post", "amount"]
+    assert_frame_equal(by_pandas.iloc[:, :6].set_axis(names, axis=1), frame, check_dtype=False)
+    again = read_interactions(tmp_path / "scored.inter").to_frame()
+    assert_frame_equal(again, frame[["user", "item", "rating", "timestamp"]], check_dtype=False)
 
 
 def test_large_ids_of_parquet_are_given_back(tmp_path):
@@ -484,7 +622,7 @@ def test_compare_writes_every_number(deca, tmp_path):
     text = (tmp_path / "scores.json").read_text()
     rows = json.loads(text)
     assert {tuple(row) for row in rows} == {("data", "protocol", "model", "method", "seed", "ties", "k", "users", "n", "recall", "ndcg")}
-    assert len(rows) == (1 + 2 * 2) * 2 * 3
+    assert len(rows) == (len(RANKERS) + 2 * 2) * 2 * 3
     assert "NaN" not in text
     for row in rows:
         assert (row["n"] == 0) == (row["recall"] is None) == (row["ndcg"] is None) == (row["users"] == "cold")
@@ -532,8 +670,8 @@ def test_the_same_command_twice_gives_the_same_bytes(name, twice):
     assert first == second
 
 
-def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(tmp_path):
-    line = "train --data world --epochs 3 --method Normal --out model"
+@pytest.mark.parametrize("line", ["train --data world --epochs 3 --method Normal --out model", "explore --data world --epochs 3 --out page.html"])
+def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(line, tmp_path):
     piped = start(line, tmp_path)
     reading, writing = pty.openpty()
     termios.tcsetwinsize(writing, (24, 120))
@@ -542,10 +680,13 @@ def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(tmp_path):
     seen = b""
     while part := read_terminal(reading):
         seen += part
-    assert shown.wait(timeout=60) == 0
+    assert shown.wait(timeout=120) == 0
     assert b"epoch" in seen and b"loss" in seen and b"\r" in seen
     done = finish(piped)
-    assert done.code == 0 and "\r" not in done.err and "it/s" not in done.err and len(done.complaints()) == 3
+    assert done.code == 0 and "\r" not in done.err and "it/s" not in done.err and len(done.complaints()) == NOTES[line.split()[0]]
+
+
+NOTES = {"train": 3, "explore": 1}  # lines on standard error
 
 
 def read_terminal(end: int) -> bytes:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from test_browser import START, assert_drawn, browser  # noqa: F401
 
 sys.path.append(str(ROOT / "docs"))
 sys.path.append(str(ROOT / "tools"))
 DOCS, HTML = ROOT / "docs", ROOT / "docs" / "_build" / "html"
 GUIDES = sorted((DOCS / "pages" / "guides").glob("*.md"))
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 WANTED = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
 
 
@@ -34,19 +33,6 @@ def site() -> Path:
     result = run("docs/build.py")
     assert result.returncode == 0, result.stdout + result.stderr
     return HTML
-
-
-@pytest.fixture(scope="module")
-def browser(site):
-    """Chromium, for this module only: a second one cannot be opened beside it."""
-    if BROWSER is None:
-        pytest.skip("there is no chromium on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS.split())
-        yield chromium
-        chromium.close()
 
 
 class Visitor:
@@ -201,8 +187,6 @@ def test_search_finds_a_function_by_its_name(site, browser):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_explorer_lives_without_a_kernel(site, browser, scheme):
-    from test_browser import START, assert_drawn
-
     visitor = Visitor(browser, scheme=scheme)
     page = visitor.open(site / "chapters" / "13_explorer.html")
     assert page.locator(".widget-subarea").count() >= 4

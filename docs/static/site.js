@@ -16,13 +16,37 @@ document.addEventListener("DOMContentLoaded", () => {
   if (window.MathJax) MathJax.Hub = { Queue: ([, , element]) => MathJax.startup.promise.then(() => MathJax.typesetPromise([element])) };
 });
 
-// When the formulas are drawn: those in a line that are wider than a narrow screen scroll, and the linked place is gone to again, since it has moved.
+// The name of a module may go on in the next line.
+document.addEventListener("DOMContentLoaded", () => {
+  const title = document.querySelector("article h1")?.firstChild;
+  if (title?.data) title.data = title.data.replace(/^deca_nb\./, "$&\u200b");
+});
+
+// When the formulas are drawn. Those that stand alone shrink a little where a narrow screen needs it; those in a line hold on to the mark behind them, and
+// scroll if need be. The linked place is gone to again, since it has moved.
 window.addEventListener("load", async () => {
   if (!window.MathJax) return;
   await MathJax.startup.promise;
+  for (const formula of document.querySelectorAll("div.math")) {
+    for (let size = 98; size >= 70 && formula.scrollWidth > formula.clientWidth; size -= 2) formula.style.fontSize = `${size}%`;
+  }
   for (const formula of document.querySelectorAll("span.math")) {
-    const room = document.querySelector("article").getBoundingClientRect().width;
+    const room = document.querySelector("article").getBoundingClientRect().width, next = formula.nextSibling, mark = /^[.,;:?)’]+/.exec(next?.data);
+    if (mark) formula.append(mark[0]), next.data = next.data.slice(mark[0].length);
     formula.classList.toggle("wide", formula.getBoundingClientRect().width > .9 * room);
   }
   if (window.location.hash) document.getElementById(decodeURIComponent(window.location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
+});
+
+// Where a figure is much smaller than it was drawn, it leads to itself in full size; what is printed as sentences, not as a table, goes on in the next line.
+window.addEventListener("load", () => {
+  for (const figure of document.querySelectorAll("article img")) {
+    if (figure.naturalWidth < 1.5 * figure.clientWidth || figure.closest("a")) continue;
+    const link = Object.assign(document.createElement("a"), { href: figure.src, title: "in full size" });
+    figure.replaceWith(link);
+    link.append(figure);
+  }
+  for (const printed of document.querySelectorAll("article :is(.output, .highlight-text) pre")) {
+    printed.classList.toggle("sentences", !/\S {2,}\S/.test(printed.textContent));
+  }
 });
