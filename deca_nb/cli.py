@@ -10,8 +10,8 @@ __all__ = ['DATA_HELP', 'REPRODUCE_HELP', 'app', 'Json', 'Ks', 'Ties', 'Method',
            'audit', 'print_scores', 'train', 'evaluate_command', 'number', 'score_rows', 'recommend', 'with_numbers',
            'load_rows', 'ready_for', 'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text', 'denoise',
            'small_worlds', 'pick_users', 'load_surface', 'explore_command', 'ranker_scores', 'all_rankers',
-           'train_and_score', 'comparison', 'draw_curves', 'compare', 'reproduce', 'pick_models', 'pick_optimiser',
-           'reproduced', 'main']
+           'train_and_score', 'comparison', 'draw_curves', 'compare', 'reproduce', 'pick_models', 'pick_methods',
+           'pick_optimiser', 'reproduced', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import functools
@@ -56,7 +56,7 @@ from deca_nb.interactions import (
 from .interpretation import cut_table, inter_text, lowest, need_format, place_of, score_interactions, write_scored
 from .models import CDAE, MODELS, model_class
 from .recommender import Recommender, need_own_folder
-from .training import METHODS, OPTIMISERS, Settings
+from .training import METHODS, OPTIMISERS, Settings, need_method
 
 # %% ../nbs/15_cli.ipynb #takes
 def takes(*parts):
@@ -130,7 +130,6 @@ def training_options(model: Annotated[str, Option(help=", ".join(MODELS))] = "GM
 def make_recommender(split: Split, protocol: Protocol, method: str, training: dict, seed: int) -> tuple[Recommender, str]:
     "An untrained recommender from the options, and where its numbers come from. Raises `InputError`."
     given = {name: value for name, value in training.items() if name not in ("model", "device")}
-    if method not in METHODS: raise InputError(f"there is no method '{method}'; choose {', '.join(METHODS)}.")
     settings, source = pick_settings(protocol, split.name, method, training["model"], given)
     return Recommender(training["model"], method, seed=seed, protocol=protocol, device=training["device"], **asdict(settings)), source
 
@@ -508,6 +507,7 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(EXPERIMENTS))], data:
               epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
               optimiser: Annotated[str | None, Option(help="dense or row-sparse (for very many users, protocol clean) [dense]")] = None,
               models: Annotated[str | None, Option(help="some of the recommenders only, separated by commas")] = None,
+              methods: Annotated[str | None, Option(help="some of a table's methods only, separated by commas")] = None,
               out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
     "Make a table or figure again, beside the paper's numbers, the rankers and intervals."
     if what not in EXPERIMENTS: raise InputError(f"there is no experiment '{what}'; choose {', '.join(EXPERIMENTS)}.")
@@ -516,7 +516,8 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(EXPERIMENTS))], data:
     name = f"{data.replace(':', '-')}-{chosen.name}"
     need_places(Path(out) / "runs" / name / "runs.parquet")
     bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds or experiment.seeds, jobs, epochs,
-                  check_ties(ties or experiment.ties, chosen), pick_models(models), pick_optimiser(optimiser, chosen))
+                  check_ties(ties or experiment.ties, chosen), pick_models(models), pick_methods(methods),
+                  pick_optimiser(optimiser, chosen))
     found = experiment.run(bench)
     bench.runs.pack()
     page = as_markdown(found, f"{what}: {data}, protocol {chosen.name}", f"{experiment.run.__doc__.partition(' Raises')[0]}\n\n{reproduced(what, bench)}")
@@ -531,6 +532,12 @@ def pick_models(text: str | None) -> tuple | None:
     for name in names: model_class(name)
     return names or None
 
+def pick_methods(text: str | None) -> tuple | None:
+    "'Normal,DeCA' as a tuple. Raises `InputError` for a name that is none."
+    names = tuple(list_of(text) or ())
+    for name in names: need_method(name)
+    return names or None
+
 def pick_optimiser(name: str | None, protocol: Protocol) -> str | None:
     "The name. Raises `InputError` for one that is none, or that the protocol's regulariser makes useless."
     if name is not None and name not in OPTIMISERS: raise InputError(f"there is no optimiser '{name}'; choose {', '.join(OPTIMISERS)}.")
@@ -543,6 +550,7 @@ def reproduced(what: str, bench: Bench) -> str:
     command = f"deca reproduce {what} --data {bench.data} --protocol {bench.protocol.name} --seeds {bench.seeds} --ties {bench.ties}"
     command += f" --epochs {bench.most_epochs}" if bench.most_epochs else ""
     command += f" --models {','.join(bench.models)}" if bench.models else ""
+    command += f' --methods "{",".join(bench.methods)}"' if bench.methods else ""
     command += f" --optimiser {bench.optimiser}" if bench.optimiser else ""
     minutes = sum(bench.spent.values()) / 60
     return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}; {minutes:.0f} minutes of training on one core"

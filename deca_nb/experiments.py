@@ -364,6 +364,7 @@ class Bench:
     most_epochs: int | None = None              # no run is longer, for a first look
     judged_by: str | None = None                # the tie policy of the tables, if not the protocol's
     models: tuple | None = None                 # the recommenders, if not the experiment's own
+    methods: tuple | None = None                # the training methods of a table, if not the experiment's own
     optimiser: str | None = None                # dense or row-sparse, if not the settings' own
     load: Callable = load_data
     spent: dict = field(default_factory=dict)   # seconds of training, by run
@@ -424,12 +425,13 @@ COMPARED = ("Normal", "WBPR", "T-CE", "T-CE(half)", "Ensemble", "DeCA", "DeCA(p)
 
 def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
     "The models by those methods, beside the paper's numbers, the rankers, paired tests against normal training, and warm and cold users apart."
-    trials = [bench.trial(model, method, seed) for model in bench.models or FOUR for method in methods for seed in range(bench.seeds)]
+    trials = [bench.trial(model, method, seed) for model in bench.models or FOUR for method in bench.methods or methods
+              for seed in range(bench.seeds)]
     rows, ranked = bench.sweep(trials), ranker_rows(bench.split, bench.protocol)
     cells = beside_paper(rows, bench.ties, printed)
     rankers = averages(ranked, bench.ties)
     return {"near": near_counts(cells), "cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties),
-            "by-ties": by_group(pd.concat([rows, ranked])), "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}")}
+            "by-ties": by_group(pd.concat([rows, ranked])), "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}: ours beside the paper's")}
 
 def table2(bench: Bench) -> dict:
     "Tables 2 and 5: four models by normal training, WBPR, T-CE, Ensemble, DeCA and DeCA(p)."
@@ -507,20 +509,22 @@ def figure5(bench: Bench) -> dict:
     rows = rows.assign(**{name: [json.loads(text)[name] for text in rows["settings"]] for name in ("c1", "c2")})
     released = {method: bench.trial("GMF", method, 0).settings for method in ("DeCA", "DeCA(p)")}
     surface = mark_published(averages(rows, bench.ties, [*KEY, "c1", "c2"]), released)
-    return {"surface": surface, "figure": draw_constants(surface, f"GMF on {bench.data}, protocol {bench.protocol.name}, seeds {bench.seeds}")}
+    return {"surface": surface, "figure": draw_constants(surface, f"GMF on {bench.data}, protocol {bench.protocol.name}, seeds: {bench.seeds}")}
 
 # %% ../nbs/11_experiments.ipynb #draw-constants
 def draw_constants(surface: pd.DataFrame, title: str):
     "A heat map of each method, C1 by C2, for the next to last metric; boxed where the constants are the released ones."
-    part, metric = surface[surface["metric"] == surface["metric"].iloc[-2]], surface["metric"].iloc[-2]
+    metric = surface["metric"].iloc[-2]
+    part = surface[surface["metric"] == metric]
+    least, most = part["mean"].min(), part["mean"].max()
     with plt.style.context("deca_nb.figures"):
         fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
         for ax, (method, rows) in zip(axes, part.groupby("method", sort=False), strict=True):
             grid, paper = (rows.pivot(index="c1", columns="c2", values=name) for name in ("mean", "published"))
-            ax.imshow(grid, origin="lower", aspect="auto", vmin=part["mean"].min(), vmax=part["mean"].max())
+            ax.imshow(grid, origin="lower", aspect="auto", vmin=least, vmax=most)
             for (i, j), value in np.ndenumerate(grid.to_numpy()):
                 said = "" if np.isnan(paper.iloc[i, j]) else f"\npaper {paper.iloc[i, j]:.3f}"
-                ax.text(j, i, f"{value:.3f}{said}", ha="center", va="center", fontsize=9, color="w" if value < part["mean"].mean() else "k")
+                ax.text(j, i, f"{value:.3f}{said}", ha="center", va="center", fontsize=9, color="w" if value < (least + most) / 2 else "k")
             ax.set(xticks=range(4), xticklabels=grid.columns.astype(int), yticks=range(4), yticklabels=grid.index.astype(int), xlabel="$C_2$", title=method)
             ax.grid(False)
         axes[0].set_ylabel("$C_1$")

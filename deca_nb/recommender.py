@@ -28,7 +28,7 @@ from . import denoising as _denoising
 from .baselines import RANKERS
 from .interactions import InputError, Interactions, Protocol, Split, align, concat, get_protocol, need_place, replacing
 from .models import MODELS, LightGCN, SparseRows, model_class
-from .training import EVALUATORS, METHODS, OPTIMISERS, Run, Settings
+from .training import EVALUATORS, METHODS, OPTIMISERS, Run, Settings, need_method
 
 # %% ../nbs/10_recommender.ipynb #check-settings
 def is_count(x) -> bool: return isinstance(x, Integral) and x >= 1
@@ -90,7 +90,7 @@ class Recommender:
         self.sizes = check_sizes(self.model_class, sizes)
         self.model_name = model if isinstance(model, str) else model.__name__
         if method in RANKERS: raise InputError(f"{method} is a ranker, not a training method; make it with deca_nb.baselines.RANKERS['{method}'](train).")
-        if method not in METHODS: raise InputError(f"there is no method '{method}'; choose {', '.join(METHODS)}.")
+        need_method(method)
         self.method_name = method
         self.settings = check_settings(Settings(epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, l2=l2, c1=c1, c2=c2, alpha=alpha,
                                                 h_model=h_model, patience=patience, early_stop=early_stop, optimiser=optimiser))

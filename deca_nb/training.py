@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SAMPLERS', 'METHODS', 'OPTIMISERS', 'EVALUATORS', 'TrueNegatives', 'AnyItem', 'Batch', 'make_batch', 'PairBatches',
-           'RowBatches', 'balanced_mean', 'BatchRows', 'AllParameters', 'Norms', 'NormsOverSum', 'method', 'Method',
-           'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_split', 'validation_ndcg', 'validation_bce',
-           'validation_row_bce', 'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam', 'row_sparse_adam',
-           'evaluate_masked', 'evaluate_as_released']
+           'RowBatches', 'balanced_mean', 'BatchRows', 'AllParameters', 'Norms', 'NormsOverSum', 'method',
+           'need_method', 'Method', 'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_split', 'validation_ndcg',
+           'validation_bce', 'validation_row_bce', 'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam',
+           'row_sparse_adam', 'evaluate_masked', 'evaluate_as_released']
 
 # %% ../nbs/05_training.ipynb #imports-export
 import json
@@ -171,6 +171,10 @@ def method(name: str) -> Callable:
         METHODS[name] = cls
         return cls
     return add
+
+def need_method(name: str):
+    "Raise InputError for a method that there is not."
+    if name not in METHODS: raise InputError(f"there is no method '{name}'; choose {', '.join(METHODS)}.")
 
 class Method:
     "A training method: `loss(batch, step)`, and the modules that its gradient steps. `f` is the recommender."
@@ -397,7 +401,7 @@ def fit(self: Run, method: Method) -> list[dict]:
 @patch
 def train_method(self: Run, name: str) -> tuple[Method, list[dict]]:
     "Builds f and the method of that name, and trains it. Raises `InputError` for an unknown name."
-    if name not in METHODS: raise InputError(f"there is no method '{name}'; choose {', '.join(METHODS)}.")
+    need_method(name)
     trained = METHODS[name](self, self.build(self.model, **self.sizes))
     return trained, trained.train(self)
 
