@@ -8,11 +8,11 @@ __all__ = ['LARGE', 'JUDGED', 'KEY', 'AGREEING', 'FOUR', 'COMPARED', 'CONSTANTS'
            'load_data', 'versions', 'pick_settings', 'Checkpoints', 'recovery', 'judge', 'only_liked', 'watch_truth',
            'execute', 'describe_trial', 'Runs', 'run_trial', 'sweep', 'user_values', 'metrics_of', 'crossed_interval',
            'averages', 'by_group', 'compare_runs', 'compare_all', 'published', 'beside_paper', 'near_counts',
-           'ranker_rows', 'Bench', 'figure2', 'draw_gaps', 'table_of', 'table2', 'table3', 'draw_cells', 'table4',
-           'figure3', 'mark_published', 'figure5', 'draw_constants', 'ladder_steps', 'ladder', 'draw_ladder',
+           'readable', 'ranker_rows', 'Bench', 'figure2', 'draw_gaps', 'table_of', 'table2', 'table3', 'draw_cells',
+           'table4', 'figure3', 'mark_published', 'figure5', 'draw_constants', 'ladder_steps', 'ladder', 'draw_ladder',
            'draw_settings', 'tune', 'tuned_settings', 'tuned', 'head_room', 'map_trial', 'world_gain', 'map_trials',
            'world_map', 'draw_map', 'recover', 'flat', 'should_denoise', 'authors_interactions', 'table1', 'Experiment',
-           'readable', 'as_markdown', 'write_results']
+           'as_markdown', 'write_results']
 
 # %% ../nbs/11_experiments.ipynb #imports-export
 import hashlib
@@ -345,6 +345,16 @@ def near_counts(cells: pd.DataFrame) -> pd.DataFrame:
     counts = told.groupby("method", sort=False)["near"].agg(printed="size", near="sum")
     return pd.concat([counts, counts.sum().to_frame("all").T]).rename_axis("method").reset_index()
 
+# %% ../nbs/11_experiments.ipynb #readable
+def readable(cells: pd.DataFrame) -> pd.DataFrame:
+    "A row for each model and method, a column for each metric: mean ± sd, and the paper's in brackets."
+    def text(row):
+        ours = f"{row['mean']:.4f}" + ("" if pd.isna(row["sd"]) else f" ± {row['sd']:.4f}")
+        return ours + (f" ({row['mean_paper']:.3f})" if pd.notna(row.get("mean_paper")) else "")
+    by = [name for name in cells if name in ("model", "method", "h_model", "step", "c1", "c2")]
+    table = cells.assign(cell=cells.apply(text, axis=1)).pivot(index=by, columns="metric", values="cell")
+    return table.loc[list(cells[by].drop_duplicates().itertuples(index=False, name=None)), list(dict.fromkeys(cells["metric"]))].reset_index()
+
 # %% ../nbs/11_experiments.ipynb #rankers
 def ranker_rows(split: Split, protocol: Protocol) -> pd.DataFrame:
     "Most popular, EASE and item-kNN as rows like those of `Runs`; where CDAE is judged unmasked, popularity is too."
@@ -431,7 +441,8 @@ def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
     cells = beside_paper(rows, bench.ties, printed)
     rankers = averages(ranked, bench.ties)
     return {"near": near_counts(cells), "cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties),
-            "by-ties": by_group(pd.concat([rows, ranked])), "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}: ours beside the paper's")}
+            "by-ties": by_group(pd.concat([rows, ranked])),
+            "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}: ours beside the paper's")}
 
 def table2(bench: Bench) -> dict:
     "Tables 2 and 5: four models by normal training, WBPR, T-CE, Ensemble, DeCA and DeCA(p)."
@@ -744,16 +755,6 @@ EXPERIMENTS = {
     "figure5": Experiment(figure5, "authors:adressa", seeds=1), "figure6": Experiment(figure5, seeds=1), "ladder": Experiment(ladder, ties="expected"),
     "tuned": Experiment(tuned, "movielens-100k", "clean", 5),
     "map": Experiment(world_map, "world", "clean", 5), "recovery": Experiment(recover, "world", "clean", 5)}
-
-# %% ../nbs/11_experiments.ipynb #readable
-def readable(cells: pd.DataFrame) -> pd.DataFrame:
-    "A row for each model and method, a column for each metric: mean ± sd, and the paper's in brackets."
-    def text(row):
-        ours = f"{row['mean']:.4f}" + ("" if pd.isna(row["sd"]) else f" ± {row['sd']:.4f}")
-        return ours + (f" ({row['mean_paper']:.3f})" if pd.notna(row.get("mean_paper")) else "")
-    by = [name for name in cells if name in ("model", "method", "h_model", "step", "c1", "c2")]
-    table = cells.assign(cell=cells.apply(text, axis=1)).pivot(index=by, columns="metric", values="cell")
-    return table.loc[list(cells[by].drop_duplicates().itertuples(index=False, name=None)), list(dict.fromkeys(cells["metric"]))].reset_index()
 
 # %% ../nbs/11_experiments.ipynb #results
 def as_markdown(found: dict, title: str, about: str) -> str:

@@ -205,20 +205,13 @@ def alternative(source: str) -> str:
 # Cells.
 
 
-def is_progress(output: nbformat.NotebookNode) -> bool:
-    """Whether an output is a progress bar, which says nothing once it is over."""
-    text = output.get("text") or output.get("data", {}).get("text/plain", "")
-    return bool(re.match(r"(?:[^\n|]*: )?\s*\d+%\|", text))
-
-
 def code_cell(cell: nbformat.NotebookNode):
-    """Strip a code cell of its directives and progress bars, and say what its pictures show."""
+    """Strip a code cell of its directives, and say what its pictures show."""
     directives = set(DIRECTIVE.findall(cell.source))
     cell.metadata["tags"] = [tag for directive, tag in TAGS.items() if directive in directives]
     if any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})):
         cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source)}}
     cell.source = FAR_COMMENT.sub(r"\1  \2", DIRECTIVE.sub("", cell.source).strip("\n"))
-    cell.outputs = [output for output in cell.outputs if not is_progress(output)]
 
 
 def is_hidden(cell: nbformat.NotebookNode) -> bool:

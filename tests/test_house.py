@@ -14,6 +14,9 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+sys.path.append(str(ROOT / "tools"))
+from outputs import tidy
+
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
 CHAPTERS = [path for path in NOTEBOOKS if path.stem != "index"]
 SETTINGS = ConfigParser(delimiters=["="])
@@ -103,6 +106,14 @@ def test_cells_are_short_and_unexecuted(notebook):
     assert [cell.id for cell in cells if cell.execution_count is not None] == []
 
 
+@each_notebook
+def test_outputs_are_such_as_teach(notebook):
+    kept = nbformat.read(notebook, as_version=4)
+    before = nbformat.writes(kept)
+    tidy(kept)
+    assert nbformat.writes(kept) == before
+
+
 # Every dependency is bounded, explained and tested in one version.
 
 
@@ -122,7 +133,7 @@ def test_constraints_are_sorted_and_cover_what_is_tested():
     pinned = {name.lower(): version for name, version in (line.split("==") for line in lines)}
     assert list(pinned) == sorted(pinned)
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
-    tested = [Requirement(line) for key in ("requirements", "dev_requirements") for line in SETTINGS["DEFAULT"][key].split()]
+    tested = [Requirement(line) for key in ("requirements", "dev_requirements", "docs_requirements") for line in SETTINGS["DEFAULT"][key].split()]
     assert [r.name for r in tested if versions.get(canonicalize_name(r.name), "") not in r.specifier] == []
 
 

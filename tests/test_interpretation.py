@@ -1,5 +1,7 @@
 """The score of a click: intervals and AUC against enumeration, the cut, files that others read as they are, explanations and mistakes."""
 
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -7,7 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from implicit.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from deca_nb.interactions import InputError, read_interactions
 from deca_nb.interpretation import (
@@ -202,6 +207,21 @@ def test_this_library_reads_what_was_written(tmp_path, kind):
     columns = {} if kind == ".inter" else {"user": "who", "item": "what"}
     back = read_interactions(tmp_path / f"scored{kind}", **columns).to_frame()
     assert back[["user", "item"]].to_numpy().tolist() == frame.to_numpy().tolist()
+
+
+def test_implicit_learns_from_what_denoise_writes(tmp_path):
+    World(n_users=60, n_items=40, seed=1).sample().train.to_frame().drop(columns="noise").to_csv(tmp_path / "clicks.csv", index=False)
+    command = [sys.executable, "-c", "from deca_nb.cli import main; main()", "denoise", "clicks.csv", "--epochs", "3", "--out", "scored.parquet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    scored = pd.read_parquet(tmp_path / "scored.parquet")
+    users, items = (pd.factorize(scored[column], sort=True)[0] for column in ("user", "item"))
+    weights = csr_matrix((scored["weight"].astype(np.float32), (users, items)))
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors=4, iterations=3, random_state=0)
+        model.fit(weights, show_progress=False)
+    recommended, _ = model.recommend(np.arange(weights.shape[0]), weights, N=3)
+    assert recommended.shape == (weights.shape[0], 3) and all(weights[user, item] == 0 for user, row in enumerate(recommended) for item in row)
 
 
 @pytest.mark.parametrize(
