@@ -13,7 +13,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "On Linux without a GPU, CONTRIBUTING.md says how to have the small CPU build of torch."
 
-demo: $(VENV)/.installed ## compare most-popular, normal training, DeCA and DeCA(p) on MovieLens-100K; results in demo/
+demo: $(VENV)/.installed ## compare normal training, DeCA and DeCA(p) with three plain rankers on MovieLens-100K; results in demo/
 	$(BIN)/deca compare $(DEMO)
 
 test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the site in a browser, the wheel, ruff

@@ -416,7 +416,7 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
 # %% ../nbs/15_cli.ipynb #compare-parts
 def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, k, ties: str) -> pd.DataFrame:
     "A ranker on the task that the model is given: unmasked beside CDAE where the protocol leaves CDAE unmasked (2.2). Raises `InputError`."
-    open_list = protocol.evaluator == "as-released" and issubclass(MODELS[model], CDAE)
+    open_list = protocol.evaluator != "masked" and issubclass(MODELS[model], CDAE)
     return evaluate(RANKERS[name](split.train), unmasked(split) if open_list else split, k=k, ties=ties)
 
 popular_scores = functools.partial(ranker_scores, "MostPopular")

@@ -122,7 +122,7 @@ class DeCAp(DeCA):
     "DeCA with a pre-trained, frozen prior in the place of g (Algorithm 2)."
     def agreement_model(self, run):
         prior = PRIORS[run.protocol.prior](run).normal().requires_grad_(False)
-        return prior.train(run.protocol.evaluator == "as-released")          # the release leaves CDAE's dropout on (2.2)
+        return prior.train(run.protocol.evaluator != "masked")          # the release leaves CDAE's dropout on (2.2)
 
     def modules(self): return {"f": self.f, "h": self.h, "h_prime": self.h_prime}
 

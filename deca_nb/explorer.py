@@ -173,7 +173,7 @@ def check_surface(table: pd.DataFrame, source: str = "the table") -> pd.DataFram
     "The table's columns in their order. Raises `InputError` for a missing column, an empty table or two rows for one cell."
     missing = [column for column in COLUMNS if column not in table]
     if missing: raise InputError(f"{source} has no column {', '.join(missing)}; a surface has {', '.join(COLUMNS)}.")
-    if not len(table): raise InputError(f"{source} has no rows.")
+    if not len(table): raise InputError(f"{source} has no rows; deca reproduce figure6 writes a table that has.")
     if table.duplicated([*CHOICES, "c1", "c2"]).any():
         raise InputError(f"{source} has two rows for one cell; give each data set, model, method, metric, c1 and c2 once.")
     return table[list(COLUMNS)]

@@ -507,7 +507,7 @@ def movielens_100k() -> Split:
     return replace(split, liked=4)
 
 # %% ../nbs/01_interactions.ipynb #protocol-class
-PARTS = {"files": ["honest", "released"], "sampler": ["true-negatives", "any-item"], "evaluator": ["masked", "as-released"],
+PARTS = {"files": ["honest", "released"], "sampler": ["true-negatives", "any-item"], "evaluator": ["masked", "as-released", "by-probability"],
          "start": ["DP", "both-fixed"], "stopper": ["best-ndcg", "second-rise"], "prior": ["another-seed", "same-weights"],
          "regulariser": ["batch-rows", "all-parameters"], "log": ["exact", "floored"], "autoencoder": ["training-counts", "batch-counts"],
          "hyper_parameters": ["given", "released"], "ties": ["expected", "lowest-id", "random", "pessimistic"]}

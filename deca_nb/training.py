@@ -7,7 +7,7 @@ __all__ = ['SAMPLERS', 'METHODS', 'OPTIMISERS', 'EVALUATORS', 'TrueNegatives', '
            'RowBatches', 'balanced_mean', 'BatchRows', 'AllParameters', 'Norms', 'NormsOverSum', 'method',
            'need_method', 'Method', 'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_split', 'validation_ndcg',
            'validation_bce', 'validation_row_bce', 'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam',
-           'row_sparse_adam', 'evaluate_masked', 'evaluate_as_released']
+           'row_sparse_adam', 'evaluate_masked', 'evaluate_as_released', 'Probabilities', 'evaluate_by_probability']
 
 # %% ../nbs/05_training.ipynb #imports-export
 import json
@@ -430,4 +430,19 @@ def evaluate_as_released(model, split: Split, **how) -> pd.DataFrame:
     for part, generator in zip(autoencoders, generators, strict=True): part.generator = generator
     return scores
 
-EVALUATORS = {"masked": evaluate_masked, "as-released": evaluate_as_released}
+# %% ../nbs/05_training.ipynb #by-probability
+class Probabilities(nn.Module):
+    "A model whose scores are its probabilities, in 32 bits: tiny logits are all equal then."
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def score_all(self, users: torch.Tensor) -> torch.Tensor:
+        "Scores (batch, n_items) in [0, 1]."
+        return self.model.score_all(users).sigmoid()
+
+def evaluate_by_probability(model: nn.Module, split: Split, **how) -> pd.DataFrame:
+    "As `evaluate_as_released`, with probabilities ranked, as the release does, and not logits."
+    return evaluate_as_released(Probabilities(model), split, **how)
+
+EVALUATORS = {"masked": evaluate_masked, "as-released": evaluate_as_released, "by-probability": evaluate_by_probability}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -258,3 +259,9 @@ def test_a_page_fetches_nothing_and_cannot_be_broken_by_a_title(recommenders, ru
 def test_explore_writes_the_closed_form_by_default(tmp_path):
     explore(tmp_path / "explorer.html")
     assert (tmp_path / "explorer.html").read_text(encoding="utf-8") == page(OnePair())
+
+
+def test_a_world_is_trained_while_one_waits():
+    started = time.perf_counter()
+    train_world({"noise": 0.035, "popularity_noise": 0.5})
+    assert time.perf_counter() - started < 4 * 2  # two seconds on an idle machine; this one may be busy
