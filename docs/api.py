@@ -21,7 +21,7 @@ def code(name: str) -> str:
 
 def prose(text: str) -> str:
     """Plain words in reStructuredText, with "Eq. 14" as a link; recall@20 is no address, and --option keeps its dashes."""
-    text = re.sub(r"(?<!\S)--[a-z-]+", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
+    text = re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
     return MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), text)
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from matplotlib import pyplot as plt
 
-from deca_nb.evaluation import evaluate, metric_columns
+from deca_nb.evaluation import MostPopular, evaluate, metric_columns
 from deca_nb.experiments import (
     CONSTANTS,
     EXPERIMENTS,
@@ -96,6 +96,26 @@ def test_an_experiment_without_a_run_is_written(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert {path.name for path in tmp_path.glob("*.*")} == {f"table1-authors-modcloth-paper{end}" for end in (".md", "-table.csv")}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "prefix"), [("adressa", "adressa"), ("electronics", "electronics_5")])
+def test_whole_folders_of_the_large_data_are_read(name, prefix, deca_data, tmp_path):
+    """The release's training files are not at hand: of the real validation file, three quarters take their place."""
+    (tmp_path / name).mkdir()
+    real = deca_data / "authors-splits" / name
+    lines = (real / f"{prefix}.valid.rating").read_text().splitlines(keepends=True)
+    rows = 3 * len(lines) // 4
+    for part, text in {"train.rating": lines[:rows], "valid.rating": lines[rows:], "test.negative": [(real / f"{prefix}.test.negative").read_text()]}.items():
+        (tmp_path / name / f"{prefix}.{part}").write_text("".join(text))
+    for protocol in (PAPER, CLEAN):
+        split = authors_split(name, root=tmp_path, protocol=protocol)
+        assert len(split.train) == rows and split.k == {"adressa": (5, 20), "electronics": (10, 50)}[name]
+        assert len(split.train) / (split.n_users * split.n_items) < 1e-4
+        some = replace(split, truth=split.truth.select(np.arange(min(2000, len(split.truth)))))
+        per_user = evaluate(MostPopular(split.train), some, k=split.k)
+        assert per_user["recall@" + str(split.k[1])].between(0, 1).all() and 0 < per_user["warm"].mean() < 1
+    assert not np.isin(split.truth.keys(), split.known.keys()).any() and len(np.unique(split.truth.keys())) == len(split.truth)
 
 
 @pytest.mark.data
