@@ -491,9 +491,11 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
     if out is None: return
     with replacing(Path(out) / "comparison.txt") as draft: draft.write_text(f"{table}\n{about}\n")
     write_json(Path(out) / "comparison.json", rows)
-    title = f"{training['model']} on {split.name}, protocol {protocol.name}, seed 0"
-    popular = next(row["recall"] for row in rows if row["method"] == "MostPopular" and row["users"] == "all" and row["k"] == max(lengths))
-    figure = draw_curves(histories, title, popular, max(lengths))
+    longest = max(lengths)
+    recalls = pd.DataFrame(rows).query("users == 'all' and k == @longest").groupby("method")["recall"].mean()
+    told = ", ".join(f"{recalls[name]:.3f} ({name})" for name in [*names, "MostPopular"])
+    title = f"{training['model']} on {split.name}, protocol {protocol.name}, curves of seed 0\nRecall@{longest} of the kept model, mean over the seeds: {told}"
+    figure = draw_curves(histories, title, recalls["MostPopular"], longest)
     for kind in ("svg", "png"):
         with replacing(Path(out) / f"learning-curves.{kind}") as draft, plt.style.context("deca_nb.figures"):
             figure.savefig(draft, format=kind, metadata={"Date": None} if kind == "svg" else None)

@@ -8,7 +8,7 @@ __all__ = ['LARGE', 'JUDGED', 'KEY', 'AGREEING', 'FOUR', 'THREE', 'COMPARED', 'C
            'versions', 'pick_settings', 'Checkpoints', 'recovery', 'judge', 'only_liked', 'watch_truth', 'execute',
            'describe_trial', 'Runs', 'run_trial', 'sweep', 'user_values', 'metrics_of', 'crossed_interval', 'averages',
            'by_group', 'compare_runs', 'compare_all', 'published', 'beside_paper', 'near_counts', 'readable',
-           'ranker_rows', 'Bench', 'figure2', 'draw_gaps', 'table_of', 'table2', 'table3', 'draw_cells',
+           'ranker_rows', 'Bench', 'figure2', 'draw_gaps', 'table_of', 'table2', 'table3', 'standing', 'draw_cells',
            'by_probability', 'table4', 'figure3', 'mark_published', 'figure5', 'draw_constants', 'ladder_steps',
            'ladder', 'draw_ladder', 'draw_settings', 'tune', 'tuned_settings', 'tuned', 'head_room', 'map_trial',
            'world_gain', 'map_trials', 'world_map', 'draw_map', 'recover', 'flat', 'should_denoise',
@@ -411,12 +411,14 @@ def figure2(bench: Bench) -> dict:
     said = training_predictions(train, epochs, range(bench.seeds), settings=Settings(learning_rate=.01, l2=.001)).iloc[rows]
     found = {name: agreement_table(said, noisy, train.users[rows], strata=strata) for name, strata in matchings(train.item_counts()[train.items[rows]]).items()}
     table = flat(pd.concat(found, names=["matched for", "pair"])).reset_index()
-    return {"differences": table, "figure": draw_gaps(table, f"Noisy less clean, {bench.data}: what is left of the gap at equal popularity and loss")}
+    return {"differences": table, "figure": draw_gaps(table, bench.data)}
 
 # %% ../nbs/11_experiments.ipynb #draw-gaps
-def draw_gaps(table: pd.DataFrame, title: str):
+def draw_gaps(table: pd.DataFrame, where: str):
     "The gap between noisy and clean clicks for each pair of models, plain and matched, with intervals."
     pairs = list(dict.fromkeys(table["pair"]))
+    gaps = table.pivot(index="pair", columns="matched for", values="gap mean")
+    left = gaps.div(gaps["nothing"], axis=0).median()
     with plt.style.context("deca_nb.figures"):
         fig, ax = plt.subplots(figsize=(8, 1.8 + .34 * len(pairs)))
         for i, ((name, part), mark) in enumerate(zip(table.groupby("matched for", sort=False), "osD^", strict=True)):
@@ -426,7 +428,8 @@ def draw_gaps(table: pd.DataFrame, title: str):
         ax.set_yticks(range(len(pairs)), pairs[::-1])
         ax.set(xlabel="mean prediction difference, noisy less clean clicks")
         fig.legend(title="matched for", loc="outside lower center", ncols=4)
-        fig.suptitle(title)
+        fig.suptitle(f"{where}: of the gap between noisy and clean clicks {left['popularity']:.0%} is left\n"
+                     f"at equal popularity, {left['loss']:.0%} at equal loss (median pair)", size=11)
     return fig
 
 # %% ../nbs/11_experiments.ipynb #table-2
@@ -443,7 +446,7 @@ def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
     rankers = averages(ranked, bench.ties)
     return {"near": near_counts(cells), "cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties),
             "by-ties": by_group(pd.concat([rows, ranked])),
-            "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}: ours beside the paper's")}
+            "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}")}
 
 def table2(bench: Bench) -> dict:
     "Tables 2 and 5: four models by normal training, WBPR, T-CE, Ensemble, DeCA and DeCA(p)."
@@ -454,7 +457,16 @@ def table3(bench: Bench) -> dict:
     return table_of(bench, ("Normal", "DP", "DN", "DeCA", "DP(p)", "DN(p)", "DeCA(p)"), published(3))
 
 # %% ../nbs/11_experiments.ipynb #draw-cells
-def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, title: str):
+def standing(cells: pd.DataFrame, rankers: pd.DataFrame, metric: str) -> str:
+    "In words: how many rows are above the most popular items, judged as the row is, and how many of the paper's cells come out."
+    rows, lines = cells[cells["metric"] == metric], rankers[rankers["metric"] == metric].set_index("model")["mean"]
+    unmasked = lines.get("MostPopular (unmasked)", lines["MostPopular"])
+    above = (rows["mean"] > rows["model"].map({"CDAE": unmasked}).fillna(lines["MostPopular"])).sum()
+    told = cells.get("near", pd.Series(dtype=object)).dropna()
+    return f"{metric}: {above} of {len(rows)} rows are above the most popular items" + \
+           (f"; {told.sum()} of {len(told)} of the paper's cells come out" if len(told) else "")
+
+def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, where: str):
     "Our interval and the paper's value of each model and method, for the longest list; popularity and EASE as lines."
     metrics = list(dict.fromkeys(cells["metric"]))[-2:]
     names = (cells["model"] + " " + cells["method"]).drop_duplicates().tolist()
@@ -470,10 +482,13 @@ def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, title: str):
             for (name, style) in (("MostPopular", "-"), ("EASE", "--")):
                 value = rankers.query("model == @name and metric == @metric")["mean"].iloc[0]
                 ax.axvline(value, color="k", ls=style, lw=1.2, label={"MostPopular": "most popular"}.get(name, name))
+            unmasked = rankers.query("model == 'MostPopular (unmasked)' and metric == @metric")["mean"]
+            here = [i for i, name in enumerate(names[::-1]) if "CDAE" in name]
+            if len(unmasked) and here: ax.vlines(unmasked, min(here) - .5, max(here) + .5, color="k", ls=":", label="most popular, judged as CDAE is")
             ax.set(xlabel=metric)
         axes[0, 0].set_yticks(range(len(names)), names[::-1])
-        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        fig.suptitle(title)
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        fig.suptitle(f"{where}\n{standing(cells, rankers, metrics[0])}", size=11)
     return fig
 
 # %% ../nbs/11_experiments.ipynb #by-probability
@@ -500,6 +515,7 @@ def figure3(bench: Bench) -> dict:
     rows = bench.sweep([bench.trial("GMF", method, seed, watched=True) for method in methods for seed in range(bench.seeds)])
     runs = pd.concat([pd.DataFrame(json.loads(row["history"])).assign(method=row["method"]) for _, row in rows.iterrows()])
     curves = runs.groupby(["method", "epoch"], sort=False).mean().reset_index()
+    by_method = curves.groupby("method", sort=False)[f"recall@{k}"]
     popular = by_group(ranker_rows(bench.split, bench.protocol)).query("model == 'MostPopular' and ties == @bench.ties").set_index(["metric", "users"])["mean"]
     with plt.style.context("deca_nb.figures"):
         fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
@@ -509,7 +525,9 @@ def figure3(bench: Bench) -> dict:
             ax.axhline(popular[f"recall@{k}", users], color="k", lw=1.2, label="most popular")
             ax.set(xlabel="epoch", ylabel=f"recall@{k} on the truth", title=f"{users} users")
         axes[0].legend()
-        fig.suptitle(f"GMF on {bench.data}, protocol {bench.protocol.name}, mean of {bench.seeds} seeds")
+        falls = by_method.last() / by_method.max() - 1
+        fig.suptitle(f"GMF on {bench.data}, protocol {bench.protocol.name}, seeds: {bench.seeds}. From its best epoch to its last\nrecall@{k} changes by "
+                     + ", ".join(f"{change:+.0%} ({name})" for name, change in falls.items()), size=11)
     return {"curves": curves.drop(columns="seconds"), "figure": fig}
 
 # %% ../nbs/11_experiments.ipynb #figure-5
@@ -533,7 +551,7 @@ def figure5(bench: Bench) -> dict:
     return {"surface": surface, "figure": draw_constants(surface, f"GMF on {bench.data}, protocol {bench.protocol.name}, seeds: {bench.seeds}")}
 
 # %% ../nbs/11_experiments.ipynb #draw-constants
-def draw_constants(surface: pd.DataFrame, title: str):
+def draw_constants(surface: pd.DataFrame, where: str):
     "A heat map of each method, C1 by C2, for the next to last metric; boxed where the constants are the released ones."
     metric = surface["metric"].iloc[-2]
     part = surface[surface["metric"] == metric]
@@ -549,7 +567,9 @@ def draw_constants(surface: pd.DataFrame, title: str):
             ax.set(xticks=range(4), xticklabels=grid.columns.astype(int), yticks=range(4), yticklabels=grid.index.astype(int), xlabel="$C_2$", title=method)
             ax.grid(False)
         axes[0].set_ylabel("$C_1$")
-        fig.suptitle(f"{metric}, {title}")
+        spans = part.groupby("method", sort=False)["mean"].agg(["min", "max"])
+        told = ", ".join(f"from {low:.3f} to {high:.3f} ({name})" for name, low, high in spans.itertuples())
+        fig.suptitle(f"{where}\nWith the constants {metric} goes {told}", size=11)
     return fig
 
 # %% ../nbs/11_experiments.ipynb #ladder
@@ -570,10 +590,10 @@ def ladder(bench: Bench) -> dict:
         ranked = ranker_rows(bench.load(bench.data, protocol), protocol)
         tables.append(averages(pd.concat([rows, ranked[ranked["model"].isin(["MostPopular", "EASE"])]]), bench.ties).assign(step=label))
     table = pd.concat(tables, ignore_index=True)
-    return {"steps": table, "figure": draw_ladder(table, f"GMF on {bench.data}: from paper to clean, one switch at a time")}
+    return {"steps": table, "figure": draw_ladder(table, f"GMF on {bench.data}, from paper to clean")}
 
 # %% ../nbs/11_experiments.ipynb #draw-ladder
-def draw_ladder(table: pd.DataFrame, title: str):
+def draw_ladder(table: pd.DataFrame, where: str):
     "Each method's metric after each step."
     metrics, steps = list(dict.fromkeys(table["metric"]))[-2:], list(dict.fromkeys(table["step"]))
     with plt.style.context("deca_nb.figures"):
@@ -585,7 +605,8 @@ def draw_ladder(table: pd.DataFrame, title: str):
             ax.set(xlabel=metric)
         axes[0].set_yticks(range(len(steps)), [f"then {step}" if i else step for i, step in enumerate(steps)][::-1])
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        fig.suptitle(title)
+        levels = table[table["metric"] == metrics[0]].pivot(index="step", columns=["model", "method"], values="mean").loc[steps]
+        fig.suptitle(f"{where}: the longest of all steps is {levels.diff().abs().mean(axis=1).idxmax()}", size=11)
     return fig
 
 # %% ../nbs/11_experiments.ipynb #tune
@@ -632,7 +653,7 @@ def tuned(bench: Bench, n_trials: int = 8) -> dict:
     ties, rankers = bench.ties, averages(ranker_rows(bench.split, bench.protocol), bench.ties)
     cells = averages(rows, ties)
     return {"cells": cells, "rankers": rankers, "against-normal": compare_all(rows, ties), "head-room": head_room(bench, rows, clean),
-            "trials": trials, "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}, tuned alike")}
+            "trials": trials, "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}, every method tuned alike")}
 
 # %% ../nbs/11_experiments.ipynb #head-room
 def head_room(bench: Bench, rows: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
@@ -677,12 +698,11 @@ def world_map(bench: Bench, n_trials: int = 4, grid: dict = GRID) -> dict:
     bench.sweep([trial for of_cell in trials for some in of_cell.values() for trial in some])
     table = pd.DataFrame([cell | {"method": method} | world_gain(bench.sweep(of_cell[method]), bench.sweep(of_cell["Normal"]))
                           for cell, of_cell in zip(cells, trials, strict=True) for method in THREE[1:]])
-    note = "over tuned normal training; bold: the interval leaves out 0"
-    return {"map": table, "figure-recall": draw_map(table, "recall@20", f"Gain in recall@20 on the truth {note}"),
-            "figure-noise": draw_map(table, "noise auc", f"Gain in the AUC of noise {note}")}
+    return {"map": table, "figure-recall": draw_map(table, "recall@20", "Recall@20 on the truth"),
+            "figure-noise": draw_map(table, "noise auc", "The AUC of noise")}
 
 # %% ../nbs/11_experiments.ipynb #draw-map
-def draw_map(table: pd.DataFrame, value: str, title: str):
+def draw_map(table: pd.DataFrame, value: str, name: str):
     "One panel for each method, capacity and length: noise by popularity-driven share; bold where the interval leaves out 0."
     panels = list(table.groupby(["epochs", "embedding_dim", "method"], sort=True))
     limit = table[value].abs().max()
@@ -702,7 +722,8 @@ def draw_map(table: pd.DataFrame, value: str, title: str):
         fig.supxlabel("share of the noise that follows fame", fontsize=10)
         fig.supylabel("noise: P(click | disliked)", fontsize=10)
         fig.colorbar(image, ax=axes, shrink=.7)
-        fig.suptitle(title)
+        more, less, n = (table[f"{value} low"] > 0).sum(), (table[f"{value} high"] < 0).sum(), table[value].count()
+        fig.suptitle(f"{name}, less that of tuned normal training: above 0 in {more} of {n} cells, below 0 in {less} (bold: the interval says so)", size=11)
     return fig
 
 # %% ../nbs/11_experiments.ipynb #recovery-experiment

@@ -156,9 +156,10 @@ def figure4(bench: Bench) -> dict:
     if train.ratings is None: raise InputError(f"Figure 4 goes by rating, and {bench.data} has none; give --data authors:ml-100k or authors:modcloth.")
     settings = {name: bench.trial("GMF", name, 0).settings for name in ("DeCA", "DeCA(p)", "Normal")}
     scores, (rows, disliked) = click_scores(train, bench.split.valid, settings, bench.protocol), judged(train)
-    title = f"GMF on {bench.data}: the score by rating, beside normal training and popularity"
-    with plt.style.context("deca_nb.figures"): fig = figure_four(scores, train.ratings, train.users, title)
     auc = auc_table(scores[list(SHOWN)].iloc[rows], ~disliked, train.users[rows], "popularity")
+    told = ", ".join(f"{value:.3f} ({name})" for name, value in auc["overall", "value"].items())
+    with plt.style.context("deca_nb.figures"):
+        fig = figure_four(scores, train.ratings, train.users, f"GMF on {bench.data}, the score by rating\nAUC of liked against disliked clicks: {told}")
     return {"by-rating": mean_by_rating(scores[list(SHOWN)], train.ratings, train.users).reset_index(), "auc": flat(auc).rename_axis("score").reset_index(),
             "slopes": rank_slopes(scores, train.ratings, train.users).rename_axis("score").reset_index(), "figure": fig}
 

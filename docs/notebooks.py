@@ -253,7 +253,7 @@ def section_of(cells: list[Cell], wanted: Cell) -> str:
     """The heading under which a cell stands; the title of a call-out is none."""
     before = cells[: cells.index(wanted)]
     texts = [re.sub(r"^:::.*?^:::\s*$", "", cell.source, flags=re.MULTILINE | re.DOTALL) for cell in before if not cell.is_code]
-    headings = [line for text in texts for line in re.findall(r"^## (.+?)\s*$", text, re.MULTILINE)]
+    headings = [line for text in texts for line in re.findall(r"^###* (.+?)\s*$", text, re.MULTILINE)]
     return headings[-1] if headings else ""
 
 

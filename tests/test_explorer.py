@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deca_nb.agreement import noise_auc
 from deca_nb.explorer import (
     QUICK,
     TASKS,
@@ -25,7 +26,6 @@ from deca_nb.explorer import (
     explore,
     loss,
     minimum,
-    noise_auc,
     one_pair,
     page,
     pull,
@@ -143,7 +143,7 @@ def test_a_surface_is_sent_without_missing_numbers(table):
 def test_noise_auc_counts_pairs(pairs):
     real, noisy = ([score for score, flag in pairs if flag == which] for which in (False, True))
     counted = np.mean([(a > b) + (a == b) / 2 for a in real for b in noisy])
-    assert noise_auc(np.array([score for score, _ in pairs], float), np.array([flag for _, flag in pairs])) == pytest.approx(counted)
+    assert noise_auc(-np.array([score for score, _ in pairs], float), np.array([flag for _, flag in pairs])) == pytest.approx(counted)
 
 
 def test_a_run_has_every_method_and_number(run):
