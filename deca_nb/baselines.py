@@ -132,7 +132,9 @@ class Average(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, users, items): return torch.stack([member(users, items) for member in self.members]).mean(0)
+    def forward(self, users, items):
+        "Logits (n,) of n pairs."
+        return torch.stack([member(users, items) for member in self.members]).mean(0)
     def score_all(self, users): return torch.stack([member.score_all(users) for member in self.members]).mean(0)
 
 # %% ../nbs/09_baselines.ipynb #ensemble

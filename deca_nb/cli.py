@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['DATA_HELP', 'REPRODUCE_HELP', 'app', 'Json', 'Ks', 'Ties', 'Method', 'Seed', 'DOUBTED', 'Jobs', 'PLAIN_NUMBER',
            'EXPLORED', 'NOISY', 'popular_scores', 'takes', 'data_options', 'own_columns', 'load_split', 'is_own_file',
-           'describe_split', 'training_options', 'make_recommender', 'list_of', 'write_json', 'note', 'provenance',
-           'pick_lengths', 'need_places', 'check_ties', 'version_option', 'verdict', 'full_answer', 'given_split',
-           'audit', 'print_scores', 'train', 'evaluate_command', 'number', 'score_rows', 'recommend', 'with_numbers',
-           'load_rows', 'ready_for', 'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text', 'denoise',
-           'small_worlds', 'pick_users', 'load_surface', 'explore_command', 'ranker_scores', 'all_rankers',
+           'describe_split', 'training_options', 'make_recommender', 'list_of', 'write_json', 'note', 'settings_text',
+           'provenance', 'pick_lengths', 'need_places', 'check_ties', 'version_option', 'verdict', 'full_answer',
+           'given_split', 'audit', 'print_scores', 'train', 'evaluate_command', 'number', 'score_rows', 'recommend',
+           'with_numbers', 'load_rows', 'ready_for', 'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text',
+           'denoise', 'small_worlds', 'pick_users', 'load_surface', 'explore_command', 'ranker_scores', 'all_rankers',
            'train_and_score', 'comparison', 'draw_curves', 'compare', 'reproduce', 'pick_models', 'pick_methods',
            'pick_optimiser', 'reproduced', 'main']
 
@@ -94,7 +94,9 @@ def data_options(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
     return dict(locals())
 
 # %% ../nbs/15_cli.ipynb #load-split
-def own_columns(options: dict) -> dict: return {role: options[role] for role in USUAL_COLUMNS}
+def own_columns(options: dict) -> dict:
+    "Which column of a user's file plays which role."
+    return {role: options[role] for role in USUAL_COLUMNS}
 
 def load_split(options: dict) -> tuple[Split, Protocol]:
     "The split and the protocol that the data options name. Raises `InputError`."
@@ -104,7 +106,9 @@ def load_split(options: dict) -> tuple[Split, Protocol]:
     given = {name: options[name] for name in ("split", "liked", "valid", "test", "items")}
     return read_split(data, **given, **own_columns(options)), protocol
 
-def is_own_file(data: str) -> bool: return data != "movielens-100k" and data.partition(":")[0] not in ("world", "authors")
+def is_own_file(data: str) -> bool:
+    "Whether `data` names a file, and none of the built-in data."
+    return data != "movielens-100k" and data.partition(":")[0] not in ("world", "authors")
 
 def describe_split(options: dict, split: Split) -> dict:
     "What `deca evaluate` needs to find the same split again, and to know that it is the same."
@@ -145,7 +149,13 @@ def write_json(path: str | None, content):
     if path is None: return
     with replacing(path) as draft: draft.write_text(json_format.dumps(content, indent=1, default=float) + "\n")
 
-def note(text: str): print(text, file=sys.stderr)
+def note(text: str):
+    "A line beside the output, on stderr."
+    print(text, file=sys.stderr)
+
+def settings_text(settings: Settings) -> str:
+    "Every hyper-parameter of a run in words: 'epochs 60, learning_rate 0.001, ...'."
+    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in asdict(settings).items())
 
 def provenance(split: Split, protocol: Protocol, ties: str, seeds) -> str:
     "One line: data, protocol, ties, seeds, what counts as truth, versions, hardware."
@@ -179,6 +189,7 @@ Jobs = Annotated[int, Option(help="processes of one thread each")]
 
 @app.callback()
 def version_option(version: Annotated[bool, Option("--version", help="print the version")] = False):
+    "The `deca` command itself: every subcommand below is one of its."
     if version: raise typer.Exit(print(deca_nb.__version__) or 0)
 
 # %% ../nbs/15_cli.ipynb #audit-full
@@ -197,7 +208,9 @@ def full_answer(split: Split, protocol: Protocol, seeds: int, jobs: int) -> dict
     for row in rows: print(verdict(row))
     return {"should denoise": rows}
 
-def given_split(split: Split, data: str, protocol: Protocol) -> Split: return split
+def given_split(split: Split, data: str, protocol: Protocol) -> Split:
+    "Stands in for `load_data` where the split is at hand already."
+    return split
 
 # %% ../nbs/15_cli.ipynb #audit
 @app.command(epilog="Example: deca audit --data movielens-100k --k 3,20")
@@ -254,7 +267,9 @@ def evaluate_command(folder: Annotated[str, Argument(help="made by deca train")]
     write_json(json, score_rows(split, protocol, recommender.model_name, recommender.method_name, recommender.seed, ties, per_user))
 
 # %% ../nbs/15_cli.ipynb #score-rows
-def number(value) -> float | None: return None if pd.isna(value) else float(value)
+def number(value) -> float | None:
+    "The value as JSON can hold it: null for not a number."
+    return None if pd.isna(value) else float(value)
 
 def score_rows(split: Split, protocol: Protocol, model: str, method: str, seed: int, ties: str, per_user: pd.DataFrame) -> list[dict]:
     "One dict per K and group of users (all, warm, cold): data, protocol, model, method, seed, k, ties, users, n, recall, ndcg (null where n is 0)."
@@ -483,7 +498,7 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
             per_user, history = train_and_score(split, protocol, name, training, seed, lengths, ties, on_epoch)
             rows += score_rows(split, protocol, training["model"], name, seed, ties, per_user)
             histories.setdefault(name, history)
-    about = "\n".join([provenance(split, protocol, ties, range(seeds)), *(f"{name}: {asdict(maker.settings)}" for name, maker in made.items())])
+    about = "\n".join([provenance(split, protocol, ties, range(seeds)), *(f"{name}: {settings_text(maker.settings)}" for name, maker in made.items())])
     table = f"{training['model']}\n{comparison(rows).to_string()}\n"
     print(table)
     note(about)
@@ -554,8 +569,9 @@ def reproduced(what: str, bench: Bench) -> str:
     command += f" --models {','.join(bench.models)}" if bench.models else ""
     command += f' --methods "{",".join(bench.methods)}"' if bench.methods else ""
     command += f" --optimiser {bench.optimiser}" if bench.optimiser else ""
-    minutes = sum(bench.spent.values()) / 60
-    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}; {minutes:.0f} minutes of training on one core"
+    seconds = sum(bench.spent.values())
+    spent = f"; {seconds / 60:.0f} minutes of training on one core" if seconds >= 90 else f"; {seconds:.0f} seconds of training on one core" if seconds else ""
+    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}{spent}"
 
 # %% ../nbs/15_cli.ipynb #main
 def main():

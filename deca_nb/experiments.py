@@ -12,7 +12,8 @@ __all__ = ['LARGE', 'JUDGED', 'KEY', 'AGREEING', 'FOUR', 'THREE', 'COMPARED', 'C
            'by_probability', 'table4', 'figure3', 'mark_published', 'figure5', 'draw_constants', 'ladder_steps',
            'ladder', 'draw_ladder', 'draw_settings', 'tune', 'tuned_settings', 'tuned', 'head_room', 'map_trial',
            'world_gain', 'map_trials', 'world_map', 'draw_map', 'recover', 'flat', 'should_denoise',
-           'authors_interactions', 'table1', 'Experiment', 'as_markdown', 'write_results']
+           'authors_interactions', 'table1', 'Experiment', 'with_intervals', 'table_markdown', 'as_markdown',
+           'write_results']
 
 # %% ../nbs/11_experiments.ipynb #imports-export
 import hashlib
@@ -349,7 +350,7 @@ def near_counts(cells: pd.DataFrame) -> pd.DataFrame:
 def readable(cells: pd.DataFrame) -> pd.DataFrame:
     "A row for each model and method, a column for each metric: mean ± sd, and the paper's in brackets."
     def text(row):
-        ours = f"{row['mean']:.4f}" + ("" if pd.isna(row["sd"]) else f" ± {row['sd']:.4f}")
+        ours = f"{row['mean']:.4f}" + ("" if pd.isna(row["sd"]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{row['sd']:.4f}")
         return ours + (f" ({row['mean_paper']:.3f})" if pd.notna(row.get("mean_paper")) else "")
     by = [name for name in cells if name in ("model", "method", "h_model", "step", "c1", "c2")]
     table = cells.assign(cell=cells.apply(text, axis=1)).pivot(index=by, columns="metric", values="cell")
@@ -444,9 +445,9 @@ def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
     rows, ranked = bench.sweep(trials), ranker_rows(bench.split, bench.protocol)
     cells = beside_paper(rows, bench.ties, printed)
     rankers = averages(ranked, bench.ties)
-    return {"near": near_counts(cells), "cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties),
-            "by-ties": by_group(pd.concat([rows, ranked])),
-            "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}")}
+    near = {"near": near_counts(cells)} if cells["near"].notna().any() else {}             # none is printed for a world
+    return near | {"cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties), "by-ties": by_group(pd.concat([rows, ranked])),
+                   "figure": draw_cells(cells, rankers, f"{bench.data}, protocol {bench.protocol.name}")}
 
 def table2(bench: Bench) -> dict:
     "Tables 2 and 5: four models by normal training, WBPR, T-CE, Ensemble, DeCA and DeCA(p)."
@@ -552,7 +553,7 @@ def figure5(bench: Bench) -> dict:
 
 # %% ../nbs/11_experiments.ipynb #draw-constants
 def draw_constants(surface: pd.DataFrame, where: str):
-    "A heat map of each method, C1 by C2, for the next to last metric; boxed where the constants are the released ones."
+    "A heat map of each method, C1 by C2, for the next to last metric; with the paper's number where the constants are the released ones."
     metric = surface["metric"].iloc[-2]
     part = surface[surface["metric"] == metric]
     least, most = part["mean"].min(), part["mean"].max()
@@ -649,7 +650,7 @@ def tuned(bench: Bench, n_trials: int = 8) -> dict:
     best, trials = tuned_settings(bench, models, n_trials)
     rows = bench.sweep([bench.trial(model, method, seed, epochs=LONGEST, **best[model, method]) for model, method in best for seed in range(bench.seeds)])
     clean = bench.sweep([bench.trial(model, method, seed, epochs=LONGEST, labels="liked", **best[model, method])
-                         for model in models for method in ("Normal", "DeCA", "DeCA(p)") for seed in range(bench.seeds)])
+                         for model in models for method in (*TUNED, "Ensemble") for seed in range(bench.seeds)])
     ties, rankers = bench.ties, averages(ranker_rows(bench.split, bench.protocol), bench.ties)
     cells = averages(rows, ties)
     return {"cells": cells, "rankers": rankers, "against-normal": compare_all(rows, ties), "head-room": head_room(bench, rows, clean),
@@ -782,17 +783,33 @@ class Experiment:
 EXPERIMENTS = {
     "table1": Experiment(table1, seeds=1), "figure2": Experiment(figure2, "movielens-100k", "clean", 2),
     "table2": Experiment(table2), "table3": Experiment(table3, "authors:modcloth"), "table4": Experiment(table4, "authors:modcloth"),
-    "table5": Experiment(table2, "authors:electronics"), "table6": Experiment(table4), "figure3": Experiment(figure3, "authors:modcloth", seeds=1),
+    "table5": Experiment(table2, "authors:electronics"), "table6": Experiment(table4), "figure3": Experiment(figure3, "authors:modcloth"),
     "probabilities": Experiment(by_probability, "authors:modcloth"),
-    "figure5": Experiment(figure5, "authors:adressa", seeds=1), "figure6": Experiment(figure5, seeds=1), "ladder": Experiment(ladder, ties="expected"),
+    "figure5": Experiment(figure5, "authors:adressa"), "figure6": Experiment(figure5), "ladder": Experiment(ladder, ties="expected"),
     "tuned": Experiment(tuned, "movielens-100k", "clean", 5),
     "map": Experiment(world_map, "world", "clean", 5), "recovery": Experiment(recover, "world", "clean", 5)}
 
 # %% ../nbs/11_experiments.ipynb #results
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    "The same table to read: each value with its interval in one column, and small p as such."
+    for low in [name for name in table if name.split()[-1] == "low"]:
+        stem = low.removesuffix("low").strip()
+        high, value = f"{stem} high".strip(), next(name for name in (stem, f"{stem} value", f"{stem} mean".strip(), "difference") if name in table)
+        texts = [f"{middle:.4f} [{start:.4f}, {end:.4f}]" if pd.notna(middle) else "" for middle, start, end in table[[value, low, high]].to_numpy()]
+        table = table.assign(**{value: texts}).drop(columns=[low, high])
+    return table.assign(**{p: table[p].map(lambda value: "< .0001" if value < 1e-4 else f"{value:.4f}") for p in ("p", "p_holm") if p in table})
+
+def table_markdown(table: pd.DataFrame) -> str:
+    "A table as a page shows it, below a line that says what is the same in all of its rows."
+    table = readable(table) if {"mean", "sd"} <= set(table) else with_intervals(table)
+    same = [name for name in table if "@" not in name and len(table) > 1 and table[name].nunique(dropna=False) == 1]
+    said = f"In all rows: {', '.join(f'{name} {table[name].iloc[0]}' for name in same)}.\n\n" if same else ""
+    return said + table.drop(columns=same).to_markdown(index=False, floatfmt=".4f")
+
 def as_markdown(found: dict, title: str, about: str) -> str:
     "The tables of an experiment, and what they were measured with, as one page."
-    tables = {name: readable(table) if {"mean", "sd"} <= set(table) else table.round(4) for name, table in found.items() if isinstance(table, pd.DataFrame)}
-    return "\n\n".join([f"# {title}", about, *(f"## {name}\n\n{table.to_markdown(index=False)}" for name, table in tables.items())]) + "\n"
+    tables = {name: table_markdown(table) for name, table in found.items() if isinstance(table, pd.DataFrame)}
+    return "\n\n".join([f"# {title}", about, *(f"## {name}\n\n{table}" for name, table in tables.items())]) + "\n"
 
 def write_results(found: dict, folder, name: str, page: str):
     "Each table as CSV, each figure as SVG, and the page beside them; every file whole or not at all."

@@ -276,11 +276,11 @@ def train_world(parameters: dict,                           # of the `World`, su
 # %% ../nbs/13_explorer.ipynb #draw-run
 LOOKS = {"Normal": ("C3", "--"), "DeCA": ("C0", "-"), "Oracle": ("C2", ":")}
 LEVELS = {"most popular": "-.", "Eq. 16 with the truth": (0, (1, 1))}
-METRICS = {"recall@20": "recall@20 on the truth", "noise AUC": "noise AUC", "memorised noise": "memorised noise (mean f)"}
+METRICS = {"recall@20": "recall@20 on the truth", "noise AUC": "noise AUC", "memorised noise": "mean f of noisy clicks"}
 
 def draw_run(run: dict):
     "The three numbers of each method by epoch, beside the levels that need no training."
-    fig, axes = plt.subplots(1, len(METRICS), figsize=(11, 3.4))
+    fig, axes = plt.subplots(1, len(METRICS), figsize=(9.6, 3.4))
     for ax, (metric, label) in zip(axes, METRICS.items(), strict=True):
         for name, curve in run["curves"].items():
             colour, dashes = LOOKS[name]
@@ -301,7 +301,7 @@ class Curves(Drawing):
 
     def __init__(self, runs: list[dict]): super().__init__(runs=runs, shown=runs[0])
 
-WORLD_SLIDERS = (Slider("noise", "noise h", .005, .08, .005), Slider("popularity_noise", "fame share", 0, 1, .1), *COSTS)
+WORLD_SLIDERS = (Slider("noise", "noise h", .005, .08, .005), Slider("popularity_noise", "follows fame", 0, 1, .1), *COSTS)
 
 class WorldExplorer(widgets.VBox):
     "Sliders for a world and for DeCA, a button that trains, one that stops, and the curves."
@@ -368,7 +368,7 @@ def side_by_side(first: Recommender, second: Recommender, user, k: int = 10) -> 
     "Two recommenders' lists for a user: rank, both titles (or ids), and the rank that the second's item has with the first (null: not on its list)."
     lists = [recommender.recommend([user], k) for recommender in (first, second)]
     names = [f"{recommender.model_name} + {recommender.method_name}" for recommender in (first, second)]
-    rank_with_first = lists[0].set_index("item")["rank"].reindex(lists[1]["item"]).to_numpy()
+    rank_with_first = lists[0].set_index("item")["rank"].reindex(lists[1]["item"]).astype("Int64").array
     left, right = (shown["title" if "title" in shown else "item"].astype(str).to_numpy() for shown in lists)
     return pd.DataFrame({"rank": lists[1]["rank"], names[0]: left, names[1]: right, f"rank with {first.method_name}": rank_with_first})
 
@@ -403,7 +403,7 @@ class Lists(Drawing):
 # %% ../nbs/13_explorer.ipynb #explore
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>:root {{ color-scheme: light dark; --deca-text: CanvasText; }}
+<style>:root {{ color-scheme: light dark; --deca-text: CanvasText; --deca-paper: Canvas; }}
 body {{ background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif; max-width: 64em; margin: 0 auto; padding: 0 12px 3em; }}
 {css}</style></head>
 <body><h1>{title}</h1>

@@ -394,7 +394,7 @@ def read_split(path,                    # the interactions (the training file, w
                items=None,              # file with a title for each item
                seed: int = 0,           # of the random split
                **columns                # user, item, rating, timestamp
-               ) -> Split:
+               ) -> Split:               # inner ids are common to all parts
     "A `Split` from the user's own files; known = train + valid, truth = liked test pairs. Raises `InputError`."
     if (valid is None) != (test is None): raise InputError("a validation file goes with a test file; give both --valid and --test, or neither.")
     pairs = read_interactions(path, **columns)

@@ -45,6 +45,10 @@ class PairModel(nn.Module):
         super().__init__()
         self.n_users, self.n_items = train.n_users, train.n_items
 
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        "Logits (n,) of n pairs."
+        raise NotImplementedError
+
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
         "Logits (batch, n_items) of those users for all items."
         items = torch.arange(self.n_items, device=users.device)
@@ -139,11 +143,13 @@ class Propagation(torch.autograd.Function):
     "Y = A X for a symmetric A; hence dL/dX = A dL/dY."
     @staticmethod
     def forward(context, X, columns, values, starts):
+        "A X, (n, dim), of the rows of A that the bags hold."
         context.save_for_backward(columns, values, starts)
         return bags(columns, values, starts, X)
 
     @staticmethod
     def backward(context, gradient):
+        "A dL/dY for X, nothing for A."
         return bags(*context.saved_tensors, gradient.contiguous()), None, None, None
 
 def normalised_graph(train: Interactions) -> SparseRows:

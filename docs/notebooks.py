@@ -5,6 +5,7 @@ import posixpath
 import re
 from collections.abc import Callable
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -27,6 +28,8 @@ INLINE = re.compile(r"\$[^$\n]+\$")
 LINK = re.compile(r"""(\]\(|\b(?:src|href)=["'])(?![a-z]+:|[#/])([^\s)"'#]+)""")
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE)
 NOT_PROSE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>)", re.DOTALL | re.MULTILINE)
+CELL = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`")
+NO_CELLS = re.compile(r"(^```.*?^```|\$\$.*?\$\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
 CHAPTER = re.compile(r"\b[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FAR_COMMENT = re.compile(r"^(?=.{98})(.*\S) {3,}(# .*)$", re.MULTILINE)  # in a line that is longer than a page is wide
@@ -167,6 +170,28 @@ def mentions(text: str, chapter: str) -> str:
     return outside(NOT_PROSE, text, link)
 
 
+@cache
+def homes() -> dict[str, list[str]]:
+    """The chapters whose page shows a cell of code with an id."""
+    found: dict[str, list[str]] = {}
+    for path in chapters():
+        for cell in shown(path):
+            if cell.cell_type == "code":
+                found.setdefault(cell.id, []).append(path.stem)
+    return found
+
+
+def to_cells(text: str, chapter: str) -> str:
+    """The text with links from the ids of cells, `check-topk`: of the same chapter, else of the only one that has it."""
+
+    def link(found: re.Match) -> str:
+        owners = homes().get(found[1], [])
+        owner = chapter if chapter in owners else owners[0] if len(owners) == 1 and found[1].startswith("check-") else None
+        return f"[{found[0]}](#{anchor(owner, found[1])})" if owner else found[0]
+
+    return outside(NO_CELLS, text, lambda part: CELL.sub(link, part))
+
+
 def double_bars(text: str) -> str:
     """Norms and divergences in the rows of a table, where a bar would end the cell."""
     return re.sub(r"^\|.*$", lambda row: INLINE.sub(lambda tex: tex[0].replace(r"\|", r"\Vert "), row[0]), text, flags=re.MULTILINE)
@@ -174,7 +199,7 @@ def double_bars(text: str) -> str:
 
 def text_of(source: str, chapter: str, page: str) -> str:
     """A text cell of a notebook on its page."""
-    source = mentions(relink(double_bars(source), "nbs", page), chapter)
+    source = to_cells(mentions(relink(double_bars(source), "nbs", page), chapter), chapter)
     return call_outs(display(source, chapter))
 
 

@@ -300,12 +300,13 @@ def belongs(path: Path, report: Path) -> bool:
 
 
 def report_page(report: Path, page: str) -> str:
-    """A page of results/ with its figures, and links to its tables as files."""
+    """A page of results/ with its figures before its tables, and links to its tables as files."""
     own = [path for path in readable(report.parent) if belongs(path, report)]
     figures = [figure_block(path, page) for path in own if BLOCKS[path.suffix] is figure_block]
     tables = [link_to(path, page) for path in own if path.suffix == ".csv"]
     files = f"The tables as files: {', '.join(tables)}." if tables else ""
-    return "\n\n".join([report.read_text(encoding="utf-8").strip(), *figures, files]) + "\n"
+    about, heading, rest = report.read_text(encoding="utf-8").strip().partition("\n\n## ")
+    return "\n\n".join([about, *figures, f"{heading.strip()} {rest}", files]) + "\n"
 
 
 def results_of(folder: Path) -> list[str]:

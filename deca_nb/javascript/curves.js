@@ -46,7 +46,7 @@ function render({ model, el }) {
       for (const [level, values] of Object.entries(levels)) {
         if (values[metric] === undefined) continue;
         line(drawn, level, LEVEL).setAttribute("d", path(drawn, [0, epochs], [values[metric], values[metric]]));
-        add(drawn.svg, "text", { x: BOX.left + 4, y: drawn.Y(values[metric]) - 4 }, level);
+        add(drawn.svg, "text", { x: BOX.left + 4, y: drawn.Y(values[metric]) - 4, class: "level" }, level);
       }
       const mark = add(drawn.svg, "line", { y1: BOX.top, y2: drawn.bottom, class: "axis", "stroke-dasharray": "2 2" });
       drawn.svg.addEventListener("pointermove", (event) => {

@@ -71,9 +71,9 @@ function render({ model, el }) {
     }
     c1.forEach((value, i) => add(svg, "text", { x: 54, y: 4 + (i + 0.5) * height + 4, "text-anchor": "end" }, String(value)));
     c2.forEach((value, j) => add(svg, "text", { x: 62 + (j + 0.5) * width, y: height * c1.length + 20, "text-anchor": "middle" }, String(value)));
-    add(svg, "text", { x: 206, y: height * c1.length + 40, "text-anchor": "middle" }, "C2, cost of calling a clicked item disliked");
+    add(svg, "text", { x: 206, y: height * c1.length + 40, "text-anchor": "middle" }, "C2, cost of a false \u201cdisliked\u201d");
     const middle = 4 + (c1.length * height) / 2;
-    add(svg, "text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, "C1, of an unclicked one liked");
+    add(svg, "text", { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, "C1, cost of a false \u201cliked\u201d");
     const starred = rows.some((row) => row.published !== null) ? " ★ marks where the paper prints a number." : "";
     detail.textContent = `Point at a cell, or move to one with Tab and the arrow keys.${starred}`;
   }
