@@ -24,6 +24,7 @@ import warnings
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import matplotlib
@@ -475,7 +476,7 @@ def draw_curves(histories: dict[str, pd.DataFrame], title: str, popular: float, 
             ax.set(xlabel="epoch", ylabel=label)
         axes[0, -1].axhline(popular, color="k", lw=1, label="most popular")
         axes[0, -1].legend(fontsize=8)
-        fig.suptitle(title, fontsize=11)
+        fig.suptitle("\n".join(fill(line, 48 * len(watched)) for line in title.splitlines()), fontsize=11)
     return fig
 
 # %% ../nbs/15_cli.ipynb #compare
@@ -508,8 +509,8 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
     write_json(Path(out) / "comparison.json", rows)
     longest = max(lengths)
     recalls = pd.DataFrame(rows).query("users == 'all' and k == @longest").groupby("method")["recall"].mean()
-    told = ", ".join(f"{recalls[name]:.3f} ({name})" for name in [*names, "MostPopular"])
-    title = f"{training['model']} on {split.name}, protocol {protocol.name}, curves of seed 0\nRecall@{longest} of the kept model, mean over the seeds: {told}"
+    told = ", ".join(f"{name} {recalls[name]:.3f}" for name in [*names, "MostPopular"])
+    title = f"{training['model']} on {split.name}, protocol {protocol.name}, curves of seed 0\nRecall@{longest}, mean over the seeds: {told}"
     figure = draw_curves(histories, title, recalls["MostPopular"], longest)
     for kind in ("svg", "png"):
         with replacing(Path(out) / f"learning-curves.{kind}") as draft, plt.style.context("deca_nb.figures"):

@@ -546,7 +546,7 @@ def figure5(bench: Bench) -> dict:
     trials = [bench.trial("GMF", method, seed, c1=c1, c2=c2) for method, c1, c2 in product(("DeCA", "DeCA(p)"), CONSTANTS, CONSTANTS)
               for seed in range(bench.seeds)]
     rows = bench.sweep(trials)
-    rows = rows.assign(**{name: [json.loads(text)[name] for text in rows["settings"]] for name in ("c1", "c2")})
+    rows = rows.assign(**{name: [int(json.loads(text)[name]) for text in rows["settings"]] for name in ("c1", "c2")})
     released = {method: bench.trial("GMF", method, 0).settings for method in ("DeCA", "DeCA(p)")}
     surface = mark_published(averages(rows, bench.ties, [*KEY, "c1", "c2"]), released)
     return {"surface": surface, "figure": draw_constants(surface, f"GMF on {bench.data}, protocol {bench.protocol.name}, seeds: {bench.seeds}")}
@@ -648,7 +648,8 @@ def tuned(bench: Bench, n_trials: int = 8) -> dict:
     "Every method and control, tuned alike on noisy validation, beside the rankers, with paired tests; and the head-room."
     models = bench.models or ("GMF", "LightGCN")
     best, trials = tuned_settings(bench, models, n_trials)
-    rows = bench.sweep([bench.trial(model, method, seed, epochs=LONGEST, **best[model, method]) for model, method in best for seed in range(bench.seeds)])
+    rows = bench.sweep([bench.trial(model, method, seed, epochs=LONGEST, **best[model, method])
+                        for model in models for method in (*TUNED, *INHERITED) for seed in range(bench.seeds)])
     clean = bench.sweep([bench.trial(model, method, seed, epochs=LONGEST, labels="liked", **best[model, method])
                          for model in models for method in (*TUNED, "Ensemble") for seed in range(bench.seeds)])
     ties, rankers = bench.ties, averages(ranker_rows(bench.split, bench.protocol), bench.ties)
