@@ -536,9 +536,12 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(EXPERIMENTS))], data:
     bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds or experiment.seeds, jobs, epochs,
                   check_ties(ties or experiment.ties, chosen), pick_models(models), pick_methods(methods),
                   pick_optimiser(optimiser, chosen))
+    started = time.process_time()
     found = experiment.run(bench)
+    seconds = sum(bench.spent.values()) or time.process_time() - started            # of the runs, also of those made before
     bench.runs.pack()
-    page = as_markdown(found, f"{what}: {data}, protocol {chosen.name}", f"{experiment.run.__doc__.partition(' Raises')[0]}\n\n{reproduced(what, bench)}")
+    about = f"{experiment.run.__doc__.partition(' Raises')[0]}\n\n{reproduced(what, bench, seconds)}"
+    page = as_markdown(found, f"{what}: {data}, protocol {chosen.name}", about)
     print(page)
     write_results(found, out, f"{what}-{name}", page)
     note(f"wrote {what}-{name}.md, its tables (.csv) and figures (.svg) to {out}")
@@ -563,16 +566,15 @@ def pick_optimiser(name: str | None, protocol: Protocol) -> str | None:
         raise InputError(f"protocol {protocol.name} regularises every row in every step, so row-sparse steps are not to be had; give --protocol clean.")
     return name
 
-def reproduced(what: str, bench: Bench) -> str:
-    "How a page was made: the command, and under what its numbers hold."
+def reproduced(what: str, bench: Bench, seconds: float) -> str:
+    "How a page was made: the command, under what its numbers hold, and what they took."
     command = f"deca reproduce {what} --data {bench.data} --protocol {bench.protocol.name} --seeds {bench.seeds} --ties {bench.ties}"
     command += f" --epochs {bench.most_epochs}" if bench.most_epochs else ""
     command += f" --models {','.join(bench.models)}" if bench.models else ""
     command += f' --methods "{",".join(bench.methods)}"' if bench.methods else ""
     command += f" --optimiser {bench.optimiser}" if bench.optimiser else ""
-    seconds = sum(bench.spent.values())
-    spent = f"; {seconds / 60:.0f} minutes of training on one core" if seconds >= 90 else f"; {seconds:.0f} seconds of training on one core" if seconds else ""
-    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}{spent}"
+    spent = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
+    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}; {spent} on one core"
 
 # %% ../nbs/15_cli.ipynb #main
 def main():

@@ -805,7 +805,8 @@ def table_markdown(table: pd.DataFrame) -> str:
     table = readable(table) if {"mean", "sd"} <= set(table) else with_intervals(table)
     same = [name for name in table if "@" not in name and len(table) > 1 and table[name].nunique(dropna=False) == 1]
     said = f"In all rows: {', '.join(f'{name} {table[name].iloc[0]}' for name in same)}.\n\n" if same else ""
-    return said + table.drop(columns=same).to_markdown(index=False, floatfmt=".4f")
+    whole = [name for name in table.select_dtypes("float") if (table[name] % 1 == 0).all()]          # ratings, for example
+    return said + table.astype(dict.fromkeys(whole, int)).drop(columns=same).astype(object).to_markdown(index=False, floatfmt=".4f")
 
 def as_markdown(found: dict, title: str, about: str) -> str:
     "The tables of an experiment, and what they were measured with, as one page."
