@@ -39,6 +39,7 @@ from deca_nb.experiments import (
     write_results,
 )
 from deca_nb.interactions import CLEAN, PAPER, InputError, authors_split
+from deca_nb.interpretation import figure4
 from deca_nb.training import Settings
 
 SMALL = world_data(n_users=60, n_items=40, noise=0.05, cold_users=0.1)
@@ -59,7 +60,7 @@ SHORT = {
     "map": lambda bench: world_map(bench, 1, {"noise": (0.0, 0.03), "popularity_noise": (0.0, 1.0), "embedding_dim": (4,), "epochs": (1,)}),
     "tuned": lambda bench: tuned(bench, 2),
 }
-NEEDS_FILES = {"table1"}
+NEEDS_FILES = {"table1", "figure4"}
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in NEEDS_FILES])
@@ -81,6 +82,25 @@ def test_should_i_denoise_knows_the_head_room(runs):
     answer = should_denoise(small(runs, CLEAN), n_trials=2)["answer"]
     assert answer["what"].tolist() == ["DeCA", "DeCA(p)", "only what was meant"]
     assert (answer["low"] <= answer["high"]).all()
+
+
+@pytest.mark.data
+def test_figure_4_in_small(runs):
+    found = figure4(Bench(runs, "authors:ml-100k", seeds=2, most_epochs=1))
+    scores = {"DeCA", "DeCA(p)", "Normal", "popularity"}
+    rated = found["by-rating"]
+    assert set(rated["score"]) == scores and rated["rating"].nunique() == 5 and set(rated["seed"]) == {0, 1}
+    assert rated[rated["score"] == "popularity"].groupby("rating")["mean"].nunique().eq(1).all()  # knows no seed
+    assert (rated[rated["score"] == "DeCA"].groupby("rating")["mean"].nunique() == 2).all()
+    assert found["auc"]["overall value"].between(0.5, 0.8).all()
+    plt.close("all")
+
+
+def test_figures_2_and_4_say_what_they_lack(runs):
+    with pytest.raises(InputError, match="--seeds 2"):
+        EXPERIMENTS["figure2"].run(Bench(runs, SMALL, CLEAN, seeds=1))
+    with pytest.raises(InputError, match="has none; give --data"):
+        figure4(Bench(runs, SMALL, CLEAN))
 
 
 @pytest.mark.data
