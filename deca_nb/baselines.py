@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RANKERS', 'ByPopularity', 'PopularRows', 'WBPR', 'truncated', 'TCE', 'TCEHalf', 'RCE', 'LabelFit', 'LabelSmoothing',
-           'Average', 'Ensemble', 'EASE', 'keep_largest', 'ItemKNN', 'liked', 'Oracle', 'KL', 'SelfDistillation']
+           'Average', 'Ensemble', 'EASE', 'keep_largest', 'ItemKNN', 'liked', 'meant_only', 'Oracle', 'KL',
+           'SelfDistillation']
 
 # %% ../nbs/09_baselines.ipynb #imports-export
 from dataclasses import replace
@@ -194,10 +195,18 @@ RANKERS = {"MostPopular": MostPopular, "EASE": EASE, "ItemKNN": ItemKNN}
 
 # %% ../nbs/09_baselines.ipynb #liked
 def liked(pairs: Interactions, least: float = 4) -> Interactions:
-    "The pairs known to be meant: no noise, or a rating of at least `least` (1 where ratings are a 0/1 mark). Raises `InputError` where neither is known."
+    "The pairs known to be meant: no noise, or a rating of at least `least`. Raises `InputError` where neither is known."
     if pairs.noise is not None: return pairs.select(~pairs.noise)
     if pairs.ratings is None: raise InputError("the oracle needs to know which clicks were meant; give data with ratings, or a world.")
-    return pairs.select(pairs.ratings >= (least if pairs.ratings.max(initial=0) > 1 else 1))
+    return pairs.select(pairs.ratings >= least)
+
+def meant_only(train: Interactions, valid: Interactions | None, least: float = 4) -> tuple[Interactions, Interactions | None]:
+    "`liked` of both parts; where the training ratings are a 0/1 mark, 1 is a liking. Raises `InputError` where no training pair is."
+    if train.ratings is not None and train.ratings.max(initial=0) <= 1: least = 1
+    kept = liked(train, least)
+    if not len(kept): raise InputError("no training click is known to be meant, so there is nothing to learn from; give data with likings, or a lower --liked.")
+    return kept, None if valid is None else liked(valid, least)
+
 
 # %% ../nbs/09_baselines.ipynb #oracle
 @method("Oracle")
@@ -206,9 +215,8 @@ class Oracle(Method):
     loss, released_as_sum = Normal.loss, True
 
     def __init__(self, run, f):
-        meant = liked(run.train)
-        if not len(meant): raise InputError("no training click is known to be meant, so the oracle has nothing to learn from; give data with likings.")
-        self.run = replace(run, train=meant, valid=None if run.valid is None else liked(run.valid))
+        train, valid = meant_only(run.train, run.valid, run.liked)
+        self.run = replace(run, train=train, valid=valid)
         super().__init__(run, self.run.build(run.model, **run.sizes))
 
     def train(self, run): return self.run.fit(self)

@@ -6,12 +6,12 @@
 __all__ = ['DATA_HELP', 'REPRODUCE_HELP', 'app', 'Json', 'Ks', 'Ties', 'Method', 'Seed', 'DOUBTED', 'Jobs', 'PLAIN_NUMBER',
            'EXPLORED', 'NOISY', 'popular_scores', 'takes', 'data_options', 'own_columns', 'load_split', 'is_own_file',
            'describe_split', 'training_options', 'make_recommender', 'list_of', 'write_json', 'note', 'settings_text',
-           'provenance', 'pick_lengths', 'need_places', 'check_ties', 'version_option', 'verdict', 'full_answer',
-           'given_split', 'audit', 'print_scores', 'train', 'evaluate_command', 'number', 'score_rows', 'recommend',
-           'with_numbers', 'load_rows', 'ready_for', 'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text',
-           'denoise', 'small_worlds', 'pick_users', 'load_surface', 'explore_command', 'ranker_scores', 'all_rankers',
-           'train_and_score', 'comparison', 'draw_curves', 'compare', 'reproduce', 'pick_models', 'pick_methods',
-           'pick_optimiser', 'reproduced', 'main']
+           'provenance', 'pick_lengths', 'need_places', 'need_counts', 'check_ties', 'print_version', 'options',
+           'verdict', 'full_answer', 'given_split', 'audit', 'print_scores', 'train', 'evaluate_command', 'number',
+           'score_rows', 'recommend', 'with_numbers', 'load_rows', 'ready_for', 'tied_at', 'need_order', 'told_apart',
+           'advise', 'cut_text', 'denoise', 'small_worlds', 'pick_users', 'load_surface', 'explore_command',
+           'ranker_scores', 'all_rankers', 'train_and_score', 'comparison', 'draw_curves', 'compare', 'reproduce',
+           'pick_models', 'pick_methods', 'pick_judged', 'reproduced', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import functools
@@ -38,7 +38,7 @@ import deca_nb
 from .baselines import RANKERS
 from .evaluation import TIES, evaluate, list_lengths, summarise, unmasked
 from .evaluation import audit as audit_report
-from .experiments import EXPERIMENTS, Bench, Runs, as_markdown, load_data, pick_settings, should_denoise, versions, watch_truth, write_results
+from .experiments import EXPERIMENTS, JUDGED, Bench, Runs, as_markdown, load_data, pick_settings, should_denoise, versions, watch_truth, write_results
 from .explorer import QUICK, Curves, Lists, OnePair, Surface, read_surface, train_world
 from .explorer import explore as write_page
 from deca_nb.interactions import (
@@ -54,10 +54,10 @@ from deca_nb.interactions import (
     replacing,
     resolve_columns,
 )
-from .interpretation import cut_table, inter_text, lowest, need_format, place_of, score_interactions, write_scored
+from .interpretation import cut_table, inter_text, lowest, need_format, need_free_names, place_of, score_interactions, write_scored
 from .models import CDAE, MODELS, model_class
 from .recommender import Recommender, need_own_folder
-from .training import METHODS, OPTIMISERS, Settings, need_method
+from .training import METHODS, Settings, need_method
 
 # %% ../nbs/15_cli.ipynb #takes
 def takes(*parts):
@@ -78,7 +78,8 @@ def takes(*parts):
     return decorate
 
 # %% ../nbs/15_cli.ipynb #data-options
-DATA_HELP = "movielens-100k, authors:NAME (ml-100k, modcloth, adressa, electronics), world, or a file of your own (.csv .tsv .parquet .inter, also .gz)"
+DATA_HELP = ("movielens-100k, authors:NAME (ml-100k, modcloth, adressa, electronics), world, world:adressa, world:electronics, "
+             "or a file of your own (.csv .tsv .parquet .inter, also .gz)")
 
 def data_options(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k",
                  protocol: Annotated[str, Option(help="clean, or paper (the release's parts and hyper-parameters)")] = "clean",
@@ -136,7 +137,7 @@ def make_recommender(split: Split, protocol: Protocol, method: str, training: di
     "An untrained recommender from the options, and where its numbers come from. Raises `InputError`."
     given = {name: value for name, value in training.items() if name not in ("model", "device")}
     settings, source = pick_settings(protocol, split.name, method, training["model"], given)
-    return Recommender(training["model"], method, seed=seed, protocol=protocol, device=training["device"], **asdict(settings)), source
+    return Recommender(training["model"], method, seed=seed, protocol=protocol, device=training["device"], liked=split.liked, **asdict(settings)), source
 
 def list_of(text: str | None, kind=str, option: str = "") -> list | None:
     "'5,20' as [5, 20]. Raises `InputError`."
@@ -158,9 +159,9 @@ def settings_text(settings: Settings) -> str:
     "Every hyper-parameter of a run in words: 'epochs 60, learning_rate 0.001, ...'."
     return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in asdict(settings).items())
 
-def provenance(split: Split, protocol: Protocol, ties: str, seeds) -> str:
-    "One line: data, protocol, ties, seeds, what counts as truth, versions, hardware."
-    return f"{split.name}, protocol {protocol.name}, ties {ties}, seeds {', '.join(map(str, seeds))}; truth: {split.truth_means}; {versions()}"
+def provenance(split: Split, protocol: Protocol, ties: str, seeds, made_with: str | None = None) -> str:
+    "One line: data, protocol, ties, seeds, what counts as truth, versions and hardware (today's, if no others are given)."
+    return f"{split.name}, protocol {protocol.name}, ties {ties}, seeds {', '.join(map(str, seeds))}; truth: {split.truth_means}; {made_with or versions()}"
 
 def pick_lengths(k: str | None, split: Split) -> tuple[int, ...]:
     "The lengths in --k, else the data set's usual ones. Raises `InputError`."
@@ -171,13 +172,18 @@ def need_places(*paths: str | None):
     for path in paths:
         if path is not None: need_place(path)
 
+def need_counts(**options: int | None):
+    "Raise InputError for an option that is given and below 1."
+    for name, value in options.items():
+        if value is not None and value < 1: raise InputError(f"--{name} {value} cannot be used; give 1 or more.")
+
 def check_ties(ties: str | None, protocol: Protocol) -> str:
     "The named tie policy, else the protocol's. Raises `InputError`."
     if ties is not None and ties not in TIES: raise InputError(f"there is no tie policy '{ties}'; choose {', '.join(TIES)}.")
     return ties or protocol.ties
 
 # %% ../nbs/15_cli.ipynb #app
-REPRODUCE_HELP = "movielens-100k, authors:NAME or world [the experiment's own]"
+REPRODUCE_HELP = "movielens-100k, authors:NAME, world, world:adressa or world:electronics [the experiment's own]"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Learn, check and use denoising of implicit feedback (DeCA, WWW 2022).")
 Json = Annotated[str | None, Option("--json", help="also write the numbers to this file")]
@@ -188,10 +194,13 @@ Seed = Annotated[int, Option(help="of weights, batches and negatives")]
 DOUBTED = .05            # of the interactions, where --drop does not say another share
 Jobs = Annotated[int, Option(help="processes of one thread each")]
 
+def print_version(asked: bool):
+    "Prints the version, if asked, and ends."
+    if asked: raise typer.Exit(print(deca_nb.__version__) or 0)
+
 @app.callback()
-def version_option(version: Annotated[bool, Option("--version", help="print the version")] = False):
-    "The `deca` command itself: every subcommand below is one of its."
-    if version: raise typer.Exit(print(deca_nb.__version__) or 0)
+def options(version: Annotated[bool, Option("--version", is_eager=True, callback=print_version, help="print the version")] = False):
+    "Learn, check and use denoising of implicit feedback (DeCA, WWW 2022)."
 
 # %% ../nbs/15_cli.ipynb #audit-full
 def verdict(row: dict) -> str:
@@ -220,6 +229,7 @@ def audit(data: dict, k: Ks = None, json: Json = None, full: Annotated[bool, Opt
           seeds: Annotated[int, Option(help="runs of each method, with --full")] = 3, jobs: Jobs = 1):
     "Print the sanity report of a data set: masked truth, recall ceiling, cold users, ties, popularity. With --full, whether denoising pays."
     need_places(json)
+    need_counts(seeds=seeds, jobs=jobs)
     split, protocol = load_split(data)
     report = audit_report(split, k=pick_lengths(k, split))
     print(report)
@@ -314,6 +324,7 @@ def load_rows(options: dict) -> tuple[pd.DataFrame, dict, Interactions, Protocol
 def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
     "The frame as the format of `out` is to hold it. Raises `InputError`, before any work is done, where that format cannot."
     kind = need_format(out)
+    need_free_names(frame)
     if kind in (".parquet", ".inter"): frame = with_numbers(frame, user, item)
     if kind == ".inter": inter_text(frame, user, item)
     return frame
@@ -465,9 +476,11 @@ def comparison(rows: list[dict]) -> pd.DataFrame:
 
 # %% ../nbs/15_cli.ipynb #draw-curves
 def draw_curves(histories: dict[str, pd.DataFrame], title: str, popular: float, k: int):
-    "Learning curves: validation NDCG (what stopping sees) beside recall on the truth (what it never sees)."
+    "Learning curves: validation NDCG (what stopping sees) beside recall on the truth (what it never sees). None where no method has any."
     watched = [("validation ndcg@20", "NDCG@20 on noisy validation"), (f"recall@{k}", f"recall@{k} on the truth")]
+    histories = {name: history for name, history in histories.items() if len(history)}           # an ensemble has none of its own
     watched = [(column, label) for column, label in watched if all(column in history for history in histories.values())]
+    if not histories or not watched: return None
     with plt.style.context("deca_nb.figures"):
         fig, axes = plt.subplots(1, len(watched), figsize=(4.5 * len(watched), 3.2), squeeze=False)
         for ax, (column, label) in zip(axes[0], watched, strict=True):
@@ -490,10 +503,10 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
     split, protocol = load_split(data)
     names = list(dict.fromkeys((method or []) + (list_of(methods) or []))) or ["Normal", "DeCA", "DeCA(p)"]
     lengths, ties = pick_lengths(k, split), check_ties(ties, protocol)
-    if seeds < 1: raise InputError(f"--seeds {seeds} cannot be used; give 1 or more.")
+    need_counts(seeds=seeds)
     made = {name: make_recommender(split, protocol, name, training, 0)[0] for name in names}       # a wrong name is found before anything is trained
     rows, histories = all_rankers(split, protocol, training["model"], lengths, ties), {}
-    on_epoch = None if out is None else watch_truth(split, max(lengths), ties)
+    on_epoch = None if out is None else watch_truth(split, protocol, max(lengths), ties)
     for name in names:
         for seed in range(seeds):
             per_user, history = train_and_score(split, protocol, name, training, seed, lengths, ties, on_epoch)
@@ -512,6 +525,9 @@ def compare(data: dict, training: dict, method: Annotated[list[str] | None, Opti
     told = ", ".join(f"{name} {recalls[name]:.3f}" for name in [*names, "MostPopular"])
     title = f"{training['model']} on {split.name}, protocol {protocol.name}, curves of seed 0\nRecall@{longest}, mean over the seeds: {told}"
     figure = draw_curves(histories, title, recalls["MostPopular"], longest)
+    if figure is None:
+        note(f"wrote comparison.txt and comparison.json to {out}; these methods have no learning curves")
+        return
     for kind in ("svg", "png"):
         with replacing(Path(out) / f"learning-curves.{kind}") as draft, plt.style.context("deca_nb.figures"):
             figure.savefig(draft, format=kind, metadata={"Date": None} if kind == "svg" else None)
@@ -529,16 +545,16 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(EXPERIMENTS))], data:
               out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
     "Make a table or figure again, beside the paper's numbers, the rankers and intervals."
     if what not in EXPERIMENTS: raise InputError(f"there is no experiment '{what}'; choose {', '.join(EXPERIMENTS)}.")
+    need_counts(seeds=seeds, jobs=jobs, epochs=epochs)
     experiment = EXPERIMENTS[what]
     data, chosen = data or experiment.data, get_protocol(protocol or experiment.protocol)
     name = f"{data.replace(':', '-')}-{chosen.name}"
     need_places(Path(out) / "runs" / name / "runs.parquet")
-    bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds or experiment.seeds, jobs, epochs,
-                  check_ties(ties or experiment.ties, chosen), pick_models(models), pick_methods(methods),
-                  pick_optimiser(optimiser, chosen))
+    picked = pick_judged(ties or experiment.ties or chosen.ties), pick_models(models), pick_methods(methods)
+    bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds or experiment.seeds, jobs, epochs, *picked, optimiser)
     started = time.process_time()
     found = experiment.run(bench)
-    seconds = sum(bench.spent.values()) or time.process_time() - started            # of the runs, also of those made before
+    seconds = sum(spent for spent, _ in bench.made.values()) or time.process_time() - started            # of the runs, also of those made before
     bench.runs.pack()
     about = f"{experiment.run.__doc__.partition(' Raises')[0]}\n\n{reproduced(what, bench, seconds)}"
     page = as_markdown(found, f"{what}: {data}, protocol {chosen.name}", about)
@@ -559,12 +575,10 @@ def pick_methods(text: str | None) -> tuple | None:
     for name in names: need_method(name)
     return names or None
 
-def pick_optimiser(name: str | None, protocol: Protocol) -> str | None:
-    "The name. Raises `InputError` for one that is none, or that the protocol's regulariser makes useless."
-    if name is not None and name not in OPTIMISERS: raise InputError(f"there is no optimiser '{name}'; choose {', '.join(OPTIMISERS)}.")
-    if name == "row-sparse" and protocol.regulariser == "all-parameters":
-        raise InputError(f"protocol {protocol.name} regularises every row in every step, so row-sparse steps are not to be had; give --protocol clean.")
-    return name
+def pick_judged(ties: str) -> str:
+    "The tie policy. Raises `InputError` for one by which no run is judged."
+    if ties not in JUDGED: raise InputError(f"runs are judged by {' and '.join(JUDGED)}, not by '{ties}'; give one of these as --ties.")
+    return ties
 
 def reproduced(what: str, bench: Bench, seconds: float) -> str:
     "How a page was made: the command, under what its numbers hold, and what they took."
@@ -573,8 +587,9 @@ def reproduced(what: str, bench: Bench, seconds: float) -> str:
     command += f" --models {','.join(bench.models)}" if bench.models else ""
     command += f' --methods "{",".join(bench.methods)}"' if bench.methods else ""
     command += f" --optimiser {bench.optimiser}" if bench.optimiser else ""
+    made_with = " or ".join(sorted({with_these for _, with_these in bench.made.values()}))
     spent = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
-    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds))}; {spent} on one core"
+    return f"`{command}`\n\n{provenance(bench.split, bench.protocol, bench.ties, range(bench.seeds), made_with)}; {spent} on one core"
 
 # %% ../nbs/15_cli.ipynb #main
 def main():

@@ -10,7 +10,7 @@ __all__ = ['TIES', 'discounts', 'hits_and_gains', 'scorer_device', 'score_batch'
            'paired_difference']
 
 # %% ../nbs/04_evaluation.ipynb #imports-export
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from numbers import Integral
 
@@ -139,7 +139,7 @@ def rank_truth(scorer, split: Split, depth: int, ties: str = "expected", seed: i
 # %% ../nbs/04_evaluation.ipynb #list-lengths
 def list_lengths(k) -> tuple[int, ...]:
     "One length or several, as a tuple. Raises `InputError` unless they are whole numbers from 1."
-    lengths = (k,) if isinstance(k, Integral) else tuple(k)
+    lengths = tuple(k) if isinstance(k, Iterable) else (k,)
     if not lengths or not all(isinstance(length, Integral) and 1 <= length <= 10**6 for length in lengths):
         raise InputError(f"{k!r} is no length of a list; give whole numbers from 1 to a million, for example k=(5, 20).")
     return tuple(int(length) for length in lengths)

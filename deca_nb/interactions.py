@@ -22,6 +22,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -183,6 +184,7 @@ def need_choice(pairs: Interactions, user: str, item: str, source: str):
 def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, timestamp: str | None, source: str) -> Interactions:
     "The frame's rows as interactions, each checked; any number of users and items."
     need_rows(df, source)
+    if user == item: raise InputError(f"{source}: column '{user}' cannot hold both the users and the items; name one for each, with user=... and item=....")
     users, user_ids = pd.factorize(read_ids(df, user, "user", source), sort=True)
     items, item_ids = pd.factorize(read_ids(df, item, "item", source), sort=True)
     pairs = Interactions(users.astype(np.int64), items.astype(np.int64), pd.Index(user_ids), pd.Index(item_ids),
@@ -220,8 +222,11 @@ def resolve_columns(header, user=None, item=None, rating=None, timestamp=None) -
 # %% ../nbs/01_interactions.ipynb #read-text
 def read_text(path: Path, separator: str, roles: dict) -> tuple[pd.DataFrame, dict]:
     "A delimited text file, its id columns as text, and the column of every role."
-    header = list(pd.read_csv(path, sep=separator, nrows=0).columns)
-    names = [name.split(":")[0] for name in header] if {".inter", ".item"} & set(path.suffixes) else header
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    typed = {".inter", ".item"} & {suffix.lower() for suffix in path.suffixes}
+    names = [(name.split(":")[0] if typed else name) or f"Unnamed: {i}" for i, name in enumerate(header)]
+    for name in names:
+        if names.count(name) > 1: raise InputError(f"{path}: there are several columns '{name}'; keep one of them.")
     columns = resolve_columns(names, **roles)
     missing = {columns["user"]: [""], columns["item"]: [""], columns["rating"]: MISSING, columns["timestamp"]: MISSING}
     with warnings.catch_warnings():
@@ -240,7 +245,8 @@ def read_parquet(path: Path, roles: dict) -> tuple[pd.DataFrame, dict]:
 READERS = {".csv": lambda path, roles: read_text(path, ",", roles), ".tsv": lambda path, roles: read_text(path, "\t", roles),
            ".inter": lambda path, roles: read_text(path, "\t", roles), ".item": lambda path, roles: read_text(path, "\t", roles),
            ".parquet": read_parquet}
-UNREADABLE = (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError, gzip.BadGzipFile, EOFError, pyarrow.ArrowException)
+UNREADABLE = (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError,
+              pyarrow.ArrowException)
 
 def read_frame(path, user=None, item=None, rating=None, timestamp=None) -> tuple[pd.DataFrame, dict]:
     "The file's frame and a dict from role (user, item, rating, timestamp) to column. Raises `InputError` when it cannot be read."
@@ -376,13 +382,14 @@ def align(*parts: Interactions) -> list[Interactions]:
 # %% ../nbs/01_interactions.ipynb #read-titles
 def read_titles(path, pairs: Interactions, item: str | None = None) -> Interactions:
     """The same interactions with a title for every item. The file's item column is the named one, else the usual one, else its first;
-    its titles stand in 'title', else in the first other column."""
-    frame, columns = read_frame(path, item=item)
-    key = columns["item"] if columns["item"] in frame.columns else frame.columns[0]
+    its titles stand in 'title', else in the first other column. Raises `InputError`."""
+    frame, usual = read_frame(path)
+    key = next(name for name in (item, usual["item"], frame.columns[0]) if name in frame.columns)
     others = [name for name in frame.columns if name != key]
     if not others: raise InputError(f"{path}: there is no column with titles beside '{key}'; add a column 'title'.")
     titles = pd.Series(frame["title" if "title" in others else others[0]].to_numpy(object), index=frame[key].astype(str))
     ids = pairs.item_ids.astype(str)
+    if not titles.index.isin(ids).any(): raise InputError(f"{path}: column '{key}' holds none of the items; name the right one with item=... or --item.")
     titles = titles[~titles.index.duplicated()].reindex(ids)
     return replace(pairs, titles=np.where(titles.isna() | (titles == ""), ids, titles).astype(object))
 

@@ -7,7 +7,8 @@ __all__ = ['SAMPLERS', 'METHODS', 'OPTIMISERS', 'EVALUATORS', 'TrueNegatives', '
            'RowBatches', 'balanced_mean', 'BatchRows', 'AllParameters', 'Norms', 'NormsOverSum', 'method',
            'need_method', 'Method', 'Normal', 'Never', 'BestNDCG', 'SecondRise', 'validation_split', 'validation_ndcg',
            'validation_bce', 'validation_row_bce', 'Settings', 'progress_bar', 'Run', 'Both', 'dense_adam',
-           'row_sparse_adam', 'evaluate_masked', 'evaluate_as_released', 'Probabilities', 'evaluate_by_probability']
+           'row_sparse_adam', 'need_optimiser', 'evaluate_masked', 'evaluate_as_released', 'Probabilities',
+           'evaluate_by_probability']
 
 # %% ../nbs/05_training.ipynb #imports-export
 import json
@@ -26,7 +27,7 @@ from tqdm.auto import tqdm
 
 from .evaluation import evaluate, unmasked
 from .interactions import CLEAN, InputError, Interactions, Protocol, Split
-from .models import CDAE, BatchScaledCDAE, PairModel, SparseRows, build_model
+from .models import CDAE, BatchScaledCDAE, LightGCN, PairModel, SparseRows, build_model
 
 # %% ../nbs/05_training.ipynb #true-negatives
 class TrueNegatives:
@@ -303,6 +304,7 @@ class Run:
     seed: int = 0
     device: str = "cpu"
     sizes: dict = field(default_factory=dict)       # what f's class takes besides, such as embedding_dim
+    liked: float = 4                                # a rating from here on is a liking, for what looks at the truth
     on_epoch: Callable | None = None                # called with (model, record) after each epoch; may add to the record
     checkpoints: MutableMapping = field(default_factory=dict)      # normally trained weights on these data, by `checkpoint_name`
 
@@ -365,12 +367,20 @@ def row_sparse_adam(modules: list[nn.Module], learning_rate: float):
     sparse = torch.optim.SparseAdam([row.weight for row in rows], lr=learning_rate)
     return Both(sparse, torch.optim.Adam(others, lr=learning_rate)) if others else sparse
 
+def need_optimiser(name: str, cls: type, protocol: Protocol):
+    "Raise InputError for an optimiser that there is not, or that does not suit the recommender's class or the protocol."
+    if name not in OPTIMISERS: raise InputError(f"there is no optimiser '{name}'; choose {', '.join(OPTIMISERS)}.")
+    if name == "row-sparse" and (issubclass(cls, LightGCN) or protocol.regulariser == "all-parameters"):
+        raise InputError("row-sparse steps need a model and a regulariser that touch only the batch's rows; choose another model than LightGCN, "
+                         "protocol clean, or optimiser dense.")
+
 OPTIMISERS = {"dense": dense_adam, "row-sparse": row_sparse_adam}
 
 # %% ../nbs/05_training.ipynb #fit-loop
 @patch
 def fit(self: Run, method: Method) -> list[dict]:
-    "Trains the method's modules; returns one record an epoch (epoch, loss, seconds, and what stopper and `on_epoch` add). Ends in evaluation mode."
+    """Trains the method's modules; returns one record an epoch (epoch, loss, seconds, and what stopper and `on_epoch` add). Ends in evaluation mode.
+    Raises `InputError` where the loss is not finite."""
     f, modules = method.f, list(method.modules().values())
     batches, penalty, stopper = method.batches(self), self.regulariser(method), self.stopper(f, [module for module in modules if module is not f])
     optimiser = OPTIMISERS[self.settings.optimiser](modules, self.settings.learning_rate)
@@ -389,6 +399,8 @@ def fit(self: Run, method: Method) -> list[dict]:
                 step += 1
                 if stop: break
             history.append({"epoch": epoch + 1, "loss": float(torch.stack(losses).mean()), "seconds": time.perf_counter() - started})
+            if not np.isfinite(history[-1]["loss"]):
+                raise InputError(f"training diverged in epoch {epoch + 1} (the loss is {history[-1]['loss']}); give a lower learning rate.")
             stop = stopper.after_epoch(f, history[-1]) or stop
             if self.on_epoch: self.on_epoch(f.eval(), history[-1])
             bar.set_postfix({name: f"{value:.4f}" for name, value in history[-1].items() if name not in ("epoch", "seconds")})

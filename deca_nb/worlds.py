@@ -10,7 +10,7 @@ __all__ = ['STEP', 'TASTE', 'APPEAL', 'REAL', 'SEEN', 'EXAMPLE_WORLDS', 'draw_re
 # %% ../nbs/02_worlds.ipynb #imports-export
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -119,6 +119,8 @@ def check_world(world):
     for name, least in (("n_users", 2), ("n_items", 2), ("rank", 1), ("seed", 0)):
         value = getattr(world, name)
         need(isinstance(value, Integral) and least <= value < 2**63, name, value, f"give a whole number from {least} up")
+    for name in ("noise", "unaware", "cold_users", "popularity_noise", "density"):
+        need(isinstance(getattr(world, name), Real), name, getattr(world, name), "give a number")
     for name in ("noise", "unaware", "cold_users"):
         need(0 <= getattr(world, name) < 1, name, getattr(world, name), "give a share from 0 to less than 1")
     need(0 <= world.popularity_noise <= 1, "popularity_noise", world.popularity_noise, "give a share from 0 to 1")

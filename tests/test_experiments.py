@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import ROOT
 from matplotlib import pyplot as plt
 
@@ -96,6 +97,19 @@ def test_figure_4_in_small(runs):
     plt.close("all")
 
 
+def test_tuning_says_what_it_lacks(runs):
+    with pytest.raises(InputError, match="NDCG on validation to tune by"):
+        tuned(small(runs, PAPER), 2)
+    with pytest.raises(InputError, match="no validation pairs"):
+        should_denoise(small(runs, CLEAN, load=lambda data, protocol: without_validation(load_data(data, protocol))), n_trials=2)
+    with pytest.raises(InputError, match="row-sparse"):
+        small(runs, CLEAN, optimiser="row-sparse").trial("LightGCN", "Normal", 0)
+
+
+def without_validation(split):
+    return replace(split, valid=split.valid.select(slice(0)), known=split.train)
+
+
 def test_figures_2_and_4_say_what_they_lack(runs):
     with pytest.raises(InputError, match="--seeds 2"):
         EXPERIMENTS["figure2"].run(Bench(runs, SMALL, CLEAN, seeds=1))
@@ -170,7 +184,7 @@ def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
     assert sweep(trials(), kept)["validation"].tolist() == first["validation"].tolist()
     kept.pack()
     assert sweep(trials(), kept)["validation"].tolist() == first["validation"].tolist()
-    assert kept.names() == {trial.name() for trial in trials()}
+    assert set(kept.fingerprints()) == {trial.name() for trial in trials()}
 
 
 def test_packing_keeps_what_was_packed_before(tmp_path):
@@ -182,7 +196,7 @@ def test_packing_keeps_what_was_packed_before(tmp_path):
     assert len(kept.read([trial.name() for trial in trials()])) == 3
     assert [path.name for path in tmp_path.glob("*.parquet")] == ["runs.parquet"]
     kept.pack()
-    assert kept.names() == {trial.name() for trial in trials()}
+    assert set(kept.fingerprints()) == {trial.name() for trial in trials()}
 
 
 def test_two_processes_give_the_same_rows(tmp_path):
@@ -195,8 +209,44 @@ def test_shared_checkpoints_change_nothing(tmp_path):
     prior = [Trial(SMALL, "GMF", method, 0, settings=Settings(epochs=2)) for method in ("Normal", "DeCA(p)", "Ensemble")]
     together = sweep(prior, Runs(tmp_path))
     for trial, (_, row) in zip(prior, together.iterrows(), strict=True):
-        alone = execute(trial, load_data(SMALL, CLEAN), {})
+        split = load_data(SMALL, CLEAN)
+        alone = execute(trial, split, split, {})
         assert np.array_equal(row["recall@20 expected"], alone["recall@20 expected"])
+
+
+def test_what_is_learned_from_liked_clicks_shares_no_weights_with_the_rest(tmp_path):
+    alike = Trial(SMALL, "GMF", "Ensemble", 0, settings=Settings(epochs=3, learning_rate=0.01))
+    both = [alike, replace(alike, labels="liked")]
+    after, first = sweep(both, Runs(tmp_path / "a")), sweep(both[::-1], Runs(tmp_path / "b"))
+    for one, other in zip(after.itertuples(), first[::-1].itertuples(), strict=True):
+        assert one.validation == other.validation
+    assert after["validation"].nunique() == 2
+
+
+def test_a_run_on_other_data_is_run_again(tmp_path):
+    def other_data(data, protocol):
+        return load_data(world_data(n_users=60, n_items=40, noise=0.05, cold_users=0.1, seed=1), protocol)
+
+    kept = Runs(tmp_path)
+    one, other = sweep(trials(1), kept), sweep(trials(1), kept, load=other_data)
+    assert one["fingerprint"][0] != other["fingerprint"][0] == other_data("", CLEAN).fingerprint()
+    kept.pack()
+    assert kept.fingerprints() == {trials(1)[0].name(): other["fingerprint"][0]}
+
+
+def test_threads_are_given_back(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    run_trial(trials(1)[0], Runs(tmp_path))
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
+
+
+def test_recovery_judges_what_was_learned():
+    bench = Bench(None, SMALL, CLEAN, most_epochs=1)
+    split = load_data(SMALL, CLEAN)
+    for method, errors in {"DP": {"h error"}, "DN": {"h_prime error"}, "DeCA": {"h error", "h_prime error"}, "Normal": set()}.items():
+        assert {name for name in execute(bench.trial("GMF", method, 0), split, split, {}) if name.endswith("error")} == errors
 
 
 def test_a_killed_sweep_goes_on(tmp_path):
@@ -217,7 +267,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
     result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert Runs(folder).read(names)["seconds"].tolist() == before, "a finished run was run again"
-    assert len(Runs(folder).names()) == 21
+    assert len(Runs(folder).fingerprints()) == 21
 
 
 def test_a_run_says_what_it_was(tmp_path):
@@ -233,7 +283,7 @@ def test_a_run_says_what_it_was(tmp_path):
 
 def test_a_row_holds_what_evaluate_gives():
     split = load_data(SMALL, CLEAN)
-    row = execute(trials(1)[0], split, {})
+    row = execute(trials(1)[0], split, split, {})
     rows = ranker_rows(split, CLEAN)
     assert len(row["recall@20 expected"]) == len(np.unique(split.truth.users)) == len(row["warm"])
     from deca_nb.baselines import RANKERS

@@ -3,6 +3,7 @@
 Most commands run in this process, since a fresh one takes longer to start than to work; the last section runs the real thing.
 """
 
+import gzip
 import io
 import json
 import os
@@ -23,9 +24,12 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+import deca_nb
 from deca_nb import cli, recommender
 from deca_nb.baselines import RANKERS
-from deca_nb.interactions import InputError, Interactions, read_interactions
+from deca_nb.explorer import train_world
+from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
+from deca_nb.interpretation import score_interactions
 from deca_nb.recommender import Recommender
 from deca_nb.worlds import World
 
@@ -129,6 +133,8 @@ FILES = {
     "damaged parquet": ("x.parquet", b"PAR1 and no more", ["not readable as .parquet"]),
     "no gz": ("x.csv.gz", b"plain", ["not readable as .csv"]),
     "cut gz": ("x.tsv.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab", ["not readable as .tsv"]),
+    "one column twice": ("x.csv", b"user,item,user\n1,2,3\n4,5,6\n", ["several columns 'user'", "keep one"]),
+    "one typed column twice": ("x.INTER", b"user_id:token\titem_id:token\tuser_id:float\n1\t2\t3\n4\t5\t6\n", ["several columns 'user_id'"]),
     "other format": ("x.xlsx", b"PK", ["'.xlsx'", ".parquet"]),
 }
 
@@ -183,6 +189,16 @@ OPTIONS = {
     "audit --data world --k 99999999999999999999": ["k"],
     "compare --data world --seeds 0": ["--seeds 0"],
     "compare --data world --seeds x": ["--seeds"],
+    "audit --data world --full --seeds 0": ["--seeds 0"],
+    "audit --data world --full --jobs 0": ["--jobs 0"],
+    "audit --data world --full --protocol paper": ["protocol paper", "--protocol clean"],
+    "audit --data clicks.csv --user item": ["'item' cannot hold both", "item=..."],
+    "reproduce recovery --seeds -1": ["--seeds -1"],
+    "reproduce table2 --data world --epochs -3": ["--epochs -3"],
+    "reproduce table2 --data world --ties random": ["'random'", "lowest-id and expected"],
+    'audit --data "world:{noise}"': ["world:{noise}", "no parameters of a world"],
+    """audit --data 'world:{"foo": 1}'""": ["no parameters of a world", "foo"],
+    """audit --data 'world:{"noise": "much"}'""": ["noise='much'", "give a number"],
     "compare --data world --alpha 2": ["alpha=2.0", "between 0 and 1"],
     "compare --data world --c1 nan": ["c1=nan"],
     "compare --data world --epochs 0": ["epochs=0", "from 1"],
@@ -213,6 +229,7 @@ OPTIONS = {
     "denoise clicks.csv --out x.csv --drop -0.1": ["--drop -0.1", "from 0"],
     "denoise clicks.csv --out x.csv --user who": ["clicks.csv", "'who'", "--user"],
     "denoise clicks.csv --out x.csv --rating stars": ["clicks.csv", "'stars'", "--rating"],
+    "denoise clicks.csv --out x.csv --learning-rate 1e30": ["diverged in epoch", "lower learning rate"],
     "denoise nowhere.csv --out x.csv": ["nowhere.csv", "check the path"],
     "denoise clicks.csv --out x.csv --method WBPRs": ["no method 'WBPRs'", "DeCA(p)"],
     "explore": ["--out"],
@@ -289,6 +306,12 @@ PYTHON = {
     "another method": dict(method="DeCAf"),
     "another optimiser": dict(optimiser="SGD"),
     "epochs in words": dict(epochs="many"),
+    "less than no factor": dict(embedding_dim=-1),
+    "no factor": dict(embedding_dim=0),
+    "factors in words": dict(embedding_dim="a"),
+    "less than no layer": dict(model="LightGCN", n_layers=-1),
+    "nothing left of a row": dict(model="CDAE", corruption=1.0),
+    "a liking in words": dict(liked="many"),
 }
 
 
@@ -299,7 +322,84 @@ def test_a_recommender_that_cannot_be_made(mistake):
         Recommender(**PYTHON[mistake]).fit(train)
 
 
+@pytest.mark.parametrize("k", [-1, 2.5, None])
+def test_a_length_that_cannot_be_used(k):
+    split = World(n_users=40, n_items=30).sample()
+    trained = Recommender("CDAE", "Normal", epochs=1).fit(split.train)
+    with pytest.raises(InputError):
+        trained.recommend_for([1], k=k)
+    if k is not None:
+        with pytest.raises(InputError):
+            trained.evaluate(split, k=k)
+
+
+def test_scores_take_no_column_of_the_users(deca, tmp_path):
+    clicks().assign(weight=3).to_csv(tmp_path / "x.csv", index=False)
+    assert_refused(deca("denoise x.csv --epochs 1 --out scored.csv"), "'weight' already", "another name")
+    with pytest.raises(InputError, match="'doubted' already"):
+        split = World(n_users=40, n_items=30).sample()
+        score_interactions(Recommender("MF", "Normal", epochs=1).fit(split.train), split.train.to_frame().assign(doubted=0))
+
+
+def test_titles_that_belong_to_nothing(deca, own_file, tmp_path):
+    (tmp_path / "titles.csv").write_text("title,item\nAlien,x1\nBrazil,x2\n")
+    assert_refused(deca("audit --data clicks.csv --items titles.csv"), "titles.csv", "'item' holds none of the items", "--item")
+    (tmp_path / "titles.csv").write_text("title,item\nAlien,1\nBrazil,2\n")
+    clicks().rename(columns={"item": "sku"}).to_csv(tmp_path / "sku.csv", index=False)
+    assert read_split(tmp_path / "sku.csv", item="sku", items=tmp_path / "titles.csv").train.titles[1] == "Alien"
+
+
+def test_damaged_gzip(tmp_path):
+    whole = gzip.compress(clicks().to_csv(index=False).encode(), mtime=0)
+    for at in range(10, len(whole) - 8, 40):
+        (tmp_path / "x.csv.gz").write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        with suppress(InputError):
+            read_interactions(tmp_path / "x.csv.gz")
+
+
+def test_a_refit_that_fails_leaves_nothing_behind():
+    split = World(n_users=40, n_items=30, noise=0.05).sample()
+    trained = Recommender("MF", "Oracle", epochs=1).fit(split.train)
+    with pytest.raises(InputError, match="which clicks were meant"):
+        trained.fit(replace(split.train, noise=None))
+    with pytest.raises(InputError, match="has not been fitted"):
+        trained.recommend([1])
+
+
+def test_what_is_known_from_validation_alone_is_left_out():
+    train = pd.DataFrame({"user": [1, 1, 1, 2, 2, 3], "item": [1, 2, 4, 1, 4, 1]})
+    valid = pd.DataFrame({"user": [4, 4, 1], "item": [1, 4, 3]})
+    trained = Recommender("MF", "Normal", epochs=1).fit(*(Interactions.from_frame(frame) for frame in (train, valid)))
+    with pytest.warns(UserWarning, match="2 of 3 users"):
+        found = trained.recommend([4, 1, "nobody"], k=4)
+    lists = found.groupby("user", sort=False)["item"].agg(list).to_dict()
+    assert set(lists[4]) == {2, 3} and 1 not in lists
+    assert lists["nobody"] == [1, 4, 2, 3]
+
+
+def test_version(deca):
+    assert deca("--version").out.strip() == deca_nb.__version__
+
+
+def test_methods_without_curves(deca, tmp_path):
+    done = deca("compare --data world --methods Ensemble --epochs 1 --out o")
+    assert done.code == 0 and "no learning curves" in done.err
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"comparison.txt", "comparison.json"}
+    assert deca("compare --data world --methods Normal,Ensemble --epochs 1 --out o").code == 0
+    assert (tmp_path / "o" / "learning-curves.svg").is_file()
+
+
+def test_a_world_without_noise_is_not_explored():
+    with pytest.raises(InputError, match="noise above 0"):
+        train_world({"noise": 0.0})
+
+
 # A saved recommender that is damaged, or not ours.
+
+
+def test_an_oracle_is_loaded_again(deca, tmp_path):
+    assert deca("train --data world --method Oracle --epochs 1 --out om").code == 0
+    assert deca("recommend om --users 1").code == 0 and deca("evaluate om").code == 0
 
 
 def test_damaged_tensors(deca, saved):
@@ -313,7 +413,7 @@ def test_missing_tensors(deca, saved):
     assert_refused(deca("recommend model --users 1"), "model", "damaged", "train it again")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "{}", '{"format": "deca_nb recommender 1"}', '{"format": "deca_nb recommender 999"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "{}", '{"format": "deca_nb recommender 2"}', '{"format": "deca_nb recommender 999"}'])
 def test_damaged_description(text, deca, saved):
     (saved / "recommender.json").write_text(text)
     assert_refused(deca("recommend model --users 1"), "model", "train")
