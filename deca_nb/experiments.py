@@ -190,7 +190,7 @@ def execute(trial: Trial, split: Split, learned: Split, checkpoints: MutableMapp
     "Trains on `learned` and judges on `split`: one row for `Runs`. Lists hold one value per user with truth, in the order of their inner ids."
     on_epoch = watch_truth(split, trial.protocol, max(split.k), trial.protocol.ties) if trial.watched else None
     run = Run(model_class(trial.model, trial.protocol.autoencoder), learned.train, learned.valid, trial.protocol, trial.settings, trial.seed,
-              sizes=trial.sizes, on_epoch=on_epoch, checkpoints=checkpoints)
+              sizes=trial.sizes, liked=split.liked, on_epoch=on_epoch, checkpoints=checkpoints)
     started = time.process_time()
     method, history = run.train_method(trial.method)
     row = {"seconds": time.process_time() - started, "epochs": len(history), "history": json.dumps(history) if trial.watched else None}

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,6 @@ from safetensors.torch import load_file, save_file
 
 from . import denoising as _denoising
 from .baselines import RANKERS
-from .evaluation import MostPopular
 from .interactions import InputError, Interactions, Protocol, Split, align, concat, get_protocol, need_place, replacing
 from .models import MODELS, SparseRows, model_class
 from .training import EVALUATORS, METHODS, Run, Settings, need_method, need_optimiser
@@ -189,17 +189,22 @@ def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by
     if seen.all(): return learned
     warnings.warn(f"{(~seen).sum()} of {len(seen)} users were not seen in training and get the most popular items: "
                   f"{', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
-    popular, scores = (np.repeat(column, (~seen).sum(), 0) for column in self.most_popular(k))
-    inside = position[~seen] >= 0                                              # in validation only: what is known there is left out
-    if inside.any(): popular[inside], scores[inside] = self.top(MostPopular(self.train), position[~seen][inside], k)
+    popular, scores = self.most_popular(position[~seen], k)
     return pd.concat([learned, self.as_frame(named[~seen], popular, scores, "most popular, since the user is new")], ignore_index=True)
 
 @patch
-def most_popular(self: Recommender, k: int) -> tuple[np.ndarray, np.ndarray]:
-    "The k most popular items and their counts, (1, k) each, ties by lowest id."
+def most_popular(self: Recommender, users: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    "The k most popular items that are not known of the users (positions, -1 for a stranger) and their counts, (len(users), k) each, ties by lowest id."
     counts = self.train.item_counts()
-    best = np.argsort(-counts, kind="stable")[:k]
-    return best[None], counts[best][None].astype(np.float32)
+    order = np.argsort(-counts, kind="stable")
+    items = np.repeat(order[None, :k], len(users), 0)
+    scores = counts[items].astype(np.float32)
+    inside = users >= 0                                                        # in validation only
+    if inside.any():
+        place = -torch.as_tensor(np.argsort(order)).float()
+        items[inside], places = self.top(SimpleNamespace(score_all=lambda some: place.expand(len(some), -1)), users[inside], k)
+        scores[inside] = np.where(np.isinf(places), places, counts[items[inside]])
+    return items, scores
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
 @patch
