@@ -54,7 +54,7 @@ from deca_nb.interactions import (
     replacing,
     resolve_columns,
 )
-from .interpretation import cut_table, inter_text, lowest, need_format, need_free_names, place_of, score_interactions, write_scored
+from .interpretation import cut_table, inter_text, lowest, need_format, need_free_names, need_plain_lines, place_of, score_interactions, write_scored
 from .models import CDAE, MODELS, model_class
 from .recommender import Recommender, need_own_folder
 from .training import METHODS, Settings, need_method
@@ -325,6 +325,7 @@ def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFra
     "The frame as the format of `out` is to hold it. Raises `InputError`, before any work is done, where that format cannot."
     kind = need_format(out)
     need_free_names(frame)
+    if kind != ".parquet": need_plain_lines(frame)
     if kind in (".parquet", ".inter"): frame = with_numbers(frame, user, item)
     if kind == ".inter": inter_text(frame, user, item)
     return frame
@@ -410,10 +411,7 @@ def pick_users(text: str | None, train: Interactions, n: int = 12) -> list:
 def load_surface(path: str) -> Surface:
     "A surface out of a CSV file. Raises `InputError`."
     read_frame(path)                                       # says what is wrong with a file that cannot be read
-    table = read_surface(path)
-    text = [name for name in ("c1", "c2", "mean") if not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any()]
-    if text: raise InputError(f"{path}: column '{text[0]}' is not all numbers; give a number in each row.")
-    return Surface(table)
+    return Surface(read_surface(path))
 
 # %% ../nbs/15_cli.ipynb #explore
 @app.command("explore", epilog="Example: deca explore --data movielens-100k --users 1,2 --out explorer.html")

@@ -169,13 +169,18 @@ COLUMNS = ("data", "model", "method", "c1", "c2", "metric", "mean", "low", "high
 CHOICES = ("data", "model", "method", "metric")
 
 def check_surface(table: pd.DataFrame, source: str = "the table") -> pd.DataFrame:
-    "The table's columns in their order. Raises `InputError` for a missing column, an empty table or two rows for one cell."
+    """The table's columns in their order, what is chosen by as text. Raises `InputError` for a missing column, an empty table, two rows for one cell,
+    or what is no number (low and high may both be missing, and so may published)."""
     missing = [column for column in COLUMNS if column not in table]
     if missing: raise InputError(f"{source} has no column {', '.join(missing)}; a surface has {', '.join(COLUMNS)}.")
     if not len(table): raise InputError(f"{source} has no rows; deca reproduce figure6 writes a table that has.")
     if table.duplicated([*CHOICES, "c1", "c2"]).any():
         raise InputError(f"{source} has two rows for one cell; give each data set, model, method, metric, c1 and c2 once.")
-    return table[list(COLUMNS)]
+    for name in ("c1", "c2", "mean", "low", "high", "published"):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        missing = table[name].isna() & (name == "published" or table["low"].isna() & table["high"].isna() & (name in ("low", "high")))
+        if not (np.isfinite(numbers) | missing).all(): raise InputError(f"{source}: column '{name}' is not all numbers; give a number in each row.")
+    return table[list(COLUMNS)].astype(dict.fromkeys(CHOICES, str))
 
 def read_surface(path) -> pd.DataFrame:
     "A table of results by C1 and C2, from a CSV file."
@@ -314,7 +319,7 @@ class WorldExplorer(widgets.VBox):
         self.stop_button = widgets.Button(description="Stop", disabled=True, tooltip="stop after this epoch")
         self.progress = widgets.IntProgress(0, 0, 1, layout=widgets.Layout(width="min(20em, 60%)"))
         self.status, self.curves, self.stopping = widgets.Label("not trained yet"), Curves(runs), threading.Event()
-        self.train_button.on_click(lambda button: threading.Thread(target=self.train).start())
+        self.train_button.on_click(lambda button: self.start())
         self.stop_button.on_click(lambda button: self.stopping.set())
         wrapped = widgets.Layout(flex_flow="row wrap", align_items="center")
         super().__init__([widgets.HBox([*self.controls.values(), self.epochs], layout=wrapped),
@@ -333,6 +338,13 @@ def show_progress(explorer: WorldExplorer, run: dict):
     name = list(run["curves"])[-1]
     explorer.status.value = f"{name}: epoch {len(run['curves'][name]['recall@20'])} of {run['epochs']}"
     explorer.curves.shown = deepcopy(run)
+
+@patch
+def start(self: WorldExplorer):
+    "Trains in a thread, unless something trains already."
+    if self.train_button.disabled: return
+    busy(self, True)                                    # before the thread, so that a second click finds it so
+    threading.Thread(target=self.train).start()
 
 @patch
 def train(self: WorldExplorer):
@@ -369,6 +381,7 @@ def side_by_side(first: Recommender, second: Recommender, user, k: int = 10) -> 
     "Two recommenders' lists for a user: rank, both titles (or ids), and the rank that the second's item has with the first (null: not on its list)."
     lists = [recommender.recommend([user], k) for recommender in (first, second)]
     names = [f"{recommender.model_name} + {recommender.method_name}" for recommender in (first, second)]
+    if names[0] == names[1]: names = [f"{name} ({which})" for name, which in zip(names, ("first", "second"), strict=True)]
     rank_with_first = lists[0].set_index("item")["rank"].reindex(lists[1]["item"]).astype("Int64").array
     left, right = (shown["title" if "title" in shown else "item"].astype(str).to_numpy() for shown in lists)
     return pd.DataFrame({"rank": lists[1]["rank"], names[0]: left, names[1]: right, f"rank with {first.method_name}": rank_with_first})
@@ -389,17 +402,20 @@ class Lists(Drawing):
     "What two recommenders make of one user out of several; with a kernel, of any user."
     _esm = module("lists")
     title = "Your data"
-    tables, user = traitlets.Dict().tag(sync=True), traitlets.Unicode().tag(sync=True)
+    tables, users, user = traitlets.Dict().tag(sync=True), traitlets.List().tag(sync=True), traitlets.Unicode().tag(sync=True)
 
     def __init__(self, first: Recommender, second: Recommender, users):
-        self.recommenders = first, second
-        super().__init__(tables={str(user): user_tables(first, second, user) for user in users}, user=str(next(iter(users))))
+        self.recommenders, users = (first, second), list(users)
+        if not users: raise InputError("there is nobody to show; give at least one user.")
+        super().__init__(tables={str(user): user_tables(first, second, user) for user in users}, users=[*map(str, users)], user=str(users[0]))
 
     @traitlets.observe("user")
     def make_tables(self, change):
         "Adds the tables of a user who is asked for, if the user is in the data."
-        known = inner([self.user], self.recommenders[0].train.user_ids)[0] >= 0
-        if self.user not in self.tables and known: self.tables = {**self.tables, self.user: user_tables(*self.recommenders, self.user)}
+        train = self.recommenders[0].train
+        at = inner([self.user], train.user_ids)[0]
+        if self.user not in self.tables and at >= 0 and train.user_counts()[at] > 0:
+            self.tables, self.users = {**self.tables, self.user: user_tables(*self.recommenders, self.user)}, [*self.users, self.user]
 
 # %% ../nbs/13_explorer.ipynb #explore
 PAGE = """<!doctype html>

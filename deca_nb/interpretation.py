@@ -7,7 +7,7 @@ __all__ = ['SHOWN', 'MEANINGS', 'SCORED', 'WRITERS', 'click_scores', 'over_users
            'figure_four', 'rank_slopes', 'weighted_auc', 'levels_by_user', 'auc_by_user', 'auc_table', 'figure4',
            'reliability', 'calibration_table', 'cosines', 'Explanation', 'place_of', 'learned_values', 'named',
            'similar', 'explain', 'in_words', 'lowest', 'need_free_names', 'score_interactions', 'cut_table',
-           'inter_text', 'need_format', 'write_scored']
+           'inter_text', 'need_plain_lines', 'need_format', 'write_scored']
 
 # %% ../nbs/12_interpretation.ipynb #imports-export
 import re
@@ -26,7 +26,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from .agreement import judged
 from .experiments import EXPERIMENTS, Bench, Experiment, flat
-from .interactions import PAPER, InputError, Interactions, Protocol, frame_to_pairs, replacing
+from .interactions import PAPER, InputError, Interactions, Protocol, first_row, frame_to_pairs, replacing
 from .models import GMF
 from .recommender import Recommender, inner
 from .training import Normal, Run, Settings
@@ -207,7 +207,7 @@ def place_of(one, ids: pd.Index, counts: np.ndarray, role: str) -> int:
     "The inner index of an outer id that training knows. Raises `InputError` for another."
     at = int(inner([one], ids)[0])
     if at < 0 or not counts[at]:
-        raise InputError(f"there is no {role} {one!r} in the training data; give one that has a click there, for example {ids[counts.argmax()]!r}.")
+        raise InputError(f"there is no {role} {one!r} in the training data; give one that has a click there, for example {ids[counts.argmax()]}.")
     return at
 
 def learned_values(recommender: Recommender, user: int, item: int) -> dict[str, float]:
@@ -316,6 +316,12 @@ def inter_text(frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
         columns[f"{name}:{'float' if number else 'token'}"] = values.astype(float) if number else values
     return pd.DataFrame(columns)
 
+def need_plain_lines(frame: pd.DataFrame):
+    "Raise InputError where a text holds a carriage return, which a file of lines would not give back."
+    for name in frame.select_dtypes(["object", "string"]):
+        held = frame[name].astype(str).str.contains("\r", regex=False)
+        if held.any(): raise InputError(f"column '{name}' holds a carriage return in row {first_row(held)}; take it out, or write to a .parquet file.")
+
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),
            ".tsv": lambda frame, path, user, item: frame.to_csv(path, sep="\t", index=False),
            ".parquet": lambda frame, path, user, item: frame.to_parquet(path, index=False),
@@ -330,4 +336,5 @@ def need_format(path) -> str:
 def write_scored(frame: pd.DataFrame, path, user: str = "user", item: str = "item"):
     "Writes a scored frame as .csv, .tsv, .parquet or RecBole's .inter, whole or not at all. Raises `InputError`."
     write = WRITERS[need_format(path)]
+    if need_format(path) != ".parquet": need_plain_lines(frame)
     with replacing(path) as draft: write(frame, draft, user, item)

@@ -45,7 +45,7 @@ def leads_nowhere(folder: Path, source: Path, address: str) -> bool:
     """Whether a relative address has no file, or its file no such id."""
     parts = urlsplit(address)
     target = source if not parts.path else folder / posixpath.normpath(posixpath.join(source.relative_to(folder).parent.as_posix(), unquote(parts.path)))
-    if not target.is_file():
+    if not target.is_file() or not target.resolve().is_relative_to(folder.resolve()):
         return True
     return bool(parts.fragment) and target.suffix == ".html" and unquote(parts.fragment) not in page(target).ids
 

@@ -8,6 +8,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from deca_nb.interactions import replacing
+
 BUILD = Path(__file__).parent / "_build"
 CACHE, STATIC = BUILD / "npm", BUILD / "static"
 PACKAGES = {
@@ -30,9 +32,9 @@ def fetch(package: str, files: dict[str, str]):
 
 
 def write(target: Path, content: bytes):
-    """A file and the folders that it lies in."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    """A file and the folders that it lies in, whole or not at all."""
+    with replacing(target) as draft:
+        draft.write_bytes(content)
 
 
 def vendor():

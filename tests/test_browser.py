@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -25,6 +26,7 @@ from deca_nb.explorer import COSTS, SEEN, TASKS, Curves, Lists, OnePair, Surface
 CHAPTER = ROOT / "nbs" / "13_explorer.ipynb"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+USERS = [13, 5, 3]
 START = dict(c1=10.0, c2=10.0, alpha=0.5, h=0.2, h_prime=0.6, g=0.5)
 
 
@@ -59,7 +61,7 @@ def tab(browser):
 def page(tab, tmp_path, table, run, recommenders):
     """All four drawings on a page that is opened from the disk."""
     other = train_world({"noise": 0.035}, SHORT, names=["Normal"])
-    explore(tmp_path / "explorer.html", OnePair(), Surface(table), Curves([run, other | {"name": "another"}]), Lists(*recommenders, [3, 5]))
+    explore(tmp_path / "explorer.html", OnePair(), Surface(table), Curves([run, other | {"name": "another"}]), Lists(*recommenders, USERS))
     tab.goto((tmp_path / "explorer.html").as_uri())
     tab.wait_for_selector("#part-3 table")
     return tab
@@ -197,6 +199,17 @@ def test_keys_move_over_the_surface(page):
     assert page.errors == []
 
 
+def test_keys_cross_holes_and_leave_the_browsers_own_alone(tab, table, tmp_path):
+    diagonal = table[table["c1"] == table["c2"]]
+    explore(tmp_path / "holes.html", Surface(pd.concat([diagonal, diagonal.tail(1).assign(c1=100.0, c2=100.0)])))
+    tab.goto((tmp_path / "holes.html").as_uri())
+    tab.locator('[data-cell="1 1"]').focus()
+    for key, cell in [("ArrowRight", "10 10"), ("ArrowUp", "100 100"), ("ArrowUp", "100 100"), ("Alt+ArrowDown", "100 100"), ("ArrowDown", "10 10")]:
+        tab.keyboard.press(key)
+        assert tab.evaluate("document.activeElement.dataset.cell") == cell
+    assert tab.errors == []
+
+
 def test_keys_move_along_the_curves(page, run):
     place = page.locator("#part-2")
     place.locator("[tabindex]").focus()
@@ -215,6 +228,10 @@ def test_a_user_is_chosen(page, recommenders):
     place.locator("select").select_option("5")
     first = recommenders[0].recommend([5], 10)["item"].astype(str).tolist()
     assert place.locator("table").nth(2).locator("tbody tr td:nth-child(2)").all_inner_texts() == first
+    assert place.locator("select option").all_text_contents() == [*map(str, USERS)], "in the order given"
+    place.locator("input").fill("constructor")
+    page.keyboard.press("Enter")
+    assert "no table of user constructor" in place.inner_text()
     place.locator("input").fill("nobody")
     page.keyboard.press("Enter")
     assert "no table of user nobody" in place.inner_text()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ from deca_nb.explorer import (
     user_tables,
     with_sliders,
 )
-from deca_nb.interactions import InputError
+from deca_nb.interactions import InputError, Interactions
 from deca_nb.recommender import Recommender
 from deca_nb.worlds import World
 
@@ -207,6 +208,14 @@ def test_a_run_that_fails_gives_the_button_back(run):
     assert not explorer.train_button.disabled and "density" in explorer.status.value
 
 
+def test_a_second_click_starts_nothing(run, monkeypatch):
+    explorer, started = WorldExplorer([run]), []
+    monkeypatch.setattr("threading.Thread.start", lambda thread: started.append(thread))
+    explorer.train_button.click()
+    explorer.train_button.click()
+    assert len(started) == 1 and not explorer.stop_button.disabled
+
+
 # Your data.
 
 
@@ -238,12 +247,40 @@ def test_another_user_is_made_when_asked_for(recommenders):
     assert list(lists.tables) == ["3", "5", "7"]
 
 
+def test_two_of_one_kind_are_told_apart(recommenders):
+    both = side_by_side(recommenders[0], recommenders[0], 7, k=5)
+    assert list(both.columns[1:3]) == ["MF + Normal (first)", "MF + Normal (second)"] and (both.iloc[:, 1] == both.iloc[:, 2]).all()
+
+
+def test_users_are_shown_as_given():
+    train = pd.DataFrame({"user": [" a ", " a ", "10", "10", "9"], "item": [1, 2, 1, 3, 2]})
+    valid = pd.DataFrame({"user": ["later", "9"], "item": [1, 3]})
+    parts = [Interactions.from_frame(part) for part in (train, valid)]
+    pair = [Recommender("MF", method, epochs=1).fit(*parts) for method in ("Normal", "DeCA")]
+    lists = Lists(*pair, iter(["9", " a "]))
+    assert lists.users == ["9", " a "] and lists.user == "9"
+    lists.user = "later"  # known from validation alone
+    lists.user = "10"
+    assert lists.users == ["9", " a ", "10"]
+    with pytest.raises(InputError, match="at least one user"):
+        Lists(*pair, [])
+
+
 def test_a_user_without_clicks_is_refused(recommenders):
     with pytest.raises(InputError, match="user nobody has no clicks"):
         clicks_of(recommenders[0], "nobody")
 
 
 # The page.
+
+
+def test_the_chapter_keeps_the_code_of_today():
+    """The site draws with the code that the chapter's widgets were saved with."""
+    states = json.loads((ROOT / "nbs/13_explorer.ipynb").read_text())["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    kept = {state["state"]["_esm"] for state in states if "_esm" in state["state"]}
+    assert kept == {drawing._esm for drawing in (OnePair, Surface, Curves, Lists)}
+    assert {state["state"]["_css"] for state in states if "_css" in state["state"]} == {OnePair._css}
+
 
 
 def test_a_page_fetches_nothing_and_cannot_be_broken_by_a_title(recommenders, run, table):

@@ -237,7 +237,7 @@ OPTIONS = {
     "explore --data world --out clicks.csv": ["clicks.csv", ".html"],
     "explore --data world --out clicks.csv/page.html": ["clicks.csv/page.html"],
     "explore --data nowhere.csv --out page.html": ["nowhere.csv", "check the path"],
-    "explore --data world --out page.html --users 1,nobody": ["'nobody'", "training"],
+    "explore --data world --out page.html --users 1,nobody": ["'nobody'", "training", "for example"],
     "explore --data world --out page.html --users ,": ["--users"],
     "explore --data world --out page.html --surface nowhere.csv": ["nowhere.csv", "check the path"],
     "explore --data world --out page.html --epochs 0": ["epochs=0", "from 1"],
@@ -265,6 +265,9 @@ SURFACES = {
     "a cell twice": ("\n".join([HEADER, *CELLS, CELLS[0]]).encode(), ["two rows for one cell"]),
     "text for a number": ("\n".join([HEADER, CELLS[0].replace(".3", "good")]).encode(), ["'mean'", "number"]),
     "no number": ("\n".join([HEADER, CELLS[0].replace(".3", "")]).encode(), ["'mean'", "number"]),
+    "endless": ("\n".join([HEADER, CELLS[0].replace(".3", "inf")]).encode(), ["'mean'", "number"]),
+    "half an interval": ("\n".join([HEADER, CELLS[0].replace(",.4,", ",,")]).encode(), ["'high'", "number"]),
+    "text for the paper's": ("\n".join([HEADER, CELLS[0] + "good"]).encode(), ["'published'", "number"]),
 }
 
 
@@ -339,6 +342,13 @@ def test_scores_take_no_column_of_the_users(deca, tmp_path):
     with pytest.raises(InputError, match="'doubted' already"):
         split = World(n_users=40, n_items=30).sample()
         score_interactions(Recommender("MF", "Normal", epochs=1).fit(split.train), split.train.to_frame().assign(doubted=0))
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_carriage_return_is_not_written_into_lines(kind, deca, tmp_path):
+    clicks().assign(note="plain").pipe(lambda frame: frame.assign(note=frame["note"].where(frame.index != 4, "a\rb"))).to_parquet(tmp_path / "x.parquet")
+    assert_refused(deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), "'note' holds a carriage return in row 5")
+    assert deca("denoise x.parquet --epochs 1 --out scored.parquet").code == 0
 
 
 def test_titles_that_belong_to_nothing(deca, own_file, tmp_path):

@@ -155,7 +155,8 @@ def test_pages_are_whole(site, browser, width):
     visitor, cut_off, badly_drawn = Visitor(browser, width), {}, {}
     for path in pages(site):
         page = visitor.open(path)
-        if page.evaluate("document.documentElement.scrollWidth") > width or (wide := page.evaluate(CUT_OFF)):
+        wide = page.evaluate(CUT_OFF)
+        if page.evaluate("document.documentElement.scrollWidth") > width or wide:
             cut_off[path.relative_to(site).as_posix()] = wide
         formulas = page.evaluate(FORMULAS)
         if formulas["wrong"] or formulas["drawn"] != formulas["stated"]:

@@ -19,6 +19,8 @@ import sys
 import nbformat
 from book import NBS, NOT_RUN, Cell, CellError, equations, needed, read, run, runnable
 
+from deca_nb.interactions import replacing
+
 EQUATIONS = range(1, 19)
 DERIVED_IN = ("02_worlds", "07_objective")
 MARK = "<!-- equations -->"
@@ -119,7 +121,8 @@ def main():
     insert(index, table(found))
     after = nbformat.writes(index) + "\n"
     if not check:
-        INDEX.write_text(after, encoding="utf-8")
+        with replacing(INDEX) as draft:
+            draft.write_text(after, encoding="utf-8")
     elif before != after:
         sys.exit("nbs/index.ipynb does not hold the table of the equations: run python tools/equations.py")
 

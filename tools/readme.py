@@ -8,6 +8,8 @@ from pathlib import Path
 
 import nbformat
 
+from deca_nb.interactions import replacing
+
 ROOT = Path(__file__).parents[1]
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 FRONT_MATTER = re.compile(r"^- [\w-]+: .*\n?", re.MULTILINE)
@@ -60,7 +62,8 @@ def main():
     check = parser.parse_args().check
     path, text = ROOT / "README.md", readme(ROOT / "nbs" / "index.ipynb")
     if not check:
-        path.write_text(text, encoding="utf-8")
+        with replacing(path) as draft:
+            draft.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         sys.exit("README.md is not what nbs/index.ipynb says: run python tools/readme.py")
 

@@ -51,7 +51,8 @@ function render({ model, el }) {
       const mark = add(drawn.svg, "line", { y1: BOX.top, y2: drawn.bottom, class: "axis", "stroke-dasharray": "2 2" });
       drawn.svg.addEventListener("pointermove", (event) => {
         const box = drawn.svg.getBoundingClientRect(), at = ((event.clientX - box.left) / box.width) * BOX.width;
-        tell(Math.round(((at - BOX.left) / (drawn.right - BOX.left)) * epochs));
+        const pointed = Math.min(Math.max(Math.round(((at - BOX.left) / (drawn.right - BOX.left)) * epochs), 1), epochs);
+        if (pointed !== epoch) tell(pointed);
       });
       return { mark, ...drawn };
     });
@@ -59,7 +60,7 @@ function render({ model, el }) {
   }
   place.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-    if (!move) return;
+    if (!move || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     tell(epoch + move);
   });

@@ -1,10 +1,12 @@
 // Your data: what was doubted and trusted of one user's clicks, and what two recommenders would show next.
 
+let made = 0;
+
 function render({ model, el }) {
   const frame = root(el), controls = add(frame, "div", { class: "deca-controls" });
   const label = add(controls, "label", {}, "user");
-  const input = add(label, "input", { "aria-label": "user", list: "deca-users", size: 12 });
-  const known = add(label, "datalist", { id: "deca-users" });
+  const input = add(label, "input", { "aria-label": "user", list: `deca-users-${(made += 1)}`, size: 12 });
+  const known = add(label, "datalist", { id: `deca-users-${made}` });
   const pick = choice(controls, "one of", choose);
   const tables = add(frame, "div", { "aria-live": "polite" });
 
@@ -14,19 +16,19 @@ function render({ model, el }) {
   }
 
   function update() {
-    const user = model.get("user"), all = model.get("tables"), names = Object.keys(all);
+    const user = model.get("user"), all = model.get("tables"), names = model.get("users");
     input.value = user;
-    known.replaceChildren(...names.map((name) => new Option(name)));
+    known.replaceChildren(...names.map((name) => new Option(name, name)));
     pick(names.includes(user) ? names : [user, ...names], user);
     tables.replaceChildren();
-    if (!all[user]) {
+    if (!Object.hasOwn(all, user)) {
       add(tables, "p", {}, `There is no table of user ${user} here. With a kernel it is made at once, if the user is in the data.`);
       return;
     }
     const place = add(tables, "div", { class: "deca-tables" });
     for (const { caption, columns, rows } of all[user]) table(add(place, "div"), caption, columns, rows);
   }
-  input.addEventListener("change", () => choose(input.value.trim()));
+  input.addEventListener("change", () => choose(input.value));
   model.on("change", update);
   update();
   return () => model.off("change", update);

@@ -86,6 +86,7 @@ function strip(parent, name, upwards, text) {
     mark.setAttribute("transform", `translate(${X(value)},44)`);
     const turned = upwards ? value > turn : value < turn;
     said.textContent = `${name === "h" ? "h" : "h′"} = ${value.toFixed(2)}, turns round at ${short(turn)}: ${turned ? "turned round" : "as usual"}`;
+    svg.setAttribute("aria-label", `${text}: ${said.textContent}`);
   };
 }
 

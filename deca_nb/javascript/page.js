@@ -16,7 +16,7 @@ function slider(parent, model, { name, label, least, most, step, logarithmic }) 
   frame.className = "deca-slider";
   Object.assign(input, { type: "range", min: least, max: most, step, value: logarithmic ? Math.log10(model.get(name)) : model.get(name) });
   input.dataset.slider = name;
-  const show = () => { value.textContent = Number(model.get(name).toPrecision(3)); };
+  const show = () => { value.textContent = Number(model.get(name).toPrecision(3)); input.setAttribute("aria-valuetext", value.textContent); };
   input.addEventListener("input", () => { model.set(name, logarithmic ? 10 ** input.valueAsNumber : input.valueAsNumber); show(); });
   show();
   frame.append(label, input, value);

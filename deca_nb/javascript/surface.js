@@ -14,6 +14,15 @@ export function describe(row) {
   return `C1 = ${row.c1}, C2 = ${row.c2}: ${row.metric} ${row.mean.toFixed(4)}${interval}${printed}`;
 }
 
+// The next cell in that direction, over holes; where the line has none, the nearest one of the lines beyond.
+function nearest(cells, i, j, down, across) {
+  const places = [...cells.keys()].map((place) => place.split(" ").map(Number));
+  const beyond = places.filter(([row, column]) => (row - i) * down + (column - j) * across > 0);
+  const distance = ([row, column]) => Math.abs((row - i) * down + (column - j) * across) + 100 * Math.abs((row - i) * across + (column - j) * down);
+  const [row, column] = beyond.sort((a, b) => distance(a) - distance(b))[0] ?? [];
+  return cells.get(`${row} ${column}`);
+}
+
 const distinct = (values) => [...new Set(values)];
 
 function render({ model, el }) {
@@ -59,8 +68,9 @@ function render({ model, el }) {
       cell.addEventListener("mouseenter", tell);
       cell.addEventListener("focus", tell);
       cell.addEventListener("keydown", (event) => {
+        if (event.altKey || event.ctrlKey || event.metaKey) return;
         const [down, across] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ?? [0, 0];
-        const next = cells.get(`${i + down} ${j + across}`);
+        const next = nearest(cells, i, j, down, across);
         if (!(down || across) || !next) return;
         event.preventDefault();
         cell.setAttribute("tabindex", -1);
