@@ -176,11 +176,12 @@ def check_surface(table: pd.DataFrame, source: str = "the table") -> pd.DataFram
     if not len(table): raise InputError(f"{source} has no rows; deca reproduce figure6 writes a table that has.")
     if table.duplicated([*CHOICES, "c1", "c2"]).any():
         raise InputError(f"{source} has two rows for one cell; give each data set, model, method, metric, c1 and c2 once.")
-    for name in ("c1", "c2", "mean", "low", "high", "published"):
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        missing = table[name].isna() & (name == "published" or table["low"].isna() & table["high"].isna() & (name in ("low", "high")))
-        if not (np.isfinite(numbers) | missing).all(): raise InputError(f"{source}: column '{name}' is not all numbers; give a number in each row.")
-    return table[list(COLUMNS)].astype(dict.fromkeys(CHOICES, str))
+    numbers = table[["c1", "c2", "mean", "low", "high", "published"]].apply(pd.to_numeric, errors="coerce")
+    empty = table[numbers.columns].isna()
+    empty[["c1", "c2", "mean"]], empty["low"], empty["high"] = False, empty["low"] & empty["high"], empty["low"] & empty["high"]
+    wrong = (~(np.isfinite(numbers) | empty)).any()
+    if wrong.any(): raise InputError(f"{source}: column '{wrong.idxmax()}' is not all numbers; give a number in each row.")
+    return table[list(COLUMNS)].assign(**numbers).astype(dict.fromkeys(CHOICES, str))
 
 def read_surface(path) -> pd.DataFrame:
     "A table of results by C1 and C2, from a CSV file."

@@ -1,12 +1,10 @@
 // Your data: what was doubted and trusted of one user's clicks, and what two recommenders would show next.
 
-let made = 0;
-
 function render({ model, el }) {
   const frame = root(el), controls = add(frame, "div", { class: "deca-controls" });
-  const label = add(controls, "label", {}, "user");
-  const input = add(label, "input", { "aria-label": "user", list: `deca-users-${(made += 1)}`, size: 12 });
-  const known = add(label, "datalist", { id: `deca-users-${made}` });
+  const label = add(controls, "label", {}, "user"), listed = `deca-users-${Math.random().toString(36).slice(2)}`;
+  const input = add(label, "input", { "aria-label": "user", list: listed, size: 12 });
+  const known = add(label, "datalist", { id: listed });
   const pick = choice(controls, "one of", choose);
   const tables = add(frame, "div", { "aria-live": "polite" });
 
