@@ -47,7 +47,7 @@ class PairModel(nn.Module):
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         "Logits (n,) of n pairs."
-        raise NotImplementedError
+        raise TypeError("a model defines forward(users, items)")
 
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
         "Logits (batch, n_items) of those users for all items."
