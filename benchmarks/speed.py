@@ -1,7 +1,8 @@
 """How fast the loops are: `python benchmarks/speed.py [--out results/speed.md]`.
 
-Each figure stands beside a plain loop that does the same in the same run, so that the ratio says more than the seconds of one machine. Medians of several
-repeats. Exit code 1 where a limit is broken. About half a minute on two cores.
+Each figure stands beside a plain loop that does the same in the same run, so that the ratio says more than
+the seconds of one machine. Medians of several repeats. Exit code 1 where a limit is broken. About half a
+minute on two cores.
 """
 
 import argparse
@@ -18,11 +19,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from deca_nb.cli import provenance
+from deca_nb.batches import Batch, TrueNegatives, make_batch
+from deca_nb.datasets import authors_split, movielens_100k
+from deca_nb.denoising import DeCASettings
 from deca_nb.evaluation import evaluate
-from deca_nb.interactions import CLEAN, Interactions, Split, authors_split, movielens_100k, replacing
+from deca_nb.files import write_text
+from deca_nb.interactions import CLEAN, Interactions, Split
 from deca_nb.models import CDAE, GMF, MF, LightGCN
-from deca_nb.training import METHODS, Batch, Method, Run, Settings, TrueNegatives, dense_adam, make_batch
+from deca_nb.names import name_of
+from deca_nb.recipe import Recipe
+from deca_nb.runs import provenance
+from deca_nb.training import Run, dense_adam
 
 EPOCH, GRAPH_EPOCH, RANKING = "one epoch of GMF + DeCA", "one epoch of LightGCN + DeCA", "one full evaluation"
 LIMITS = {EPOCH: 0.25, GRAPH_EPOCH: 0.8, RANKING: 0.3}  # seconds on two cores
@@ -39,16 +46,18 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def untrained(model: type, split: Split, name: str = "DeCA") -> tuple[Run, Method]:
-    """A run that never validates, and its method around a new model."""
-    run = Run(model, split.train, settings=Settings(epochs=1))
-    return run, METHODS[name](run, run.build(model))
+def run_of(model: type, split: Split) -> Run:
+    """A run of DeCA that never validates."""
+    return Run(Recipe(name_of("model", model), "DeCA", DeCASettings(epochs=1)), split.train)
 
 
-def plain_epoch(run: Run, method: Method, batches: Callable[[Interactions], Iterator[Batch]]) -> Timed:
-    """A function that trains one epoch over these batches, by the same objective, penalty and optimiser as `Run.fit`."""
-    modules = list(method.modules().values())
-    optimiser, penalty = dense_adam(modules, run.settings.learning_rate), run.regulariser(method)
+def plain_epoch(run: Run, batches: Callable[[Interactions], Iterator[Batch]]) -> Timed:
+    """A function that trains one epoch over these batches.
+
+    By the same objective, penalty and optimiser as `Trainer.epoch`.
+    """
+    method, penalty = run.method()[0], run.penalty()
+    optimiser = dense_adam(method, run.settings.learning_rate)
 
     def epoch():
         for step, batch in enumerate(batches(run.train)):
@@ -60,9 +69,8 @@ def plain_epoch(run: Run, method: Method, batches: Callable[[Interactions], Iter
 
 
 def epoch_of(model: type, plain_model: type, plain_batches: Callable, split: Split) -> tuple[Timed, Timed]:
-    """One epoch of DeCA, as `Run.fit` does it and plainly."""
-    run, method = untrained(model, split)
-    return partial(run.fit, method), plain_epoch(*untrained(plain_model, split), plain_batches)
+    """One epoch of DeCA, as `Trainer.epoch` does it and plainly."""
+    return run_of(model, split).trainer().epoch, plain_epoch(run_of(plain_model, split), plain_batches)
 
 
 # Pairs: the positives beside one drawn negative each.
@@ -107,7 +115,9 @@ class PlainLightGCN(LightGCN):
         super().__init__(train, **how)
         counts = self.graph.offsets.diff()
         places = torch.stack([torch.arange(len(counts)).repeat_interleave(counts), self.graph.columns])
-        self.adjacency = torch.sparse_coo_tensor(places, self.graph.values, (len(counts),) * 2, check_invariants=True).coalesce()
+        self.adjacency = torch.sparse_coo_tensor(
+            places, self.graph.values, (len(counts),) * 2, check_invariants=True
+        ).coalesce()
 
     def layers(self):
         layers = [torch.cat([self.user_factors.weight, self.item_factors.weight])]
@@ -210,19 +220,29 @@ def main() -> int:
     """Measure, print, and say whether every limit holds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="also write the table to this file")
-    parser.add_argument("--repeats", type=int, default=7, help="of ours, beside a warm-up; the plain loops run twice, the second time timed")
-    parser.add_argument("--factor", type=float, default=1.0, help="multiplies the limits, for a machine that is busy")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=7,
+        help="of ours, beside a warm-up; the plain loops run twice, the second time timed",
+    )
+    parser.add_argument(
+        "--factor", type=float, default=1.0, help="multiplies the limits, for a machine that is busy"
+    )
     options = parser.parse_args()
     split = movielens()
     found = measure(split, options.repeats)
-    table = as_markdown(found, f"{provenance(split, CLEAN, CLEAN.ties, [0])}, {torch.get_num_threads()} threads; medians of {options.repeats}.")
+    origin = provenance(split, CLEAN.judging, CLEAN.name, [0])
+    table = as_markdown(found, f"{origin}, {torch.get_num_threads()} threads; medians of {options.repeats}.")
     print(table)
     if options.out:
-        with replacing(options.out) as draft:
-            draft.write_text("# Speed\n\n`python benchmarks/speed.py --out results/speed.md`\n\n" + table, encoding="utf-8")
+        write_text(options.out, "# Speed\n\n`python benchmarks/speed.py --out results/speed.md`\n\n" + table)
     broken = [name for name, limit in LIMITS.items() if found[name][0] > options.factor * limit]
     for name in broken:
-        print(f"{name} takes {found[name][0]:.2f} s; the limit is {options.factor * LIMITS[name]:g} s", file=sys.stderr)
+        print(
+            f"{name} takes {found[name][0]:.2f} s; the limit is {options.factor * LIMITS[name]:g} s",
+            file=sys.stderr,
+        )
     return bool(broken)
 
 

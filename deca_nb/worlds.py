@@ -47,7 +47,8 @@ def scramble(words: np.ndarray) -> np.ndarray:
 
 # %% ../nbs/02_worlds.ipynb #uniforms
 def uniforms(seed, stream: int, cells) -> np.ndarray:
-    "The uniform number in [0, 1) of each cell, out of a SplitMix64 that starts at (seed, stream); `seed` and `cells` broadcast."
+    """The uniform number in [0, 1) of each cell, out of a SplitMix64 that starts at (seed, stream);
+    `seed` and `cells` broadcast."""
     with np.errstate(over="ignore"):                                  # arithmetic modulo 2^64 is meant
         start = scramble(np.asarray(seed).astype(np.uint64) * STEP + np.uint64(stream))
         words = scramble(start + (np.asarray(cells).astype(np.uint64) + np.uint64(1)) * STEP)
@@ -61,7 +62,7 @@ def normals(seed: int, stream: int, *shape: int) -> np.ndarray:
     return np.random.default_rng([seed, stream]).standard_normal(shape)
 
 def taste_logit(user_factors, item_factors, appeal, users, items) -> np.ndarray:
-    "Appeal plus inner product, for arrays of users and items that broadcast; equal to the last bit whatever their shape."
+    "Appeal plus inner product, for users and items that broadcast; equal to the last bit in any shape."
     logit = appeal[items]
     for k in range(user_factors.shape[1]): logit = logit + user_factors[users, k] * item_factors[items, k]
     return logit
@@ -80,7 +81,8 @@ def capped(weights: np.ndarray, ceiling: float) -> np.ndarray:
     return np.minimum(c * weights, ceiling)
 
 def noise_by_item(noise: float, popularity_noise: float, fame: np.ndarray, ceiling: float) -> np.ndarray:
-    "h of each item: mean `noise`, of which the share `popularity_noise` follows fame; the fame-driven part stays below `ceiling`."
+    """h of each item: mean `noise`, of which the share `popularity_noise` follows fame;
+    the fame-driven part stays below `ceiling`."""
     if noise == 0 or popularity_noise == 0: return np.full(len(fame), float(noise))
     return noise * (1 - popularity_noise + popularity_noise * capped(zipf(fame), ceiling / noise))
 
@@ -96,15 +98,18 @@ def awareness_by_user(unaware: float, n_users: int, rng: np.random.Generator) ->
 
 # %% ../nbs/02_worlds.ipynb #solve-intercept
 def solve_intercept(density: float, logit, h, h_prime, weights=None) -> float:
-    "The b with which f = sigmoid(b + logit) brings the (weighted) mean of P(r~ = 1) to `density`. Raises `InputError` where none does."
-    def excess(b): return np.average(click_probability(expit(b + logit), h, h_prime), weights=weights) - density
+    """The b with which f = sigmoid(b + logit) brings the (weighted) mean of P(r~ = 1) to `density`.
+    Raises `InputError` where none does."""
+    def excess(b):
+        return np.average(click_probability(expit(b + logit), h, h_prime), weights=weights) - density
     if not excess(-100) < 0 < excess(100):
         raise InputError(f"density={density:g} cannot be reached; choose one between noise and 1 - unaware.")
     return brentq(excess, -100, 100)
 
 # %% ../nbs/02_worlds.ipynb #taste-grid
 def taste_grid(item_factors, appeal) -> tuple[np.ndarray, np.ndarray]:
-    "Logits of each item for users at 81 points z of a standard normal population, (n_items, 81), and the weights of these points."
+    """Logits of each item for users at 81 points z of a standard normal population, (n_items, 81),
+    and the weights of these points."""
     z = np.linspace(-8, 8, 81)
     logit = appeal[:, None] + np.linalg.norm(item_factors, axis=1)[:, None] * z
     return logit, np.broadcast_to(norm.pdf(z) / norm.pdf(z).sum(), logit.shape)
@@ -118,16 +123,19 @@ def check_world(world):
     "Raise InputError for the first parameter that is out of range, or for a density that cannot be reached."
     for name, least in (("n_users", 2), ("n_items", 2), ("rank", 1), ("seed", 0)):
         value = getattr(world, name)
-        need(isinstance(value, Integral) and least <= value < 2**63, name, value, f"give a whole number from {least} up")
+        whole = isinstance(value, Integral) and least <= value < 2**63
+        need(whole, name, value, f"give a whole number from {least} up")
     for name in ("noise", "unaware", "cold_users", "popularity_noise", "density"):
         need(isinstance(getattr(world, name), Real), name, getattr(world, name), "give a number")
     for name in ("noise", "unaware", "cold_users"):
         need(0 <= getattr(world, name) < 1, name, getattr(world, name), "give a share from 0 to less than 1")
-    need(0 <= world.popularity_noise <= 1, "popularity_noise", world.popularity_noise, "give a share from 0 to 1")
+    need(0 <= world.popularity_noise <= 1, "popularity_noise", world.popularity_noise,
+         "give a share from 0 to 1")
     need(world.noise < world.density < 1 - world.unaware, "density", world.density,
          f"it must lie between noise ({world.noise:g}) and 1 - unaware ({1 - world.unaware:g})")
-    need(world.popularity_noise == 0 or world.noise < noise_ceiling(world.unaware), "noise", world.noise,
-         f"with popularity_noise and unaware={world.unaware:g} it must lie below {noise_ceiling(world.unaware):g}")
+    ceiling = noise_ceiling(world.unaware)
+    need(world.popularity_noise == 0 or world.noise < ceiling, "noise", world.noise,
+         f"with popularity_noise and unaware={world.unaware:g} it must lie below {ceiling:g}")
 
 def noise_ceiling(unaware: float) -> float:
     "The fame-driven noise stays below this: a little less than the lowest h'."
@@ -138,7 +146,8 @@ REAL, SEEN = 1, 2     # the streams of the two coins
 
 @dataclass(frozen=True)
 class World:
-    "Users and items whose real preferences and noise are known (Eqs. 1 and 2). Raises `InputError` for parameters out of range."
+    """Users and items whose real preferences and noise are known (Eqs. 1 and 2).
+    Raises `InputError` for parameters out of range."""
     n_users: int = 300
     n_items: int = 200
     rank: int = 4                   # dimensions of taste
@@ -150,46 +159,52 @@ class World:
     seed: int = 0
 
     def __post_init__(self): check_world(self)
-
     @cached_property
     def user_factors(self) -> np.ndarray: return normals(self.seed, 1, self.n_users, self.rank)
     @cached_property
-    def item_factors(self) -> np.ndarray: return normals(self.seed, 2, self.n_items, self.rank) * TASTE / np.sqrt(self.rank)
+    def item_factors(self) -> np.ndarray:
+        return normals(self.seed, 2, self.n_items, self.rank) * TASTE / np.sqrt(self.rank)
     @cached_property
     def appeal(self) -> np.ndarray: return normals(self.seed, 3, self.n_items) * APPEAL
     @cached_property
     def fame(self) -> np.ndarray: return self.appeal / APPEAL + normals(self.seed, 4, self.n_items)
     @cached_property
-    def item_noise(self) -> np.ndarray: return noise_by_item(self.noise, self.popularity_noise, self.fame, noise_ceiling(self.unaware))
+    def item_noise(self) -> np.ndarray:
+        return noise_by_item(self.noise, self.popularity_noise, self.fame, noise_ceiling(self.unaware))
     @cached_property
-    def user_awareness(self) -> np.ndarray: return awareness_by_user(self.unaware, self.n_users, np.random.default_rng([self.seed, 5]))
+    def user_awareness(self) -> np.ndarray:
+        return awareness_by_user(self.unaware, self.n_users, np.random.default_rng([self.seed, 5]))
     @cached_property
     def is_cold(self) -> np.ndarray:
-        return np.random.default_rng([self.seed, 6]).permutation(self.n_users) < round(self.cold_users * self.n_users)
+        place = np.random.default_rng([self.seed, 6]).permutation(self.n_users)
+        return place < round(self.cold_users * self.n_users)
     @cached_property
     def intercept(self) -> float:
         if self.n_users * self.n_items > 2**18:
             logit, weights = taste_grid(self.item_factors, self.appeal)
             return solve_intercept(self.density, logit, self.item_noise[:, None], 1 - self.unaware, weights)
         users, items = np.arange(self.n_users)[:, None], np.arange(self.n_items)
-        return solve_intercept(self.density, taste_logit(self.user_factors, self.item_factors, self.appeal, users, items),
-                               self.item_noise[items], self.user_awareness[users])
+        logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
+        return solve_intercept(self.density, logit, self.item_noise[items], self.user_awareness[users])
 
 # %% ../nbs/02_worlds.ipynb #world-probabilities
 @patch
 def f(self: World, users, items) -> np.ndarray:
     "P(r = 1) of these pairs; `users` and `items` broadcast."
-    return expit(self.intercept + taste_logit(self.user_factors, self.item_factors, self.appeal, users, items))
+    logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
+    return expit(self.intercept + logit)
 
 @patch
 def h(self: World, users, items) -> np.ndarray:
     "P(r~ = 1 | r = 0) of these pairs, a click although disliked; it depends on the item."
-    return np.broadcast_to(self.item_noise[items], np.broadcast_shapes(np.shape(users), np.shape(items))).copy()
+    shape = np.broadcast_shapes(np.shape(users), np.shape(items))
+    return np.broadcast_to(self.item_noise[items], shape).copy()
 
 @patch
 def h_prime(self: World, users, items) -> np.ndarray:
     "P(r~ = 1 | r = 1) of these pairs, a click when liked; it depends on the user."
-    return np.broadcast_to(self.user_awareness[users], np.broadcast_shapes(np.shape(users), np.shape(items))).copy()
+    shape = np.broadcast_shapes(np.shape(users), np.shape(items))
+    return np.broadcast_to(self.user_awareness[users], shape).copy()
 
 # %% ../nbs/02_worlds.ipynb #world-draw
 @patch
@@ -198,7 +213,8 @@ def draw(self: World, users, items) -> tuple[np.ndarray, np.ndarray]:
     users, items = np.asarray(users), np.asarray(items)
     cells = users * self.n_items + items
     r = draw_real(self.f(users, items), uniforms(self.seed, REAL, cells))
-    return r, draw_observed(r, self.item_noise[items], self.user_awareness[users], uniforms(self.seed, SEEN, cells))
+    coin = uniforms(self.seed, SEEN, cells)
+    return r, draw_observed(r, self.item_noise[items], self.user_awareness[users], coin)
 
 @patch
 def r(self: World, users, items) -> np.ndarray:
@@ -220,7 +236,8 @@ def block(self: World, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, n
 
 @patch
 def clicks(self: World, block_cells: int = 2**20) -> Interactions:
-    "Every observed pair (r~ = 1), by user and item, with its noise flag; drawn by blocks of about `block_cells` cells."
+    """Every observed pair (r~ = 1), by user and item, with its noise flag;
+    drawn by blocks of about `block_cells` cells."""
     step = max(1, block_cells // self.n_items)
     blocks = [self.block(start, min(start + step, self.n_users)) for start in range(0, self.n_users, step)]
     users, items, noise = (np.concatenate(column) for column in zip(*blocks, strict=True))
@@ -229,21 +246,23 @@ def clicks(self: World, block_cells: int = 2**20) -> Interactions:
 # %% ../nbs/02_worlds.ipynb #world-sample
 @patch
 def sample(self: World) -> Split:
-    "All clicks, 8:1:1 at random (cold users: test only); truth = real test clicks. Raises `InputError` when train or truth is empty."
+    """All clicks, 8:1:1 at random (cold users: test only); truth = real test clicks.
+    Raises `InputError` when train or truth is empty."""
     pairs = self.clicks()
     warm = ~self.is_cold[pairs.users]
     parts = np.full(len(pairs), 2, np.int8)
     parts[warm] = random_parts(pairs.select(warm), self.seed)
     train, truth = pairs.select(parts == 0), pairs.select((parts == 2) & ~pairs.noise)
     if not len(train) or not len(truth):
-        raise InputError(f"World: its {len(pairs)} clicks leave {len(train)} for training and {len(truth)} for the truth; "
-                         "raise n_users, n_items or density.")
+        raise InputError(f"World: its {len(pairs)} clicks leave {len(train)} for training "
+                         f"and {len(truth)} for the truth; raise n_users, n_items or density.")
     means = "test clicks that are real (r = 1), known because the world is simulated"
-    return Split(train, pairs.select(parts == 1), truth, pairs.select(parts < 2), name="world", k=(5, 20), truth_means=means)
+    return Split(train, pairs.select(parts == 1), truth, pairs.select(parts < 2),
+                 name="world", k=(5, 20), truth_means=means)
 
 # %% ../nbs/02_worlds.ipynb #examples
 EXAMPLE_WORLDS = {
-    "clean":             dict(noise=0.0, popularity_noise=0.0),   # every click is meant; some likings are missing
+    "clean":             dict(noise=0.0, popularity_noise=0.0),   # every click is meant; likings are missing
     "noisy":             dict(noise=.035, popularity_noise=0.0),  # the same density, noise spread evenly
     "popularity-driven": dict(noise=.035, popularity_noise=1.0),  # the same noise, on the famous items
 }

@@ -1,10 +1,15 @@
-"""A Sphinx extension: docstrings are written in markdown with documents beside the parameters, and each entry leads to the cell that derives it."""
+"""A Sphinx extension for the docstrings of this package.
+
+They are written in markdown with documents beside the parameters, and each entry leads to the cell that
+derives it.
+"""
 
 import re
+from functools import partial
 
 from book import MENTION
 from fastcore.docments import docments
-from notebooks import anchor, equation
+from notebooks import anchor, equation, room_name
 from pages import DEFINITIONS, SHORT
 
 SHORTER = {
@@ -19,31 +24,34 @@ def code(name: str) -> str:
     return f":py:obj:`~{SHORT[name].name}`" if name in SHORT else f"``{name}``"
 
 
-def prose(text: str) -> str:
-    """Plain words in reStructuredText, with "Eq. 14" as a link; recall@20 is no address, and --option keeps its dashes."""
+def prose(text: str, chapter: str) -> str:
+    """Plain words in reStructuredText, with "Eq. 14" as a link.
+
+    Here recall@20 is no address, and --option keeps its dashes.
+    """
     text = re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
-    return MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), text)
+    return MENTION.sub(lambda found: re.sub(r"\d+", partial(to_equation, chapter=chapter), found[0]), text)
 
 
-def to_equation(number: re.Match) -> str:
-    """A link to one of the paper's equations."""
-    label = equation(int(number[0]), "")
+def to_equation(number: re.Match, chapter: str) -> str:
+    """A link to the chapter's own equation of this number, else to the paper's."""
+    label = equation(int(number[0]), chapter)
     return f"\\ :ref:`{number[0]} <{label}>`\\ " if label else number[0]
 
 
-def rst(text: str) -> str:
+def rst(text: str, chapter: str) -> str:
     """A line of markdown as reStructuredText."""
-    return "".join(code(part) if i % 2 else prose(part) for i, part in enumerate(text.split("`")))
+    return "".join(code(part) if i % 2 else prose(part, chapter) for i, part in enumerate(text.split("`")))
 
 
-def parameters(obj) -> list[str]:
+def parameters(obj, chapter: str) -> list[str]:
     """A field for each parameter that has a document beside it."""
     try:
         notes = docments(obj)
     except (TypeError, ValueError, OSError, SyntaxError):
         return []
     fields = {name: f":param {name}:" for name in notes} | {"return": ":returns:"}
-    return [f"{fields[name]} {rst(' '.join(note.split()))}" for name, note in notes.items() if note]
+    return [f"{fields[name]} {rst(' '.join(note.split()), chapter)}" for name, note in notes.items() if note]
 
 
 def derived_in(name: str) -> list[str]:
@@ -51,17 +59,20 @@ def derived_in(name: str) -> list[str]:
     if name not in DEFINITIONS:
         return []
     chapter, cell = DEFINITIONS[name].chapter, DEFINITIONS[name].cell
-    return [f"Derived in :ref:`chapter {chapter[:2]}, cell {cell} <{anchor(chapter, cell)}>`."]
+    return [f"Derived in :ref:`{room_name(chapter)}, cell {cell} <{anchor(chapter, cell)}>`."]
 
 
 def rewrite(app, what: str, name: str, obj, options, lines: list[str]):
     """Make the docstring of a definition."""
-    lines[:] = [rst(line) for line in lines]
+    chapter = DEFINITIONS[name].chapter if name in DEFINITIONS else ""
+    lines[:] = [rst(line, chapter) for line in lines]
     if what != "module":
-        lines += ["", *parameters(obj), "", *derived_in(name), ""]
+        lines += ["", *parameters(obj, chapter), "", *derived_in(name), ""]
 
 
-def signature(app, what: str, name: str, obj, options, given: str | None, returned: str | None) -> tuple[str | None, str | None]:
+def signature(
+    app, what: str, name: str, obj, options, given: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
     """The signature without what prints badly: a command's help, a whole protocol, an address in memory."""
     for pattern, words in SHORTER.items():
         given = given and re.sub(pattern, words, given)

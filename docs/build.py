@@ -1,7 +1,7 @@
 """The site: `python docs/build.py` writes it to docs/_build/html, where index.html opens without a server.
 
-Copies of the chapters, the hand-written pages, and pages made from code and results become the sources of Sphinx; a warning, a link that leads nowhere
-or anything that a page would ask of the network is an error.
+Copies of the chapters, the hand-written pages, and pages made from code and results become the sources of
+Sphinx; a warning, a link that leads nowhere or anything that a page would ask of the network is an error.
 """
 
 import shutil
@@ -54,12 +54,24 @@ def main():
     collect()
     vendor()
     shutil.rmtree(HTML, ignore_errors=True)
-    options = ["-W", "--keep-going", "--quiet", "--fresh-env", "--conf-dir", HERE, "--doctree-dir", BUILD / "doctrees", "--builder", "html"]
+    options = [
+        "-W",
+        "--keep-going",
+        "--quiet",
+        "--fresh-env",
+        "--conf-dir",
+        HERE,
+        "--doctree-dir",
+        BUILD / "doctrees",
+        "--builder",
+        "html",
+    ]
     if code := sphinx([str(option) for option in [*options, SOURCE, HTML]]):
         sys.exit(code)
     if found := problems(HTML):
         sys.exit("\n".join(found))
-    print(f"{HTML.relative_to(ROOT)}: {len(list(HTML.rglob('*.html')))} pages in {time.monotonic() - start:.0f} s")
+    n, seconds = len(list(HTML.rglob("*.html"))), time.monotonic() - start
+    print(f"{HTML.relative_to(ROOT)}: {n} pages in {seconds:.0f} s")
 
 
 if __name__ == "__main__":

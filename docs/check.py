@@ -1,4 +1,8 @@
-"""What a built page refers to: `problems(folder)` lists links that lead nowhere, pictures that say nothing, and whatever a page would ask of the network."""
+"""What a built page refers to.
+
+`problems(folder)` lists links that lead nowhere, pictures that say nothing, and whatever a page would ask of
+the network.
+"""
 
 import posixpath
 from functools import cache
@@ -6,8 +10,26 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src", "object": "data"}
-LOADED_LINKS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "embed": "src",
+    "object": "data",
+}
+LOADED_LINKS = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "modulepreload",
+    "manifest",
+}
 
 
 class Page(HTMLParser):
@@ -44,10 +66,19 @@ def is_inside(address: str) -> bool:
 def leads_nowhere(folder: Path, source: Path, address: str) -> bool:
     """Whether a relative address has no file, or its file no such id."""
     parts = urlsplit(address)
-    target = source if not parts.path else folder / posixpath.normpath(posixpath.join(source.relative_to(folder).parent.as_posix(), unquote(parts.path)))
+    target = (
+        source
+        if not parts.path
+        else folder
+        / posixpath.normpath(
+            posixpath.join(source.relative_to(folder).parent.as_posix(), unquote(parts.path))
+        )
+    )
     if not target.is_file() or not target.resolve().is_relative_to(folder.resolve()):
         return True
-    return bool(parts.fragment) and target.suffix == ".html" and unquote(parts.fragment) not in page(target).ids
+    return (
+        bool(parts.fragment) and target.suffix == ".html" and unquote(parts.fragment) not in page(target).ids
+    )
 
 
 def problems_of(folder: Path, source: Path) -> list[str]:
@@ -56,7 +87,11 @@ def problems_of(folder: Path, source: Path) -> list[str]:
     inside = [address for address in [*found.links, *found.loaded] if is_inside(address)]
     return [
         *(f"{name}: {address} leads nowhere" for address in inside if leads_nowhere(folder, source, address)),
-        *(f"{name}: {address} would be asked of the network" for address in found.loaded if not is_inside(address) and not address.startswith("data:")),
+        *(
+            f"{name}: {address} would be asked of the network"
+            for address in found.loaded
+            if not is_inside(address) and not address.startswith("data:")
+        ),
         *(f"{name}: the picture {address} says nothing" for address in found.wordless),
     ]
 

@@ -13,12 +13,21 @@ from vendor import STATIC
 
 import deca_nb
 
-for module in pkgutil.iter_modules(deca_nb.__path__, "deca_nb."):  # a chapter may add methods to an earlier one's class
+for module in pkgutil.iter_modules(
+    deca_nb.__path__, "deca_nb."
+):  # a chapter may add methods to an earlier one's class
     importlib.import_module(module.name)
 
 project, author, release = HOUSE["lib_name"], HOUSE["author"], HOUSE["version"]
 copyright = f"{author}, Apache-2.0"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode", "sphinx_copybutton", "api"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "api",
+]
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!deca_nb\.).*")]  # other libraries have pages of their own
 highlight_language = "text"
@@ -45,9 +54,20 @@ html_js_files = ["site.js"]
 html_use_index = html_domain_indices = False  # the search knows every name
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
 mathjax_path = "mathjax/tex-svg-full.js"
+mathjax_options = {
+    "async": "async"
+}  # else the browser goes to the linked place late, though a reader has moved on
 mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "local"}}
 pygments_style, pygments_dark_style = "tango", "github-dark"
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#005a8e", "color-brand-content": "#005a8e", "color-brand-visited": "#6a3d7c"},
-    "dark_css_variables": {"color-brand-primary": "#6cb8e6", "color-brand-content": "#6cb8e6", "color-brand-visited": "#c9a0dc"},
+    "light_css_variables": {
+        "color-brand-primary": "#005a8e",
+        "color-brand-content": "#005a8e",
+        "color-brand-visited": "#6a3d7c",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#6cb8e6",
+        "color-brand-content": "#6cb8e6",
+        "color-brand-visited": "#c9a0dc",
+    },
 }

@@ -1,7 +1,10 @@
-"""Run the guides: `python docs/guides.py docs/pages/guides/export.md` runs the blocks of a page one after the other in the current folder.
+"""Run the guides: `python docs/guides.py docs/pages/guides/export.md`.
 
-Blocks of `python` share their names, blocks of `sh` stop at the first command that fails, and a block of `text` is what the block before it prints: the same
-words and whole numbers, and decimal fractions within a tenth, since training rounds differently on another machine.
+The blocks of a page run one after the other in the current folder.
+
+Blocks of `python` share their names; one that begins with `# mine.py` is that file. Blocks of `sh` stop at
+the first command that fails, and a block of `text` is what the block before it prints: the same words and
+whole numbers, and decimal fractions within a tenth, since training rounds differently on another machine.
 """
 
 import contextlib
@@ -14,11 +17,15 @@ from math import isclose
 from pathlib import Path
 
 BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\w+\.py)\n")
 FRACTION = re.compile(r"-?\d[\d,]*\.\d+")
 
 
 def run_python(code: str, names: dict) -> str:
-    """What a block of Python prints."""
+    """What a block of Python prints; a block that is a file is written."""
+    if file := FILE.match(code):
+        Path(file[1]).write_text(code, encoding="utf-8")
+        return ""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "block", "exec"), names)
@@ -45,7 +52,10 @@ def agrees(printed: str, written: str) -> bool:
     """Whether a block printed what the page says."""
     if FRACTION.sub("#", printed).split() != FRACTION.sub("#", written).split():
         return False
-    return all(isclose(a, b, rel_tol=0.1, abs_tol=0.02) for a, b in zip(fractions(printed), fractions(written), strict=True))
+    return all(
+        isclose(a, b, rel_tol=0.1, abs_tol=0.02)
+        for a, b in zip(fractions(printed), fractions(written), strict=True)
+    )
 
 
 def run(page: Path):

@@ -1,4 +1,8 @@
-"""Chapters as pages: a copy of a notebook without what only nbdev and the tests need, with anchors, call-outs and links that Sphinx understands."""
+"""Chapters as pages.
+
+A page is a copy of a notebook without what only nbdev and the tests need, with anchors, call-outs and links
+that Sphinx understands.
+"""
 
 import ast
 import posixpath
@@ -9,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
-from book import MENTION, NBS, ROOT, Cell, chapters
+from book import MENTION, NBS, ROOT, Cell, rooms
 from equations import DERIVED_IN, EQUATIONS
 from nbformat.v4 import new_markdown_cell
 
@@ -17,8 +21,14 @@ SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 HOUSE = SETTINGS["DEFAULT"]
 BLOB = f"https://github.com/{HOUSE['user']}/{HOUSE['repo']}/blob/{HOUSE['branch']}/"
-PAGES = {"nbs/index.ipynb": "index.ipynb", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.ipynb"}
-CHAPTERS = {path.stem[:2]: path.stem for path in chapters()}
+PAGES = {
+    "nbs/index.ipynb": "index.ipynb",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "README.md": "index.ipynb",
+}
+BESIDE = ("04_judging", "05_batches")  # which share the number of the chapter that they belong to
+CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}
 CALL_OUT = re.compile(r"^:::\s*\{\.callout-(\w+)[^}]*\}\s*\n+(?:##\s*(.*?)\s*\n)?", re.MULTILINE)
@@ -27,12 +37,20 @@ TAG = re.compile(r"\\tag\{(\d+)\}")
 INLINE = re.compile(r"\$[^$\n]+\$")
 LINK = re.compile(r"""(\]\(|\b(?:src|href)=["'])(?![a-z]+:|[#/])([^\s)"'#]+)""")
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE)
-NOT_PROSE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>)", re.DOTALL | re.MULTILINE)
+NOT_PROSE = re.compile(
+    r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\)|<[^>]+>)",
+    re.DOTALL | re.MULTILINE,
+)
 CELL = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`")
-NO_CELLS = re.compile(r"(^```.*?^```|\$\$.*?\$\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
-CHAPTER = re.compile(r"\b[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*")
+NO_CELLS = re.compile(
+    r"(^```.*?^```|\$\$.*?\$\$|^#+ .*?$|^:::.*?$|!?\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE
+)
+CHAPTER = re.compile(r"\b(?:[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*|[Aa]ppendix A\d\b)")
+NUMBER = re.compile(r"\d\d|A\d")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-FAR_COMMENT = re.compile(r"^(?=.{98})(.*\S) {3,}(# .*)$", re.MULTILINE)  # in a line that is longer than a page is wide
+FAR_COMMENT = re.compile(
+    r"^(?=.{98})(.*\S) {3,}(# .*)$", re.MULTILINE
+)  # in a line that is longer than a page is wide
 WORDS = re.compile(r"[^\W\d_]{2,}[,:;]? +\S")
 CONTENTS = """
 ```{toctree}
@@ -40,7 +58,15 @@ CONTENTS = """
 :caption: Chapters
 :glob:
 
-chapters/*
+chapters/[0-9]*
+```
+
+```{toctree}
+:hidden:
+:caption: Appendix
+:glob:
+
+chapters/A*
 ```
 
 ```{toctree}
@@ -53,6 +79,7 @@ guides/read_the_audit
 guides/export
 guides/own_model
 guides/own_method
+guides/own_metric
 ```
 
 ```{toctree}
@@ -74,25 +101,49 @@ changelog
 
 def anchor(chapter: str, cell: str) -> str:
     """The label of a cell: "ch07-eq14-dp"."""
-    return f"ch{chapter[:2]}-{cell}"
+    return f"ch{chapter[:2].lower()}-{cell}"
+
+
+def room_anchor(stem: str) -> str:
+    """The label of a chapter or appendix: "chapter-07", "chapter-a1", "chapter-04_judging"."""
+    return f"chapter-{(stem if stem in BESIDE else stem[:2]).lower()}"
+
+
+def room_name(chapter: str) -> str:
+    """What a text calls it: "chapter 07", "appendix A1"."""
+    return f"{'appendix' if chapter.startswith('A') else 'chapter'} {chapter[:2]}"
 
 
 def equation_anchor(number: int, chapter: str) -> str:
-    """The label of a numbered formula: "eq-14", or, where a chapter has numbers of its own or repeats one, "eq-2-04"."""
+    """The label of a numbered formula: "eq-14".
+
+    Where a chapter has numbers of its own or repeats one: "eq-2-04".
+    """
     return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2]}"
 
 
 def tags(path: Path) -> set[int]:
     """The numbers of a chapter's formulas."""
-    return {int(number) for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown" for number in TAG.findall(cell.source)}
+    return {
+        int(number)
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for number in TAG.findall(cell.source)
+    }
 
 
-NUMBERED = {path.stem: tags(path) for path in chapters()}
+NUMBERED = {path.stem: tags(path) for path in rooms()}
 
 
 def home(number: int) -> str | None:
-    """The chapter where the paper's equation is derived: the last that states it, since an earlier one only borrows it."""
-    return next((chapter for chapter in reversed(DERIVED_IN) if number in EQUATIONS and number in NUMBERED[chapter]), None)
+    """The chapter where the paper's equation is derived.
+
+    That is the last that states it, since an earlier one only borrows it.
+    """
+    return next(
+        (chapter for chapter in reversed(DERIVED_IN) if number in EQUATIONS and number in NUMBERED[chapter]),
+        None,
+    )
 
 
 def equation(number: int, chapter: str) -> str | None:
@@ -108,7 +159,7 @@ def page_of(target: str) -> str:
     """The page, or the address, of a file of the repository."""
     if target in PAGES:
         return PAGES[target]
-    if re.fullmatch(r"nbs/\d\d_\w+\.ipynb", target):
+    if re.fullmatch(r"nbs/[A\d]\d_\w+\.ipynb", target):
         return target.replace("nbs/", "chapters/")
     return target if target.startswith("results/") else BLOB + target
 
@@ -118,7 +169,11 @@ def relink(text: str, folder: str, page: str) -> str:
 
     def new(link: re.Match) -> str:
         target = page_of(posixpath.normpath(posixpath.join(folder, link[2])))
-        return link[1] + (target if target.startswith("https:") else posixpath.relpath(target, posixpath.dirname(page) or "."))
+        return link[1] + (
+            target
+            if target.startswith("https:")
+            else posixpath.relpath(target, posixpath.dirname(page) or ".")
+        )
 
     return outside(CODE, text, lambda part: LINK.sub(new, part))
 
@@ -130,16 +185,25 @@ def outside(kept: re.Pattern, text: str, change: Callable[[str], str]) -> str:
 
 def call_outs(text: str) -> str:
     """nbdev's call-outs as admonitions."""
-    return CALL_OUT.sub(lambda m: f":::{{admonition}} {m[2]}\n:class: {m[1]}\n\n" if m[2] else f":::{{{m[1]}}}\n", text)
+    return CALL_OUT.sub(
+        lambda m: f":::{{admonition}} {m[2]}\n:class: {m[1]}\n\n" if m[2] else f":::{{{m[1]}}}\n", text
+    )
 
 
 def formula(tex: str) -> str:
-    """A formula that stands alone. Sphinx puts one with several lines into an environment that allows no number, unless it is told not to wrap it."""
+    """A formula that stands alone.
+
+    Sphinx puts one with several lines into an environment that allows no number, unless it is told not to
+    wrap it.
+    """
     return f"```{{math}}\n:no-wrap:\n\n\\[{tex.strip()}\\]\n```" if r"\\" in tex else f"$$\n{tex.strip()}\n$$"
 
 
 def display(text: str, chapter: str) -> str:
-    """Formulas that stand alone, as MyST wants them, those with a number with a label and an entry for the search."""
+    """Formulas that stand alone, as MyST wants them.
+
+    Those with a number get a label and an entry for the search.
+    """
 
     def new(found: re.Match) -> str:
         number, block = TAG.search(found[1]), formula(found[1])
@@ -153,7 +217,10 @@ def display(text: str, chapter: str) -> str:
 
 
 def mentions(text: str, chapter: str) -> str:
-    """The text with links from "Eq. 14" and "chapter 04", but not in headings, code, formulas and links."""
+    """The text with links from "Eq. 14", "chapter 04" and "appendix A1".
+
+    Headings, code, formulas and links stay as they are.
+    """
 
     def to_equation(number: re.Match) -> str:
         label = equation(int(number[0]), chapter)
@@ -161,11 +228,11 @@ def mentions(text: str, chapter: str) -> str:
 
     def to_chapter(number: re.Match) -> str:
         stem = CHAPTERS.get(number[0])
-        return f"[{number[0]}](#chapter-{number[0]})" if stem and stem != chapter else number[0]
+        return f"[{number[0]}](#{room_anchor(stem)})" if stem and stem != chapter else number[0]
 
     def link(part: str) -> str:
         part = MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), part)
-        return CHAPTER.sub(lambda found: re.sub(r"\d\d", to_chapter, found[0]), part)
+        return CHAPTER.sub(lambda found: NUMBER.sub(to_chapter, found[0]), part)
 
     return outside(NOT_PROSE, text, link)
 
@@ -174,7 +241,7 @@ def mentions(text: str, chapter: str) -> str:
 def homes() -> dict[str, list[str]]:
     """The chapters whose page shows a cell of code with an id."""
     found: dict[str, list[str]] = {}
-    for path in chapters():
+    for path in rooms():
         for cell in shown(path):
             if cell.cell_type == "code":
                 found.setdefault(cell.id, []).append(path.stem)
@@ -182,11 +249,20 @@ def homes() -> dict[str, list[str]]:
 
 
 def to_cells(text: str, chapter: str) -> str:
-    """The text with links from the ids of cells, `check-topk`: of the same chapter, else of the only one that has it."""
+    """The text with links from the ids of cells, such as `check-topk`.
+
+    A link leads to the cell of the same chapter, else of the only one that has it.
+    """
 
     def link(found: re.Match) -> str:
         owners = homes().get(found[1], [])
-        owner = chapter if chapter in owners else owners[0] if len(owners) == 1 and found[1].startswith("check-") else None
+        owner = (
+            chapter
+            if chapter in owners
+            else owners[0]
+            if len(owners) == 1 and found[1].startswith("check-")
+            else None
+        )
         return f"[{found[0]}](#{anchor(owner, found[1])})" if owner else found[0]
 
     return outside(NO_CELLS, text, lambda part: CELL.sub(link, part))
@@ -194,7 +270,12 @@ def to_cells(text: str, chapter: str) -> str:
 
 def double_bars(text: str) -> str:
     """Norms and divergences in the rows of a table, where a bar would end the cell."""
-    return re.sub(r"^\|.*$", lambda row: INLINE.sub(lambda tex: tex[0].replace(r"\|", r"\Vert "), row[0]), text, flags=re.MULTILINE)
+    return re.sub(
+        r"^\|.*$",
+        lambda row: INLINE.sub(lambda tex: tex[0].replace(r"\|", r"\Vert "), row[0]),
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def text_of(source: str, chapter: str, page: str) -> str:
@@ -214,7 +295,10 @@ def literal(node: ast.AST) -> str:
 
 
 def alternative(source: str) -> str:
-    """What a reader who cannot see the figure is told: the cell's `#| fig-alt: ...`, else the words that it writes into the figure."""
+    """What a reader who cannot see the figure is told.
+
+    That is the cell's `#| fig-alt: ...`, else the words that it writes into the figure.
+    """
     told = re.search(r"^#\|\s*fig-alt:\s*(.+?)\s*$", source, re.MULTILINE)
     if told:
         return told[1].strip("\"'")
@@ -241,7 +325,9 @@ def code_cell(cell: nbformat.NotebookNode):
 
 def is_hidden(cell: nbformat.NotebookNode) -> bool:
     """Whether a reader has no use for a cell: a hidden one, or nothing but directives."""
-    return cell.cell_type == "code" and ("hide" in DIRECTIVE.findall(cell.source) or not DIRECTIVE.sub("", cell.source).strip())
+    return cell.cell_type == "code" and (
+        "hide" in DIRECTIVE.findall(cell.source) or not DIRECTIVE.sub("", cell.source).strip()
+    )
 
 
 def shown(path: Path) -> list[nbformat.NotebookNode]:
@@ -256,17 +342,22 @@ def page(path: Path, target: str) -> nbformat.NotebookNode:
     notebook.cells = [part for cell in shown(path) for part in with_anchor(cell, stem, target)]
     if number:
         title = notebook.cells[0]
-        title.source = title.source.replace("# ", f"(chapter-{number})=\n# {number} ", 1)
+        title.source = title.source.replace("# ", f"({room_anchor(stem)})=\n# {number} ", 1)
     if path.stem == "index":
         notebook.cells.append(new_markdown_cell(CONTENTS, id="contents"))
-    if not any(WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])):
+    if not any(
+        WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
+    ):
         notebook.metadata.pop("widgets", None)  # a page without widgets need not load their scripts
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
 
 
 def with_anchor(cell: nbformat.NotebookNode, chapter: str, target: str) -> list[nbformat.NotebookNode]:
-    """A cell, after the place that links to it lead to (text begins with headings, which are places already)."""
+    """A cell, after the place that links to it lead to.
+
+    Text begins with headings, which are places already.
+    """
     if cell.cell_type != "code":
         cell.source = text_of(cell.source, chapter, target)
         return [cell]
@@ -277,11 +368,15 @@ def with_anchor(cell: nbformat.NotebookNode, chapter: str, target: str) -> list[
 def section_of(cells: list[Cell], wanted: Cell) -> str:
     """The heading under which a cell stands; the title of a call-out is none."""
     before = cells[: cells.index(wanted)]
-    texts = [re.sub(r"^:::.*?^:::\s*$", "", cell.source, flags=re.MULTILINE | re.DOTALL) for cell in before if not cell.is_code]
+    texts = [
+        re.sub(r"^:::.*?^:::\s*$", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+        for cell in before
+        if not cell.is_code
+    ]
     headings = [line for text in texts for line in re.findall(r"^###* (.+?)\s*$", text, re.MULTILINE)]
     return headings[-1] if headings else ""
 
 
 def notebook_pages() -> dict[str, Path]:
     """Each page that is a notebook."""
-    return {"index.ipynb": NBS / "index.ipynb"} | {f"chapters/{path.name}": path for path in chapters()}
+    return {"index.ipynb": NBS / "index.ipynb"} | {f"chapters/{path.name}": path for path in rooms()}

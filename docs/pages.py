@@ -1,4 +1,7 @@
-"""Pages made from the code and the results: the API by module, the way from the paper to the code, and results/."""
+"""Pages made from the code and the results.
+
+They are the API by module, the way from the paper to the code, and results/.
+"""
 
 import ast
 import importlib
@@ -11,9 +14,9 @@ from pathlib import Path
 
 import book
 import pandas as pd
-from book import NBS, ROOT, Cell, chapters
+from book import NBS, ROOT, Cell, chapters, rooms
 from equations import rows
-from notebooks import anchor, equation_anchor, formula, home, section_of, shown
+from notebooks import anchor, equation_anchor, formula, home, room_anchor, room_name, section_of, shown
 from pandas.api.types import is_float_dtype
 
 read = cache(book.read)
@@ -25,8 +28,8 @@ read = cache(book.read)
 class Definition:
     """A function, a class or a method that a chapter exports."""
 
-    name: str       # deca_nb.recommender.Recommender.fit
-    kind: str       # "function", "class" or "method"
+    name: str  # deca_nb.recommender.Recommender.fit
+    kind: str  # "function", "class" or "method"
     chapter: str
     cell: str
     section: str
@@ -39,7 +42,12 @@ class Definition:
 
 def module_of(cells: list[Cell]) -> str:
     """The module that a chapter exports."""
-    return next(f"deca_nb.{flag.split()[1]}" for cell in cells for flag in cell.flags if flag.startswith("default_exp "))
+    return next(
+        f"deca_nb.{flag.split()[1]}"
+        for cell in cells
+        for flag in cell.flags
+        if flag.startswith("default_exp ")
+    )
 
 
 def is_patch(decorator: ast.AST) -> bool:
@@ -48,7 +56,10 @@ def is_patch(decorator: ast.AST) -> bool:
 
 
 def full_name(node: ast.FunctionDef | ast.ClassDef, module: str) -> tuple[str, str]:
-    """The name by which a definition is found, and its kind: a patch belongs to its first parameter's class."""
+    """The name by which a definition is found, and its kind.
+
+    A patch belongs to its first parameter's class.
+    """
     if not any(map(is_patch, node.decorator_list)):
         return f"{module}.{node.name}", "class" if isinstance(node, ast.ClassDef) else "function"
     owner = getattr(importlib.import_module(module), node.args.args[0].annotation.id)
@@ -56,13 +67,14 @@ def full_name(node: ast.FunctionDef | ast.ClassDef, module: str) -> tuple[str, s
 
 
 def definitions() -> Iterator[Definition]:
-    """What the chapters export, in their order."""
-    for path in chapters():
+    """What the chapters and appendices export, in their order."""
+    for path in rooms():
         cells = read(path)
         for cell in cells:
             for node in cell.tree.body if cell.is_exported else ():
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                    yield Definition(*full_name(node, module_of(cells)), path.stem, cell.id, section_of(cells, cell))
+                    module = f"deca_nb.{cell.exported_to}" if cell.exported_to else module_of(cells)
+                    yield Definition(*full_name(node, module), path.stem, cell.id, section_of(cells, cell))
 
 
 DEFINITIONS = {definition.name: definition for definition in definitions()}
@@ -99,10 +111,17 @@ def plain(heading: str) -> str:
 
 
 def api_page(path: Path) -> str:
-    """The page of one chapter's module, in the order and under the headings of the chapter."""
+    """The page of one chapter's module and what it adds to others.
+
+    In the order and under the headings of the chapter.
+    """
     module = module_of(read(path))
-    own = [definition for definition in DEFINITIONS.values() if definition.chapter == path.stem and definition.kind != "method"]
-    shown = f"Written and shown in :ref:`chapter {path.stem[:2]} <chapter-{path.stem[:2]}>`.\n"
+    own = [
+        definition
+        for definition in DEFINITIONS.values()
+        if definition.chapter == path.stem and definition.kind != "method"
+    ]
+    shown = f"Written and shown in :ref:`{room_name(path.stem)} <{room_anchor(path.stem)}>`.\n"
     parts, section = [underlined(module, "="), f".. automodule:: {module}\n   :no-members:\n", shown], None
     for definition in own:
         if definition.section != section:
@@ -114,8 +133,11 @@ def api_page(path: Path) -> str:
 
 def api_index() -> str:
     """The list of the modules."""
-    names = "\n".join(f"   {module_of(read(path)).partition('.')[2]}" for path in chapters())
-    text = "Each module is exported from the chapter of its name. An entry says in which cell of the chapter the thing is derived and shown.\n"
+    names = "\n".join(f"   {module_of(read(path)).partition('.')[2]}" for path in rooms())
+    text = (
+        "Each module is exported from the chapter or appendix of its name. "
+        "An entry says in which cell the thing is derived and shown.\n"
+    )
     return f"{underlined('API', '=')}\n{text}\n.. toctree::\n   :maxdepth: 1\n\n{names}\n"
 
 
@@ -124,7 +146,9 @@ def api_index() -> str:
 
 def table(columns: list[str], lines: list[list[str]]) -> str:
     """A table in markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *lines]) + "\n"
+    return (
+        "\n".join("| " + " | ".join(line) + " |" for line in [columns, ["---"] * len(columns), *lines]) + "\n"
+    )
 
 
 def cell_link(cell: Cell) -> str:
@@ -135,7 +159,10 @@ def cell_link(cell: Cell) -> str:
 def function_links(names: list[str], chapter: str) -> list[str]:
     """Links to functions of a chapter; those that are not exported have their names only."""
     module = module_of(read(NBS / f"{chapter}.ipynb"))
-    return [DEFINITIONS[f"{module}.{name}"].link if f"{module}.{name}" in DEFINITIONS else f"`{name}`" for name in names]
+    return [
+        DEFINITIONS[f"{module}.{name}"].link if f"{module}.{name}" in DEFINITIONS else f"`{name}`"
+        for name in names
+    ]
 
 
 def stated(number: int) -> str:
@@ -158,7 +185,11 @@ def equation_table() -> str:
 
 def equation_list() -> str:
     """Each of the paper's equations under a heading of its own, which the search finds."""
-    parts = [f"(the-eq-{n})=\n### Eq. {n}\n\n{formula(stated(n))}\n\n[Where it is derived](#{equation_anchor(n, home(n))}).\n" for n in rows()]
+    parts = [
+        f"(the-eq-{n})=\n### Eq. {n}\n\n{formula(stated(n))}\n\n"
+        f"[Where it is derived](#{equation_anchor(n, home(n))}).\n"
+        for n in rows()
+    ]
     return "\n".join(parts)
 
 
@@ -168,29 +199,54 @@ def on_page(path: Path) -> set[str]:
     return {cell.id for cell in shown(path)}
 
 
-MENTION = re.compile(r"\b(Algorithm|Table|Fig)(?:ure)?s?\.?[ ]((?:\d+(?:[a-z]|\([a-z]\))?(?:, and |, | and | or )?)+)")
+MENTION = re.compile(
+    r"\b(Algorithm|Table|Fig)(?:ure)?s?\.?[ ]((?:\d+(?:[a-z]|\([a-z]\))?(?:, and |, | and | or )?)+)"
+)
 
 
 def mentioned(text: str) -> set[str]:
     """What a text names of the paper: "Tables 4 and 6", "Fig. 2a" and so on."""
-    return {f"{'Fig.' if kind == 'Fig' else kind} {number}" for kind, numbers in MENTION.findall(text) for number in re.findall(r"\d+", numbers)}
+    return {
+        f"{'Fig.' if kind == 'Fig' else kind} {number}"
+        for kind, numbers in MENTION.findall(text)
+        for number in re.findall(r"\d+", numbers)
+    }
 
 
 @cache
 def mentions() -> list[tuple[Cell, str, set[str]]]:
-    """The cells of code on the pages of the chapters, their sections, and what they or their headings name of the paper."""
-    found = [(path, cell) for path in chapters() for cell in read(path) if cell.is_code and cell.id in on_page(path)]
+    """The cells of code on the pages of the chapters.
+
+    With their sections, and what they or their headings name of the paper.
+    """
+    found = [
+        (path, cell)
+        for path in chapters()
+        for cell in read(path)
+        if cell.is_code and cell.id in on_page(path)
+    ]
     sections = [plain(section_of(read(path), cell)) for path, cell in found]
-    return [(cell, section, mentioned(f"{section}\n{cell.source}")) for (_, cell), section in zip(found, sections, strict=True)]
+    return [
+        (cell, section, mentioned(f"{section}\n{cell.source}"))
+        for (_, cell), section in zip(found, sections, strict=True)
+    ]
 
 
 def places(name: str) -> str:
-    """Links to the sections whose heading or code speaks of a table, figure or algorithm of the paper, by chapter."""
+    """Links to the sections that speak of a table, figure or algorithm of the paper.
+
+    By chapter; it is the heading or the code that speaks of it.
+    """
     links: dict[str, dict[str, str]] = {}
     for cell, section, names in mentions():
         if name in names:
-            links.setdefault(cell.chapter[:2], {}).setdefault(section or cell.id, anchor(cell.chapter, cell.id))
-    return "; ".join(f"[{n}](#chapter-{n}): " + ", ".join(f"[{text}](#{label})" for text, label in found.items()) for n, found in links.items())
+            links.setdefault(cell.chapter[:2], {}).setdefault(
+                section or cell.id, anchor(cell.chapter, cell.id)
+            )
+    return "; ".join(
+        f"[{n}](#chapter-{n}): " + ", ".join(f"[{text}](#{label})" for text, label in found.items())
+        for n, found in links.items()
+    )
 
 
 PAPER = {
@@ -213,7 +269,10 @@ PAPER = {
 
 def figure_table() -> str:
     """The paper's algorithms, tables and figures, and the code that speaks of each."""
-    return table(["in the paper", "what it shows", "chapter and section"], [[name, what, places(name) or "–"] for name, what in PAPER.items()])
+    return table(
+        ["in the paper", "what it shows", "chapter and section"],
+        [[name, what, places(name) or "–"] for name, what in PAPER.items()],
+    )
 
 
 # The results.
@@ -234,8 +293,14 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     numbers = [name for name in frame if is_float_dtype(frame[name])]
     keys = [name for name in frame if name not in ("seed", *numbers)]
     grouped = frame.groupby(keys, sort=False, dropna=False)
-    mean, sd, count = grouped[numbers].mean(), grouped[numbers].std(), grouped["seed"].nunique().rename("seeds")
-    cells = mean.map(measure) + sd.map(lambda value: f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{measure(value)}" if value > 0 else "")
+    mean, sd, count = (
+        grouped[numbers].mean(),
+        grouped[numbers].std(),
+        grouped["seed"].nunique().rename("seeds"),
+    )
+    cells = mean.map(measure) + sd.map(
+        lambda value: f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{measure(value)}" if value > 0 else ""
+    )
     return cells.assign(seeds=count).reset_index()
 
 
@@ -243,7 +308,10 @@ LONGEST = 60  # rows of a table on the page; the file has all of them
 
 
 def csv_block(path: Path, page: str) -> str:
-    """A table of results, averaged over seeds where it has any; what is the same in all rows stands above it."""
+    """A table of results, averaged over seeds where it has any.
+
+    What is the same in all rows stands above it.
+    """
     frame = pd.read_csv(path)
     about = [f"{len(frame)} rows"]
     if "seed" in frame and not frame.empty:
@@ -254,7 +322,8 @@ def csv_block(path: Path, page: str) -> str:
     if len(frame) > LONGEST:
         about.append(f"the first {LONGEST} lines")
     rows = frame.drop(columns=same).head(LONGEST).astype(object).fillna("")
-    return f"{link_to(path, page)}: {'; '.join(about)}.\n\n{table(list(map(str, rows)), [list(map(number, row)) for row in rows.to_numpy().tolist()])}"
+    lines = [list(map(number, row)) for row in rows.to_numpy().tolist()]
+    return f"{link_to(path, page)}: {'; '.join(about)}.\n\n{table(list(map(str, rows)), lines)}"
 
 
 def address(path: Path, page: str) -> str:
@@ -276,13 +345,18 @@ def text_block(path: Path, page: str) -> str:
 def told() -> dict[str, str]:
     """What the chapters say that a picture of results/ shows, by the picture's path without its ending."""
     texts = [cell.source for path in NBS.glob("*.ipynb") for cell in read(path) if not cell.is_code]
-    return {target: alt for text in texts for alt, target in re.findall(r"!\[([^\]]+)\]\(\.\./(results/[^)\s]+)\.\w+\)", text)}
+    return {
+        target: alt
+        for text in texts
+        for alt, target in re.findall(r"!\[([^\]]+)\]\(\.\./(results/[^)\s]+)\.\w+\)", text)
+    }
 
 
 def figure_block(path: Path, page: str) -> str:
     """A picture of results, with what a chapter says that it shows, else its name."""
     name = path.relative_to(ROOT).with_suffix("").as_posix()
-    return f"![{told().get(name) or 'Figure: ' + path.stem.replace('-', ' ')}]({address(path, page)})"
+    plain = f"Figure: {path.parent.name} {path.stem}".replace("-", " ")
+    return f"![{told().get(name) or plain}]({address(path, page)})"
 
 
 BLOCKS = {".txt": text_block, ".csv": csv_block, ".svg": figure_block, ".png": figure_block}
@@ -290,12 +364,15 @@ BLOCKS = {".txt": text_block, ".csv": csv_block, ".svg": figure_block, ".png": f
 
 def readable(folder: Path) -> list[Path]:
     """What a page can show of a folder; of a picture in two formats the one that can be enlarged."""
-    files = sorted((path for path in folder.iterdir() if path.suffix in BLOCKS), key=lambda path: (list(BLOCKS).index(path.suffix), path.name))
+    files = sorted(
+        (path for path in folder.iterdir() if path.suffix in BLOCKS),
+        key=lambda path: (list(BLOCKS).index(path.suffix), path.name),
+    )
     return [path for path in files if path.suffix != ".png" or path.with_suffix(".svg") not in files]
 
 
 def belongs(path: Path, report: Path) -> bool:
-    """Whether a file is a table or figure of a report: "table2-cells.csv" of "table2.md"."""
+    """Whether a file is a table or figure of a report: "ml-100k-cells.csv" of "ml-100k.md"."""
     return path.stem == report.stem or path.stem.startswith(f"{report.stem}-")
 
 
@@ -311,7 +388,9 @@ def report_page(report: Path, page: str) -> str:
 
 def results_of(folder: Path) -> list[str]:
     """What belongs to no report."""
-    loose = [path for path in readable(folder) if not any(belongs(path, report) for report in folder.glob("*.md"))]
+    loose = [
+        path for path in readable(folder) if not any(belongs(path, report) for report in folder.glob("*.md"))
+    ]
     return [BLOCKS[path.suffix](path, "results.md") for path in loose]
 
 
@@ -320,15 +399,29 @@ def results_pages() -> dict[str, str]:
     results = ROOT / "results"
     reports = {path.relative_to(ROOT).as_posix(): path for path in sorted(results.rglob("*.md"))}
     listed = "\n".join(page.removesuffix(".md") for page in reports)
-    parts = ["# Results", "Everything that this project measured and kept, each with what it was measured on. Nothing here is typed by hand."]
+    parts = [
+        "# Results",
+        "Everything that this project measured and kept, each with what it was measured on. "
+        "Nothing here is typed by hand.",
+    ]
     parts.append(f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```")
     for folder in [results, *sorted(path for path in results.rglob("*") if path.is_dir())]:
         if blocks := results_of(folder):
-            parts += blocks if folder == results else [f"## {folder.relative_to(results).as_posix().capitalize()}", *blocks]
-    return {page: report_page(path, page) for page, path in reports.items()} | {"results.md": "\n\n".join(parts) + "\n"}
+            parts += (
+                blocks
+                if folder == results
+                else [f"## {folder.relative_to(results).as_posix().capitalize()}", *blocks]
+            )
+    return {page: report_page(path, page) for page, path in reports.items()} | {
+        "results.md": "\n\n".join(parts) + "\n"
+    }
 
 
-MADE = {"<!-- equations -->": equation_table, "<!-- formulas -->": equation_list, "<!-- figures -->": figure_table}
+MADE = {
+    "<!-- equations -->": equation_table,
+    "<!-- formulas -->": equation_list,
+    "<!-- figures -->": figure_table,
+}
 
 
 def filled(text: str) -> str:
@@ -341,5 +434,5 @@ def filled(text: str) -> str:
 
 def made_pages() -> dict[str, str]:
     """Each page that is made from code and results."""
-    api = {f"api/{module_of(read(path)).partition('.')[2]}.rst": api_page(path) for path in chapters()}
+    api = {f"api/{module_of(read(path)).partition('.')[2]}.rst": api_page(path) for path in rooms()}
     return api | {"api/index.rst": api_index()} | results_pages()

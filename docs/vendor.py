@@ -1,4 +1,7 @@
-"""Scripts that the pages load, fetched when the site is built so that a page asks nobody else for them: MathJax, RequireJS and the widgets' own."""
+"""Scripts that the pages load: MathJax, RequireJS and the widgets' own.
+
+They are fetched when the site is built so that a page asks nobody else for them.
+"""
 
 import json
 import shutil
@@ -8,7 +11,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from deca_nb.interactions import replacing
+from deca_nb.files import replacing
 
 BUILD = Path(__file__).parent / "_build"
 CACHE, STATIC = BUILD / "npm", BUILD / "static"
@@ -23,9 +26,18 @@ ANYWIDGET = Path(sys.prefix) / "share/jupyter/nbextensions/anywidget/index.js"
 def fetch(package: str, files: dict[str, str]):
     """Keep some files of a package of npm's, and none of the packages that it would need to run elsewhere."""
     if shutil.which("npm") is None:
-        sys.exit("docs: npm is needed to fetch MathJax and the widgets' scripts; install Node.js, which brings it.")
+        sys.exit(
+            "docs: npm is needed to fetch MathJax and the widgets' scripts; install Node.js, which brings it."
+        )
     with tempfile.TemporaryDirectory() as temporary:
-        packed = subprocess.run(["npm", "pack", "--json", package], cwd=temporary, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+        packed = subprocess.run(
+            ["npm", "pack", "--json", package],
+            cwd=temporary,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=300,
+        )
         with tarfile.open(Path(temporary) / json.loads(packed.stdout)[0]["filename"]) as archive:
             for member in files:
                 write(CACHE / package / member, archive.extractfile(f"package/{member}").read())

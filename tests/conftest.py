@@ -1,11 +1,22 @@
-"""What every test shares: where the authors' files lie, and an account of what was left out without them."""
+"""What every test shares.
+
+Where the authors' files lie, one browser, one built site, and an account of what was left out.
+"""
 
 import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SITE_NEEDS = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
 REQUIRE_ALL = os.environ.get("DECA_REQUIRE_ALL") == "1"
 LEFT_OUT = pytest.StashKey[list[str]]()
 
@@ -21,6 +32,41 @@ def deca_data() -> Path:
     return data_folder()
 
 
+def run_script(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run one of our scripts on one core."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=240
+    )
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site."""
+    missing = [name for name in SITE_NEEDS if find_spec(name) is None] + (
+        [] if shutil.which("npm") else ["npm"]
+    )
+    if missing:
+        pytest.skip(f"the site needs {', '.join(missing)}: pip install -e '.[docs]', and Node.js for npm")
+    result = run_script(ROOT / "docs" / "build.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return ROOT / "docs" / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("there is no chromium here; on Debian: apt-get install chromium fonts-dejavu-core")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
 def must_not_skip(reporter) -> bool:
     """Whether a test was skipped in the full run."""
     return REQUIRE_ALL and bool(reporter.stats.get("skipped"))
@@ -30,9 +76,13 @@ def pytest_configure(config):
     """Refuse a folder that is not there, and the full run without one."""
     folder = data_folder()
     if folder and not folder.is_dir():
-        raise pytest.UsageError(f"DECA_DATA names {folder}, which is not a folder: point it at the authors' files, or unset it.")
+        raise pytest.UsageError(
+            f"DECA_DATA names {folder}, which is not a folder: point it at the authors' files, or unset it."
+        )
     if REQUIRE_ALL and not folder:
-        raise pytest.UsageError("DECA_REQUIRE_ALL=1 leaves nothing out, so DECA_DATA must name the authors' files.")
+        raise pytest.UsageError(
+            "DECA_REQUIRE_ALL=1 leaves nothing out, so DECA_DATA must name the authors' files."
+        )
     config.stash[LEFT_OUT] = []
 
 

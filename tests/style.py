@@ -1,9 +1,12 @@
-"""Words, lines and checks of each chapter beside the bands of the house style: `python tests/style.py` prints the table, and exits 1 where a chapter of
-`BANDED` leaves a band.
+"""Words, lines and checks of each chapter beside the bands of the house style.
 
-Words are those of the text cells without formulas that stand alone, fenced blocks, HTML and the addresses of links; a formula in a line is one word.
-Lines of code are those that are neither empty nor a comment or directive alone; a cell's size counts them all. A check is an assertion outside the exported
-cells; an export is a function, method or class. The equations are those that tools/equations.py finds in the chapter, each with a check of its own.
+`python tests/style.py` prints the table, and exits 1 where a chapter of `BANDED` leaves a band.
+
+Words are those of the text cells without formulas that stand alone, fenced blocks, HTML and the addresses of
+links; a formula in a line is one word. Lines of code are those that are neither empty nor a comment or
+directive alone; a cell's size counts them all. A check is an assertion outside the exported cells; an export
+is a function, method or class. The equations are those that tools/equations.py finds in the chapter, each
+with a check of its own.
 """
 
 import ast
@@ -20,7 +23,18 @@ BANDED = ("06", "07", "08")
 WORDS_PER_LINE = (5, 9)
 MEDIAN, P90, LONGEST = 6, 20, 45
 NOT_PROSE = re.compile(r"\$\$.*?\$\$|^```.*?^```|^:::.*?$|<[^>]+>|(?<=\])\([^)]*\)", re.DOTALL | re.MULTILINE)
-COLUMNS = {"chapter": 18, "words": 7, "lines": 7, "words/line": 12, "median": 8, "p90": 6, "max": 5, "checks": 8, "exports": 9, "equations": 11}
+COLUMNS = {
+    "chapter": 18,
+    "words": 7,
+    "lines": 7,
+    "words/line": 12,
+    "median": 8,
+    "p90": 6,
+    "max": 5,
+    "checks": 8,
+    "exports": 9,
+    "equations": 11,
+}
 
 
 def words(cell: Cell) -> int:
@@ -35,16 +49,24 @@ def lines(cell: Cell) -> int:
 
 
 def exports(cells: list[Cell]) -> int:
-    """How many functions, methods and classes a chapter exports; what starts with an underscore is nobody's business."""
+    """How many functions, methods and classes a chapter exports.
+
+    What starts with an underscore is nobody's business.
+    """
     nodes = [node for cell in cells if cell.is_exported for node in cell.tree.body]
-    return sum(isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") for node in nodes)
+    return sum(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") for node in nodes
+    )
 
 
 def measure(path: Path) -> dict:
     """A row of the table."""
     cells = read(path)
     code = [cell for cell in cells if cell.is_code]
-    prose, size = sum(words(cell) for cell in cells if not cell.is_code), [len(cell.source.splitlines()) for cell in code]
+    prose, size = (
+        sum(words(cell) for cell in cells if not cell.is_code),
+        [len(cell.source.splitlines()) for cell in code],
+    )
     stated = tags(cells) if path.stem in DERIVED_IN else set()
     return {
         "chapter": path.stem,
@@ -65,7 +87,9 @@ def faults(row: dict) -> list[str]:
     proved, stated = map(int, row["equations"].split(" / "))
     low, high = WORDS_PER_LINE
     outside = {
-        f"{row['words/line']} words per line of code, not {low} to {high}": not low <= row["words/line"] <= high,
+        f"{row['words/line']} words per line of code, not {low} to {high}": not low
+        <= row["words/line"]
+        <= high,
         f"the median cell has {row['median']} lines, more than {MEDIAN}": row["median"] > MEDIAN,
         f"one cell in ten has {row['p90']} lines or more, above {P90}": row["p90"] > P90,
         f"a cell has {row['max']} lines, more than {LONGEST}": row["max"] > LONGEST,
@@ -79,7 +103,12 @@ def main():
     """Print the table and the faults."""
     rows = [measure(path) for path in chapters()]
     for row in [{name: name for name in COLUMNS}, *rows]:
-        print("".join(f"{row[name]:<{width}}" if name == "chapter" else f"{row[name]:>{width}}" for name, width in COLUMNS.items()))
+        print(
+            "".join(
+                f"{row[name]:<{width}}" if name == "chapter" else f"{row[name]:>{width}}"
+                for name, width in COLUMNS.items()
+            )
+        )
     found = [fault for row in rows if row["chapter"][:2] in BANDED for fault in faults(row)]
     print(*found, sep="\n")
     sys.exit(bool(found))

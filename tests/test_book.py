@@ -1,4 +1,8 @@
-"""The book: every equation proved, every wrong equation noticed, every chapter in the house's shape, every reference leading somewhere."""
+"""The book.
+
+Every equation proved, every wrong equation noticed, every chapter in the house's shape, every reference
+leading somewhere.
+"""
 
 import os
 import re
@@ -12,11 +16,16 @@ import pytest
 from conftest import ROOT
 
 sys.path.append(str(ROOT / "tools"))
-from book import NBS, chapters, equations, read
+from book import NBS, appendices, chapters, equations, read, rooms
+from style import exports
 
 CHAPTERS = chapters()
-DIFFERENCES = {1: 14, 2: 13, 3: 14}  # how many each list holds: the benchmark, the released code, the equations
-NUMBERS = {path.stem[:2] for path in CHAPTERS}
+DIFFERENCES = {
+    1: 14,
+    2: 13,
+    3: 14,
+}  # how many each list holds: the benchmark, the released code, the equations
+NUMBERS = {path.stem[:2] for path in rooms()}
 SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 HOUSE = SETTINGS["DEFAULT"]
@@ -25,14 +34,20 @@ NOT_TEXT = re.compile(r"^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$", re.DOTAL
 LINK = re.compile(r"""(?:\]\(|\b(?:src|href)=["'])(?![a-z]+:|/)([^\s)"'#]*)(?:#([^\s)"']+))?""")
 REFERENCE = re.compile(r"- [^*]*[^\W\d_][^*]*, \*[^*]+\*, [^\n]*\b(?:19|20)\d\d\b[^\n]*")
 NAME = r"[A-Z][^\W\d_]+(?:-[A-Z][^\W\d_]+)?"
-CITATION = re.compile(rf"({NAME})(?:(?:, {NAME})* and {NAME}| et al\.)?(?:, | \()(?:[A-Z]\w* )?((?:19|20)\d\d)\b")
+CITATION = re.compile(
+    rf"({NAME})(?:(?:, {NAME})* and {NAME}| et al\.)?(?:, | \()(?:[A-Z]\w* )?((?:19|20)\d\d)\b"
+)
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+each_appendix = pytest.mark.parametrize("appendix", appendices(), ids=lambda path: path.stem)
+each_room = pytest.mark.parametrize("room", rooms(), ids=lambda path: path.stem)
 
 
 def run(*command: str | Path, timeout: float) -> str:
     """The output of one of our scripts, which has to succeed in time on one core."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    result = subprocess.run([sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout)
+    result = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -76,13 +91,33 @@ def test_style_is_within_its_bands(capsys):
 def test_chapter_opens_as_all_do(chapter):
     title, opening = prose(chapter)[:2]
     assert re.match(r"# \S.*\n\n> \S", title)
-    assert re.match(r".*\n\n\*\*You will learn\*\* .*\n\n\*\*Before you start\*\*:? .* \*\*Time\*\*: \d+(?: to \d+)? minutes", opening)
+    assert re.match(
+        r".*\n\n\*\*You will learn\*\* .*"
+        r"\n\n\*\*Before you start\*\*:? .* \*\*Time\*\*: \d+(?: to \d+)? minutes",
+        opening,
+    )
 
 
-@each_chapter
-def test_chapter_links_to_itself(chapter):
-    links = re.findall(r"\[(?:Open in Colab|Source)\]\((.*?)\)", read(chapter)[1].source)
-    assert links == [f"https://colab.research.google.com/github/{BLOB}/{chapter.name}", f"https://github.com/{BLOB}/{chapter.name}"]
+@each_appendix
+def test_appendix_opens_as_all_do(appendix):
+    title, opening = prose(appendix)[:2]
+    assert re.match(r"# \S.*\n\n> \S", title)
+    assert re.match(r".*\n\n\*\*You will learn\*\* ", opening)
+
+
+@each_appendix
+def test_appendix_checks_what_it_exports(appendix):
+    cells = [cell for cell in read(appendix) if cell.is_code]
+    assert sum(cell.checks for cell in cells) >= exports(cells) > 0
+
+
+@each_room
+def test_room_links_to_itself(room):
+    links = re.findall(r"\[(?:Open in Colab|Source)\]\((.*?)\)", read(room)[1].source)
+    assert links == [
+        f"https://colab.research.google.com/github/{BLOB}/{room.name}",
+        f"https://github.com/{BLOB}/{room.name}",
+    ]
 
 
 @each_chapter
@@ -107,11 +142,16 @@ def test_exercises_have_answers_and_a_check(chapter):
 
 def callouts(chapter: Path) -> list[tuple[str, str]]:
     """The title and the text of each call-out of a chapter."""
-    found = (re.findall(r"^::: \{\.callout-important\}\n## ([^\n]*)\n(.*?)^:::", text, re.MULTILINE | re.DOTALL) for text in prose(chapter))
+    found = (
+        re.findall(r"^::: \{\.callout-important\}\n## ([^\n]*)\n(.*?)^:::", text, re.MULTILINE | re.DOTALL)
+        for text in prose(chapter)
+    )
     return [callout for cell in found for callout in cell]
 
 
-@pytest.mark.parametrize("chapter", [path for path in CHAPTERS if path.stem[:2] < "10"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "chapter", [path for path in CHAPTERS if path.stem[:2] < "10"], ids=lambda path: path.stem
+)
 def test_callouts_name_the_cells_that_show_them(chapter):
     cells = {cell.id for cell in read(chapter) if cell.is_code}
     for title, text in callouts(chapter):
@@ -122,13 +162,24 @@ def test_callouts_name_the_cells_that_show_them(chapter):
 @pytest.mark.parametrize("part", DIFFERENCES)
 def test_each_difference_has_its_callout(part):
     titles = "\n".join(title for chapter in CHAPTERS for title, _ in callouts(chapter))
-    named = {int(number) for number in re.findall(rf"(?<![\w.]){part}\.(\d+)\b", re.sub(r"(?:Secs?\.|Table) [\d.]+", "", titles))}
+    named = {
+        int(number)
+        for number in re.findall(
+            rf"(?<![\w.]){part}\.(\d+)\b", re.sub(r"(?:Secs?\.|Table) [\d.]+", "", titles)
+        )
+    }
     assert set(range(1, DIFFERENCES[part] + 1)) - named == set()
 
 
 def test_each_equation_is_quoted_before_it_is_derived():
-    text = "\n".join(source for chapter in CHAPTERS if chapter.stem[:2] in ("02", "07") for source in prose(chapter))
-    quoted = {number for line in re.findall(r"^> \*The paper (.*)$", text, re.MULTILINE) for number in equations(line)}
+    text = "\n".join(
+        source for chapter in CHAPTERS if chapter.stem[:2] in ("02", "07") for source in prose(chapter)
+    )
+    quoted = {
+        number
+        for line in re.findall(r"^> \*The paper (.*)$", text, re.MULTILINE)
+        for number in equations(line)
+    }
     assert set(range(1, 19)) - quoted == set()
 
 
@@ -139,7 +190,9 @@ def anchors(path: Path) -> set[str]:
     """What a link into a page can name: its headings, as GitHub writes them, and its ids."""
     text = "\n".join(prose(path))
     headings = re.findall(r"^#+ (.*?)\s*$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(re.findall(r"""\bid=["']([^"']+)""", text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(
+        re.findall(r"""\bid=["']([^"']+)""", text)
+    )
 
 
 def broken(path: Path, target: str, anchor: str) -> bool:
@@ -150,16 +203,28 @@ def broken(path: Path, target: str, anchor: str) -> bool:
     return bool(anchor) and anchor.lower() not in anchors(there)
 
 
-@pytest.mark.parametrize("page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem
+)
 def test_links_lead_somewhere(page):
     links = LINK.findall(NOT_TEXT.sub("", "\n\n".join(prose(page))))
     assert [f"{target}#{anchor}" for target, anchor in links if broken(page, target, anchor)] == []
 
 
-@pytest.mark.parametrize("page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem)
-def test_chapters_named_are_there(page):
-    lists = re.findall(r"\b[Cc]hapters?\s+((?:\[?\d+\]?(?:\([^)]*\))?(?:,? and | to |, | or |–|-)?)+)", "\n\n".join(prose(page)))
-    named = {number for found in lists for number in re.findall(r"(?<![\w/])\d+(?![\w])", re.sub(r"\([^)]*\)", "", found))}
+@pytest.mark.parametrize(
+    "page", [*sorted(NBS.glob("*.ipynb")), *sorted(ROOT.glob("*.md"))], ids=lambda path: path.stem
+)
+def test_chapters_and_appendices_named_are_there(page):
+    lists = re.findall(
+        r"\b[Cc]hapters?\s+((?:\[?\d+\]?(?:\([^)]*\))?(?:,? and | to |, | or |–|-)?)+)",
+        "\n\n".join(prose(page)),
+    )
+    named = {
+        number
+        for found in lists
+        for number in re.findall(r"(?<![\w/])\d+(?![\w])", re.sub(r"\([^)]*\)", "", found))
+    }
+    named |= set(re.findall(r"\b[Aa]ppendix \[?(A\d)\b", "\n\n".join(prose(page))))
     assert named - NUMBERS == set()
 
 
@@ -180,4 +245,8 @@ def test_references_are_written_alike(chapter):
 def test_papers_cited_are_in_the_references(chapter):
     references = section(chapter, "References")
     cited = set(CITATION.findall(NOT_TEXT.sub("", "\n".join(prose(chapter)))))
-    assert [(name, year) for name, year in cited if not re.search(rf"^- [^*]*\b{name}\b.*\b{year}\b", references, re.MULTILINE)] == []
+    assert [
+        (name, year)
+        for name, year in cited
+        if not re.search(rf"^- [^*]*\b{name}\b.*\b{year}\b", references, re.MULTILINE)
+    ] == []

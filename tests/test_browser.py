@@ -1,10 +1,13 @@
-"""The explorer in Chromium: the drawings are their Python twins, keys move them, a page of them needs no kernel, and chapter 13 works in JupyterLab."""
+"""The explorer in Chromium.
+
+The drawings are their Python twins, keys move them, a page of them needs no kernel, and chapter 13 works in
+JupyterLab.
+"""
 
 import json
 import math
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,27 +24,26 @@ sys.path.append(str(ROOT / "tools"))
 from book import needed, read
 from test_explorer import SHORT, recommenders, run, table  # noqa: F401
 
-from deca_nb.explorer import COSTS, SEEN, TASKS, Curves, Lists, OnePair, Surface, explore, loss, module, one_pair, pull, push, train_world
+from deca_nb.explorer import (
+    COSTS,
+    SEEN,
+    TURNS,
+    Curves,
+    Lists,
+    OnePair,
+    Surface,
+    explore,
+    loss,
+    module,
+    one_pair,
+    pull,
+    push,
+    train_world,
+)
 
 CHAPTER = ROOT / "nbs" / "13_explorer.ipynb"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 USERS = [13, 5, 3]
 START = dict(c1=10.0, c2=10.0, alpha=0.5, h=0.2, h_prime=0.6, g=0.5)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, for one module at a time: a second one cannot be opened beside it."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("there is no chromium here; on Debian: apt-get install chromium fonts-dejavu-core")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -61,7 +63,13 @@ def tab(browser):
 def page(tab, tmp_path, table, run, recommenders):
     """All four drawings on a page that is opened from the disk."""
     other = train_world({"noise": 0.035}, SHORT, names=["Normal"])
-    explore(tmp_path / "explorer.html", OnePair(), Surface(table), Curves([run, other | {"name": "another"}]), Lists(*recommenders, USERS))
+    explore(
+        tmp_path / "explorer.html",
+        OnePair(),
+        Surface(table),
+        Curves([run, other | {"name": "another"}]),
+        Lists(*recommenders, USERS),
+    )
     tab.goto((tmp_path / "explorer.html").as_uri())
     tab.wait_for_selector("#part-3 table")
     return tab
@@ -85,7 +93,8 @@ def test_the_drawing_is_its_python_twin(tab):
             const twin = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
             return asked.map((one) => {
                 const all = twin.numbers(one), slope = all.slopes["DN click"];
-                return { ...all, at: places.map((f) => [twin.push(f, slope), twin.pull(f, one), twin.loss(f, slope, one)]) };
+                const at = (f) => [twin.push(f, slope), twin.pull(f, one), twin.loss(f, slope, one)];
+                return { ...all, at: places.map(at) };
             });
         }""",
         [module("one_pair"), asked, places],
@@ -119,7 +128,7 @@ def assert_drawn(place, **where):
     charts = place.locator("svg[role=img]")
     for n, seen in enumerate(SEEN):
         pushes, losses = charts.nth(2 * n), charts.nth(2 * n + 1)
-        for task in TASKS:
+        for task in TURNS:
             name = f"{task} {seen}"
             least, slope = found["minima"][name], found["slopes"][name]
             assert place.locator(f'[data-number="minimum {name}"]').inner_text() == f"{least:.4f}"
@@ -129,10 +138,15 @@ def assert_drawn(place, **where):
             assert float(moved[10:].split(",")[0]) == pytest.approx(50 + least * 298, abs=0.01)
             at = points(pushes.locator(f'[data-line="{task}"]').get_attribute("d"))
             together = pull(0.25, **agreement) if task == "in turn" else 0
-            assert at[60].tolist() == pytest.approx([50 + 0.25 * 298, height(push(0.25, slope) + together, -300, 300, 0.1)], abs=0.01)
+            assert at[60].tolist() == pytest.approx(
+                [50 + 0.25 * 298, height(push(0.25, slope) + together, -300, 300, 0.1)], abs=0.01
+            )
             at = points(losses.locator(f'[data-line="{task}"]').get_attribute("d"))
             floor = loss(min(max(least, 1e-6), 1 - 1e-6), slope, **agreement)
-            assert at[180].tolist() == pytest.approx([50 + 0.75 * 298, height(max(loss(0.75, slope, **agreement) - floor, 0), 0, 1200, 0.5)], abs=0.01)
+            assert at[180].tolist() == pytest.approx(
+                [50 + 0.75 * 298, height(max(loss(0.75, slope, **agreement) - floor, 0), 0, 1200, 0.5)],
+                abs=0.01,
+            )
     for name, turn in found["turns"].items():
         assert f"turns round at {turn:.3f}" in place.locator(f'[data-turn="{name}"]').text_content()
 
@@ -161,7 +175,10 @@ ANSWER_TIME = """([slider, number]) => {
     let start = 0;
     press.addEventListener("keydown", () => { start = performance.now(); }, { once: true, capture: true });
     window.answered = new Promise((done) => {
-        const seen = new MutationObserver(() => requestAnimationFrame(() => { seen.disconnect(); done(performance.now() - start); }));
+        const seen = new MutationObserver(() => requestAnimationFrame(() => {
+            seen.disconnect();
+            done(performance.now() - start);
+        }));
         seen.observe(cell, { childList: true });
     });
     press.focus();
@@ -201,10 +218,18 @@ def test_keys_move_over_the_surface(page):
 
 def test_keys_cross_holes_and_leave_the_browsers_own_alone(tab, table, tmp_path):
     diagonal = table[table["c1"] == table["c2"]]
-    explore(tmp_path / "holes.html", Surface(pd.concat([diagonal, diagonal.tail(1).assign(c1=100.0, c2=100.0)])))
+    explore(
+        tmp_path / "holes.html", Surface(pd.concat([diagonal, diagonal.tail(1).assign(c1=100.0, c2=100.0)]))
+    )
     tab.goto((tmp_path / "holes.html").as_uri())
     tab.locator('[data-cell="1 1"]').focus()
-    for key, cell in [("ArrowRight", "10 10"), ("ArrowUp", "100 100"), ("ArrowUp", "100 100"), ("Alt+ArrowDown", "100 100"), ("ArrowDown", "10 10")]:
+    for key, cell in [
+        ("ArrowRight", "10 10"),
+        ("ArrowUp", "100 100"),
+        ("ArrowUp", "100 100"),
+        ("Alt+ArrowDown", "100 100"),
+        ("ArrowDown", "10 10"),
+    ]:
         tab.keyboard.press(key)
         assert tab.evaluate("document.activeElement.dataset.cell") == cell
     assert tab.errors == []
@@ -247,12 +272,22 @@ def test_the_page_asks_for_nothing(page):
 def test_nothing_is_cut_off(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = page.evaluate("[...document.querySelectorAll('svg[role] text')].map((t) => [t.getBoundingClientRect(), t.ownerSVGElement.getBoundingClientRect()])")
-    assert [(inner, outer) for inner, outer in boxes if inner["left"] < outer["left"] - 1 or inner["right"] > outer["right"] + 1] == []
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('svg[role] text')]"
+        ".map((t) => [t.getBoundingClientRect(), t.ownerSVGElement.getBoundingClientRect()])"
+    )
+    assert [
+        (inner, outer)
+        for inner, outer in boxes
+        if inner["left"] < outer["left"] - 1 or inner["right"] > outer["right"] + 1
+    ] == []
 
 
 def test_everything_has_a_name(page):
-    unnamed = "[...document.querySelectorAll('input, select, svg:not([aria-hidden])')].filter((e) => !e.labels?.length && !e.getAttribute('aria-label')).length"
+    unnamed = (
+        "[...document.querySelectorAll('input, select, svg:not([aria-hidden])')]"
+        ".filter((e) => !e.labels?.length && !e.getAttribute('aria-label')).length"
+    )
     assert page.evaluate(unnamed) == 0
 
 
@@ -261,8 +296,15 @@ def test_everything_has_a_name(page):
 
 @pytest.fixture
 def notebook(tmp_path) -> Path:
-    """Chapter 13's own cells: its first and its third widget, and what these two need. What it exports comes from the package."""
-    cells = [cell for cell in read(CHAPTER) if cell.is_code and (not cell.is_exported or cell.id == "imports-export")]
+    """Chapter 13's own cells: its first and its third widget, and what these two need.
+
+    What it exports comes from the package.
+    """
+    cells = [
+        cell
+        for cell in read(CHAPTER)
+        if cell.is_code and (not cell.is_exported or cell.id == "imports-export")
+    ]
     wanted = [cell for cell in cells if cell.id in ("explore-one-pair", "explore-world")]
     kept = [nbformat.v4.new_code_cell(cell.source, id=cell.id) for cell in needed(cells, wanted)]
     kept.insert(1, nbformat.v4.new_code_cell("from deca_nb.explorer import *", id="package"))
@@ -283,10 +325,26 @@ def lab(notebook):
     folder = notebook.parent
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     write(folder / "config" / "labconfig" / "page_config.json", quiet)
-    write(folder / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings", {"windowingMode": "none"})
-    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTERLAB_SETTINGS_DIR": "settings"}
+    write(
+        folder / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings",
+        {"windowingMode": "none"},
+    )
+    own = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+    }
     env = os.environ | {name: str(folder / place) for name, place in own.items()} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", f"--notebook-dir={folder}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        "--port=0",
+        f"--notebook-dir={folder}",
+    ]
     command += ["--LabApp.extension_manager=readonly"]
     with (folder / "lab.log").open("w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
@@ -309,14 +367,21 @@ def address(runtime: Path, server: subprocess.Popen, notebook: Path) -> str:
 
 
 def run_all(tab):
-    """Run All; a click before the kernel is attached is lost, or asks for one, so click until a cell has a prompt."""
+    """Run All.
+
+    A click before the kernel is attached is lost, or asks for one, so click until a cell has a prompt.
+    """
     for _ in range(12):
         if tab.locator(".jp-Dialog .jp-mod-accept").count():
             tab.locator(".jp-Dialog .jp-mod-accept").click()
         tab.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
         tab.locator(".lm-Menu-itemLabel", has_text="Run All Cells").first.click()
         try:
-            return tab.wait_for_function(r"[...document.querySelectorAll('.jp-InputPrompt')].some((p) => /\[(\d+|\*)\]/.test(p.textContent))", timeout=5000)
+            return tab.wait_for_function(
+                r"[...document.querySelectorAll('.jp-InputPrompt')]"
+                r".some((p) => /\[(\d+|\*)\]/.test(p.textContent))",
+                timeout=5000,
+            )
         except Exception as error:
             if "Timeout" not in type(error).__name__:
                 raise
@@ -337,7 +402,9 @@ def test_chapter_in_jupyterlab(tab, lab):
     tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     run_all(tab)
     cells = tab.locator(".jp-Notebook .jp-Cell")
-    pair, world = (cells.filter(has=tab.locator(f".deca {mark}")) for mark in ("[data-turn]", ".deca-charts[tabindex]"))
+    pair, world = (
+        cells.filter(has=tab.locator(f".deca {mark}")) for mark in ("[data-turn]", ".deca-charts[tabindex]")
+    )
     world.wait_for(timeout=120_000)
 
     assert_drawn(pair, **START)

@@ -1,4 +1,7 @@
-"""The explorer's Python side: what the widgets hold, what a button starts, what a page is made of. tests/test_browser.py looks at what they draw."""
+"""The explorer's Python side: what the widgets hold, what a button starts, what a page is made of.
+
+tests/test_browser.py looks at what they draw.
+"""
 
 import json
 import time
@@ -11,10 +14,9 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deca_nb.agreement import noise_auc
 from deca_nb.explorer import (
     QUICK,
-    TASKS,
+    TURNS,
     WATCHED,
     Curves,
     Lists,
@@ -39,6 +41,7 @@ from deca_nb.explorer import (
 )
 from deca_nb.interactions import InputError, Interactions
 from deca_nb.recommender import Recommender
+from deca_nb.statistics import auc
 from deca_nb.worlds import World
 
 share = st.floats(0.01, 0.99)
@@ -56,7 +59,10 @@ def run() -> dict:
 def recommenders() -> tuple[Recommender, Recommender]:
     """Normal training and DeCA on one small world."""
     split = World(60, 50).sample()
-    return tuple(Recommender("MF", method, epochs=3, learning_rate=0.02, batch_size=256).fit(split.train, split.valid) for method in ("Normal", "DeCA"))
+    return tuple(
+        Recommender("MF", method, epochs=3, learning_rate=0.02, batch_size=256).fit(split.train, split.valid)
+        for method in ("Normal", "DeCA")
+    )
 
 
 @pytest.fixture
@@ -64,7 +70,11 @@ def table() -> pd.DataFrame:
     """A surface of two by two cells, in one of which the paper prints a number."""
     about = {"data": "world", "model": "GMF", "method": "DeCA", "metric": "recall@20"}
     cells = [(1.0, 1.0, 0.1), (1.0, 10.0, 0.2), (10.0, 1.0, 0.3), (10.0, 10.0, 0.4)]
-    rows = [about | {"c1": c1, "c2": c2, "mean": mean, "low": mean - 0.05, "high": mean + 0.05, "published": np.nan} for c1, c2, mean in cells]
+    rows = [
+        about
+        | {"c1": c1, "c2": c2, "mean": mean, "low": mean - 0.05, "high": mean + 0.05, "published": np.nan}
+        for c1, c2, mean in cells
+    ]
     rows[3]["published"] = 0.109
     return check_surface(pd.DataFrame(rows))
 
@@ -91,7 +101,9 @@ def test_a_minimum_lies_on_the_side_of_g_to_which_the_slope_points(slope, g, alp
 def test_taking_turns_is_the_mean_of_both_tasks():
     found = one_pair(c1=3, c2=5, h=0.3, h_prime=0.4)["slopes"]
     for seen in ("click", "no click"):
-        assert found[f"in turn {seen}"] == pytest.approx((found[f"{TASKS[0]} {seen}"] + found[f"{TASKS[1]} {seen}"]) / 2)
+        assert found[f"in turn {seen}"] == pytest.approx(
+            (found[f"{TURNS[0]} {seen}"] + found[f"{TURNS[1]} {seen}"]) / 2
+        )
 
 
 def test_each_slider_is_linked_to_its_number():
@@ -139,11 +151,17 @@ def test_a_surface_is_sent_without_missing_numbers(table):
 # A world of your own.
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=2, max_size=30).filter(lambda pairs: len({noisy for _, noisy in pairs}) == 2))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=2, max_size=30).filter(
+        lambda pairs: len({noisy for _, noisy in pairs}) == 2
+    )
+)
 def test_noise_auc_counts_pairs(pairs):
     real, noisy = ([score for score, flag in pairs if flag == which] for which in (False, True))
     counted = np.mean([(a > b) + (a == b) / 2 for a in real for b in noisy])
-    assert noise_auc(-np.array([score for score, _ in pairs], float), np.array([flag for _, flag in pairs])) == pytest.approx(counted)
+    assert auc(
+        -np.array([score for score, _ in pairs], float), np.array([flag for _, flag in pairs])
+    ) == pytest.approx(counted)
 
 
 def test_a_run_has_every_method_and_number(run):
@@ -162,7 +180,9 @@ def test_the_costs_change_deca_alone(run):
 
 def test_a_run_that_is_stopped_keeps_what_there_is():
     seen = []
-    run = train_world({"noise": 0.035}, SHORT, on_epoch=lambda run: seen.append(1), asked=lambda: len(seen) >= 2)
+    run = train_world(
+        {"noise": 0.035}, SHORT, on_epoch=lambda run: seen.append(1), asked=lambda: len(seen) >= 2
+    )
     assert [len(curve["recall@20"]) for curve in run["curves"].values()] == [2]
 
 
@@ -172,13 +192,20 @@ def test_the_button_trains_with_what_the_sliders_say(run):
         explorer.controls[name].value = value
     explorer.epochs.value = 5
     shown = []
-    explorer.curves.observe(lambda change: shown.append((explorer.train_button.disabled, explorer.stop_button.disabled)), "shown")
+    explorer.curves.observe(
+        lambda change: shown.append((explorer.train_button.disabled, explorer.stop_button.disabled)), "shown"
+    )
     explorer.train()
-    expected = train_world({"noise": 0.02, "popularity_noise": 1.0}, replace(QUICK, epochs=5, c1=100.0, c2=1.0, alpha=0.0))
+    expected = train_world(
+        {"noise": 0.02, "popularity_noise": 1.0}, replace(QUICK, epochs=5, c1=100.0, c2=1.0, alpha=0.0)
+    )
     assert explorer.curves.shown == explorer.curves.runs[-1] == expected
     assert shown == [(True, False)] * 15
     assert (explorer.train_button.disabled, explorer.stop_button.disabled) == (False, True)
-    assert explorer.status.value == "done after 15 epochs of 15" and explorer.progress.value == explorer.progress.max == 15
+    assert (
+        explorer.status.value == "done after 15 epochs of 15"
+        and explorer.progress.value == explorer.progress.max == 15
+    )
 
 
 def test_the_same_run_is_listed_once(run):
@@ -249,7 +276,10 @@ def test_another_user_is_made_when_asked_for(recommenders):
 
 def test_two_of_one_kind_are_told_apart(recommenders):
     both = side_by_side(recommenders[0], recommenders[0], 7, k=5)
-    assert list(both.columns[1:3]) == ["MF + Normal (first)", "MF + Normal (second)"] and (both.iloc[:, 1] == both.iloc[:, 2]).all()
+    assert (
+        list(both.columns[1:3]) == ["MF + Normal (first)", "MF + Normal (second)"]
+        and (both.iloc[:, 1] == both.iloc[:, 2]).all()
+    )
 
 
 def test_users_are_shown_as_given():
@@ -276,16 +306,19 @@ def test_a_user_without_clicks_is_refused(recommenders):
 
 def test_the_chapter_keeps_the_code_of_today():
     """The site draws with the code that the chapter's widgets were saved with."""
-    states = json.loads((ROOT / "nbs/13_explorer.ipynb").read_text())["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    states = json.loads((ROOT / "nbs/13_explorer.ipynb").read_text())["metadata"]["widgets"][
+        "application/vnd.jupyter.widget-state+json"
+    ]["state"].values()
     kept = {state["state"]["_esm"] for state in states if "_esm" in state["state"]}
     assert kept == {drawing._esm for drawing in (OnePair, Surface, Curves, Lists)}
     assert {state["state"]["_css"] for state in states if "_css" in state["state"]} == {OnePair._css}
 
 
-
 def test_a_page_fetches_nothing_and_cannot_be_broken_by_a_title(recommenders, run, table):
     lists = Lists(*recommenders, [3])
-    lists.tables = {"3": [{"caption": "</script><b>", "columns": ["<i>"], "rows": [["<script>alert(1)</script>"]]}]}
+    lists.tables = {
+        "3": [{"caption": "</script><b>", "columns": ["<i>"], "rows": [["<script>alert(1)</script>"]]}]
+    }
     made = page(OnePair(), Surface(table), Curves([run]), lists, title="<b>mine</b>")
     assert "<b>mine" not in made and "alert(1)</script>" not in made
     assert made.count("</script>") == 2 and made.count("http") == made.count("http://www.w3.org/2000/svg")

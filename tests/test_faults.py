@@ -1,6 +1,9 @@
-"""Mistakes in the input and interruptions: one clear line that names the remedy, exit code 2, and nothing lost.
+"""Mistakes in the input and interruptions.
 
-Most commands run in this process, since a fresh one takes longer to start than to work; the last section runs the real thing.
+Each gives one clear line that names the remedy, exit code 2, and nothing lost.
+
+Most commands run in this process, since a fresh one takes longer to start than to work; the last section runs
+the real thing.
 """
 
 import gzip
@@ -25,11 +28,11 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import deca_nb
-from deca_nb import cli, recommender
-from deca_nb.baselines import RANKERS
+from deca_nb import cli, commands, recommender
 from deca_nb.explorer import train_world
+from deca_nb.export import score_interactions
 from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
-from deca_nb.interpretation import score_interactions
+from deca_nb.names import listed
 from deca_nb.recommender import Recommender
 from deca_nb.worlds import World
 
@@ -54,17 +57,29 @@ def deca(tmp_path, monkeypatch):
     def call(line: str) -> Done:
         out, err, code = io.StringIO(), io.StringIO(), 0
         monkeypatch.setattr(sys, "argv", ["deca", *shlex.split(line)])
-        with redirect_stdout(out), redirect_stderr(err), chdir(tmp_path), warnings.catch_warnings(record=True) as warned:
+        with (
+            redirect_stdout(out),
+            redirect_stderr(err),
+            chdir(tmp_path),
+            warnings.catch_warnings(record=True) as warned,
+        ):
             try:
                 cli.main()
             except SystemExit as stop:
                 code = stop.code or 0
-        return Done(code, out.getvalue(), err.getvalue() + "".join(f"{warning.category.__name__}: {warning.message}\n" for warning in warned))
+        return Done(
+            code,
+            out.getvalue(),
+            err.getvalue()
+            + "".join(f"{warning.category.__name__}: {warning.message}\n" for warning in warned),
+        )
 
     return call
 
 
-REMEDY = re.compile(r"\b(give|choose|check|name|keep|write|train|fill|mend|raise|get|set|must be)\b", re.IGNORECASE)
+REMEDY = re.compile(
+    r"\b(give|choose|check|name|keep|write|train|fill|mend|raise|get|set|must be)\b", re.IGNORECASE
+)
 
 
 def assert_refused(done: Done, *words: str):
@@ -80,7 +95,9 @@ def assert_refused(done: Done, *words: str):
 def clicks() -> pd.DataFrame:
     """Enough interactions to train on, with ratings and times."""
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"user": rng.integers(0, 20, 400), "item": rng.integers(0, 30, 400)}).drop_duplicates(ignore_index=True)
+    frame = pd.DataFrame(
+        {"user": rng.integers(0, 20, 400), "item": rng.integers(0, 30, 400)}
+    ).drop_duplicates(ignore_index=True)
     return frame.assign(rating=rng.integers(1, 6, len(frame)), timestamp=rng.integers(0, 1000, len(frame)))
 
 
@@ -96,7 +113,9 @@ def saved_once(tmp_path_factory) -> Path:
     """What `deca train` saves."""
     folder = tmp_path_factory.mktemp("saved")
     with pytest.MonkeyPatch.context() as patched, chdir(folder):
-        patched.setattr(sys, "argv", shlex.split("deca train --data world --method Normal --epochs 1 --out model"))
+        patched.setattr(
+            sys, "argv", shlex.split("deca train --data world --method Normal --epochs 1 --out model")
+        )
         with suppress(SystemExit):
             cli.main()
     return folder / "model"
@@ -114,8 +133,16 @@ def saved(saved_once, tmp_path) -> Path:
 # A file that cannot be used.
 
 FILES = {
-    "missing column": ("x.csv", b"user,rating\n1,2\n3,4\n", ["there is no column 'item'", "user, rating", "--item"]),
-    "other separator": ("x.csv", b"user;item\n1;2\n3;4\n", ["there is no column 'user'", "user;item", "--user"]),
+    "missing column": (
+        "x.csv",
+        b"user,rating\n1,2\n3,4\n",
+        ["there is no column 'item'", "user, rating", "--item"],
+    ),
+    "other separator": (
+        "x.csv",
+        b"user;item\n1;2\n3;4\n",
+        ["there is no column 'user'", "user;item", "--user"],
+    ),
     "empty": ("x.csv", b"", ["is empty"]),
     "empty gz": ("x.csv.gz", b"", ["is empty"]),
     "header only": ("x.csv", b"user,item,rating\n", ["no rows"]),
@@ -125,8 +152,16 @@ FILES = {
     "one item": ("x.csv", b"user,item\n1,2\n3,2\n", ["'item'", "single item (2)"]),
     "repeated pair": ("x.csv", b"user,item\n1,2\n2,3\n1,2\n", ["row 3", "user 1, item 2", "drop_duplicates"]),
     "rating as text": ("x.csv", b"user,item,rating\n1,2,good\n2,3,4\n", ["'rating'", "'good' in row 1"]),
-    "bad time": ("x.csv", b"user,item,timestamp\n1,2,3\n2,3,yesterday\n", ["'timestamp'", "'yesterday' in row 2"]),
-    "bad first time": ("x.csv", b"user,item,timestamp\n1,2,yesterday\n2,3,4\n", ["'timestamp'", "'yesterday' in row 1"]),
+    "bad time": (
+        "x.csv",
+        b"user,item,timestamp\n1,2,3\n2,3,yesterday\n",
+        ["'timestamp'", "'yesterday' in row 2"],
+    ),
+    "bad first time": (
+        "x.csv",
+        b"user,item,timestamp\n1,2,yesterday\n2,3,4\n",
+        ["'timestamp'", "'yesterday' in row 1"],
+    ),
     "more fields than columns": ("x.csv", b"user,item\n1,2,9\n4,5,8\n", []),
     "binary": ("x.csv", bytes(range(256)) * 20, ["not readable as .csv"]),
     "open quote": ("x.csv", b'user,item\n"1,2\n3,4\n', ["not readable as .csv"]),
@@ -134,7 +169,11 @@ FILES = {
     "no gz": ("x.csv.gz", b"plain", ["not readable as .csv"]),
     "cut gz": ("x.tsv.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab", ["not readable as .tsv"]),
     "one column twice": ("x.csv", b"user,item,user\n1,2,3\n4,5,6\n", ["several columns 'user'", "keep one"]),
-    "one typed column twice": ("x.INTER", b"user_id:token\titem_id:token\tuser_id:float\n1\t2\t3\n4\t5\t6\n", ["several columns 'user_id'"]),
+    "one typed column twice": (
+        "x.INTER",
+        b"user_id:token\titem_id:token\tuser_id:float\n1\t2\t3\n4\t5\t6\n",
+        ["several columns 'user_id'"],
+    ),
     "other format": ("x.xlsx", b"PK", ["'.xlsx'", ".parquet"]),
 }
 
@@ -168,7 +207,9 @@ def test_missing_ids_in_parquet(deca, tmp_path):
 
 
 def test_missing_times_in_parquet(deca, tmp_path):
-    clicks().assign(timestamp=lambda frame: pd.to_datetime(frame["timestamp"], unit="D").where(frame.index != 6)).to_parquet(tmp_path / "x.parquet")
+    clicks().assign(
+        timestamp=lambda frame: pd.to_datetime(frame["timestamp"], unit="D").where(frame.index != 6)
+    ).to_parquet(tmp_path / "x.parquet")
     assert_refused(deca("audit --data x.parquet"), "x.parquet", "'timestamp'", "row 7")
 
 
@@ -207,6 +248,20 @@ OPTIONS = {
     "compare --data world --h-model CDAE": ["h_model='CDAE'", "GMF"],
     "compare --data world --device tpu": ["no device 'tpu'", "cpu"],
     "compare --data world --nonsense 3": ["--nonsense"],
+    "train --data world --method Normal --c1 3 --out m": ["--c1", "no number of Normal", "DeCA"],
+    "denoise clicks.csv --method WBPR --drop-rate 0.1 --out x.csv": [
+        "--drop-rate",
+        "no number of WBPR",
+        "T-CE",
+    ],
+    "compare --data world --methods Normal,T-CE --c1 3": ["--c1", "no number of Normal, T-CE", "DeCA"],
+    "compare --data world --methods MostPopular --epochs 3": ["--epochs", "a ranker", "Normal"],
+    "compare --data world --model MF --n-layers 2": ["--n-layers", "with MF", "LightGCN"],
+    "compare --data world --metrics coverage": ["no metric 'coverage' of a user", "precision"],
+    "compare --data world --metrics mine.py:mine": ["mine.py", "no such file", "check the path"],
+    "train --data world --method mine.py:Mine --out m": ["mine.py", "no such file", "check the path"],
+    "train --data world --method EASE --out m": ["EASE is a ranker"],
+    "reproduce table2 --data world --scores rank": ["no scores 'rank'", "probability"],
     "nonsense": ["'nonsense'"],
     "train --data world": ["--out"],
     "train --data world --epochs 1 --out m --k 0": ["k", "whole numbers from 1"],
@@ -281,7 +336,11 @@ def test_a_surface_that_cannot_be_used(fault, deca, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-OF_A_MODEL = ["recommend model --users 1 --k 0", "recommend model --users 1 --k -2", "recommend model --users ''"]
+OF_A_MODEL = [
+    "recommend model --users 1 --k 0",
+    "recommend model --users 1 --k -2",
+    "recommend model --users ''",
+]
 OF_A_MODEL += ["evaluate model --k x", "evaluate model --k 0", "evaluate model --ties best"]
 
 
@@ -292,12 +351,16 @@ def test_an_option_that_a_saved_model_cannot_use(line, deca, saved):
 
 def test_the_authors_files_are_not_to_be_had(deca, monkeypatch):
     monkeypatch.delenv("DECA_DATA", raising=False)
-    assert_refused(deca("audit --data authors:ml-100k"), "ml-100k", "github.com/wangyu-ustc/DeCA", "DECA_DATA")
+    assert_refused(
+        deca("audit --data authors:ml-100k"), "ml-100k", "github.com/wangyu-ustc/DeCA", "DECA_DATA"
+    )
 
 
 def test_the_authors_files_lack_one(deca, tmp_path, monkeypatch):
     monkeypatch.setenv("DECA_DATA", str(tmp_path))
-    assert_refused(deca("audit --data authors:ml-100k"), "ml-100k.train.rating", "github.com/wangyu-ustc/DeCA")
+    assert_refused(
+        deca("audit --data authors:ml-100k"), "ml-100k.train.rating", "github.com/wangyu-ustc/DeCA"
+    )
     assert_refused(deca("audit --data authors:ml-1m"), "no data set 'ml-1m'", "modcloth")
 
 
@@ -341,22 +404,35 @@ def test_scores_take_no_column_of_the_users(deca, tmp_path):
     assert_refused(deca("denoise x.csv --epochs 1 --out scored.csv"), "'weight' already", "another name")
     with pytest.raises(InputError, match="'doubted' already"):
         split = World(n_users=40, n_items=30).sample()
-        score_interactions(Recommender("MF", "Normal", epochs=1).fit(split.train), split.train.to_frame().assign(doubted=0))
+        score_interactions(
+            Recommender("MF", "Normal", epochs=1).fit(split.train), split.train.to_frame().assign(doubted=0)
+        )
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
 def test_a_carriage_return_is_not_written_into_lines(kind, deca, tmp_path):
-    clicks().assign(note="plain").pipe(lambda frame: frame.assign(note=frame["note"].where(frame.index != 4, "a\rb"))).to_parquet(tmp_path / "x.parquet")
-    assert_refused(deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), "'note' holds a carriage return in row 5")
+    clicks().assign(note="plain").pipe(
+        lambda frame: frame.assign(note=frame["note"].where(frame.index != 4, "a\rb"))
+    ).to_parquet(tmp_path / "x.parquet")
+    assert_refused(
+        deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), "'note' holds a carriage return in row 5"
+    )
     assert deca("denoise x.parquet --epochs 1 --out scored.parquet").code == 0
 
 
 def test_titles_that_belong_to_nothing(deca, own_file, tmp_path):
     (tmp_path / "titles.csv").write_text("title,item\nAlien,x1\nBrazil,x2\n")
-    assert_refused(deca("audit --data clicks.csv --items titles.csv"), "titles.csv", "'item' holds none of the items", "--item")
+    assert_refused(
+        deca("audit --data clicks.csv --items titles.csv"),
+        "titles.csv",
+        "'item' holds none of the items",
+        "--item",
+    )
     (tmp_path / "titles.csv").write_text("title,item\nAlien,1\nBrazil,2\n")
     clicks().rename(columns={"item": "sku"}).to_csv(tmp_path / "sku.csv", index=False)
-    assert read_split(tmp_path / "sku.csv", item="sku", items=tmp_path / "titles.csv").train.titles[1] == "Alien"
+    assert (
+        read_split(tmp_path / "sku.csv", item="sku", items=tmp_path / "titles.csv").train.titles[1] == "Alien"
+    )
 
 
 def test_damaged_gzip(tmp_path):
@@ -379,7 +455,9 @@ def test_a_refit_that_fails_leaves_nothing_behind():
 def test_what_is_known_from_validation_alone_is_left_out():
     train = pd.DataFrame({"user": [1, 1, 1, 2, 2, 3], "item": [1, 2, 4, 1, 4, 1]})
     valid = pd.DataFrame({"user": [4, 4, 1], "item": [1, 4, 3]})
-    trained = Recommender("MF", "Normal", epochs=1).fit(*(Interactions.from_frame(frame) for frame in (train, valid)))
+    trained = Recommender("MF", "Normal", epochs=1).fit(
+        *(Interactions.from_frame(frame) for frame in (train, valid))
+    )
     with pytest.warns(UserWarning, match="2 of 3 users"):
         found = trained.recommend([4, 1, "nobody"], k=4)
     lists = found.groupby("user", sort=False)["item"].agg(list).to_dict()
@@ -423,7 +501,18 @@ def test_missing_tensors(deca, saved):
     assert_refused(deca("recommend model --users 1"), "model", "damaged", "train it again")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "{}", '{"format": "deca_nb recommender 2"}', '{"format": "deca_nb recommender 999"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '"text"',
+        "{}",
+        '{"format": "deca_nb recommender 2"}',
+        '{"format": "deca_nb recommender 999"}',
+    ],
+)
 def test_damaged_description(text, deca, saved):
     (saved / "recommender.json").write_text(text)
     assert_refused(deca("recommend model --users 1"), "model", "train")
@@ -453,9 +542,14 @@ def test_no_pickle_is_executed(deca, saved, tmp_path):
 
 def test_numbers_out_of_numpy_are_saved(tmp_path):
     split = World(n_users=40, n_items=30).sample()
-    made = Recommender("MF", "Normal", epochs=np.int64(1), seed=np.int64(3), c1=np.float32(8), embedding_dim=np.int64(4)).fit(split.train, split.valid)
+    made = Recommender(
+        "MF", "Normal", epochs=np.int64(1), seed=np.int64(3), l2=np.float32(0.5), embedding_dim=np.int64(4)
+    )
+    made.fit(split.train, split.valid)
     made.save(tmp_path / "model")
-    assert_frame_equal(Recommender.load(tmp_path / "model").recommend([1], 3), made.recommend([1], np.int64(3)))
+    assert_frame_equal(
+        Recommender.load(tmp_path / "model").recommend([1], 3), made.recommend([1], np.int64(3))
+    )
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
@@ -490,7 +584,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"]
+)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupted_save_leaves_a_recommender(moment, error, saved, monkeypatch):
     before = Recommender.load(saved).recommend([1], 5)
@@ -508,8 +604,13 @@ def test_an_interrupted_save_leaves_a_recommender(moment, error, saved, monkeypa
     assert len(list(saved.iterdir())) == 2, "the next save clears up"
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"])
-@pytest.mark.parametrize(("suffix", "writer"), [("csv", "to_csv"), ("tsv", "to_csv"), ("parquet", "to_parquet"), ("inter", "to_csv")])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"]
+)
+@pytest.mark.parametrize(
+    ("suffix", "writer"),
+    [("csv", "to_csv"), ("tsv", "to_csv"), ("parquet", "to_parquet"), ("inter", "to_csv")],
+)
 def test_an_interrupted_denoise_leaves_the_old_file(suffix, writer, error, deca, own_file, monkeypatch):
     old = own_file.parent / f"scored.{suffix}"
     old.write_bytes(b"old")
@@ -530,11 +631,18 @@ def test_an_interrupted_denoise_leaves_the_old_file(suffix, writer, error, deca,
 @pytest.fixture
 def alike(monkeypatch):
     """Every score is one half."""
-    monkeypatch.setattr(Recommender, "real_positive_probability", lambda self, pairs: pd.Series(np.full(len(pairs), 0.5)))
+    monkeypatch.setattr(
+        Recommender, "real_positive_probability", lambda self, pairs: pd.Series(np.full(len(pairs), 0.5))
+    )
 
 
 def test_denoise_does_not_choose_among_equal_scores(alike, deca, own_file):
-    assert_refused(deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv --drop 0.1"), "--drop 0.1", "100%", "equal scores")
+    assert_refused(
+        deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv --drop 0.1"),
+        "--drop 0.1",
+        "100%",
+        "equal scores",
+    )
     assert not (own_file.parent / "scored.csv").exists()
 
 
@@ -552,8 +660,13 @@ def test_denoise_shows_what_each_cut_would_drop(deca, own_file):
     assert list(lines) == ["1%", "2%", "5%", "10%", "20%"]
     for share, line in lines.items():
         out = scored["real_positive_probability"].rank(method="first") <= int(share[:-1]) * len(frame) // 100
-        assert int(line[2]) == out.sum() and float(line[-1]) == pytest.approx((frame["rating"][out] < 3).mean(), abs=1e-3)
-    assert f"doubts {len(frame) // 20} of {len(frame)}" in done.out and scored["doubted"].sum() == len(frame) // 20
+        assert int(line[2]) == out.sum() and float(line[-1]) == pytest.approx(
+            (frame["rating"][out] < 3).mean(), abs=1e-3
+        )
+    assert (
+        f"doubts {len(frame) // 20} of {len(frame)}" in done.out
+        and scored["doubted"].sum() == len(frame) // 20
+    )
     assert f"{(frame['rating'] < 3).mean():.1%} of them rated below 3" in done.out
 
 
@@ -563,7 +676,9 @@ def test_denoise_leaves_out_the_lowest(drop, deca, own_file):
     assert deca(f"denoise clicks.csv --epochs 2 --out kept.csv --drop {drop}").code == 0
     everything, kept = (pd.read_csv(own_file.parent / name) for name in ("all.csv", "kept.csv"))
     stays = everything["real_positive_probability"].rank(method="first") > int(drop * len(everything))
-    assert_frame_equal(kept.drop(columns="doubted"), everything[stays].drop(columns="doubted").reset_index(drop=True))
+    assert_frame_equal(
+        kept.drop(columns="doubted"), everything[stays].drop(columns="doubted").reset_index(drop=True)
+    )
     assert not kept["doubted"].any()
 
 
@@ -580,14 +695,22 @@ def test_what_an_inter_file_cannot_hold_is_found_before_training(deca, tmp_path,
 
 def parts_of(page: Path) -> list[dict]:
     """The state of each drawing of a page."""
-    return [part["state"] for part in json.loads(page.read_text(encoding="utf-8").split('id="parts">')[1].split("</script>")[0])]
+    return [
+        part["state"]
+        for part in json.loads(page.read_text(encoding="utf-8").split('id="parts">')[1].split("</script>")[0])
+    ]
 
 
 def test_explore_writes_every_part(deca, own_file):
     folder = own_file.parent
     (folder / "surface.csv").write_text("\n".join([HEADER, *CELLS]))
     done = deca("explore --data clicks.csv --epochs 2 --users 3,7 --surface surface.csv --out deep/page.html")
-    assert done.code == 0 and "wrote deep/page.html" in done.out and "2 users of clicks.csv" in done.out and "make lab" in done.out
+    assert (
+        done.code == 0
+        and "wrote deep/page.html" in done.out
+        and "2 users of clicks.csv" in done.out
+        and "make lab" in done.out
+    )
     pair, surface, curves, lists = parts_of(folder / "deep" / "page.html")
     assert pair["c1"] == 10 and len(surface["rows"]) == 4 and len(curves["runs"]) == 3
     assert list(lists["tables"]) == ["3", "7"] and lists["user"] == "3"
@@ -597,9 +720,12 @@ def test_explore_writes_every_part(deca, own_file):
 
 
 def test_explore_chooses_users_from_few_clicks_to_many(deca, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "small_worlds", lambda: [{"name": "none", "epochs": 0, "levels": {}, "curves": {}}])
+    monkeypatch.setattr(
+        commands, "small_worlds", lambda: [{"name": "none", "epochs": 0, "levels": {}, "curves": {}}]
+    )
     frame = pd.DataFrame(
-        [(f"user {u:02d}", f"song {i}", t) for u in range(30) for t, i in enumerate(range(u, u + 5 + u))], columns=["user", "item", "timestamp"]
+        [(f"user {u:02d}", f"song {i}", t) for u in range(30) for t, i in enumerate(range(u, u + 5 + u))],
+        columns=["user", "item", "timestamp"],
     )
     frame.to_csv(tmp_path / "clicks.csv", index=False)
     assert deca("explore --data clicks.csv --epochs 1 --out page.html").code == 0
@@ -623,8 +749,12 @@ WRITE = {
     "csv.gz": lambda frame, path: frame.to_csv(path, index=False),
     "tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
     "parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    "inter": lambda frame, path: frame.rename(columns={"user": "user:token", "item": "item:token"}).to_csv(path, index=False, sep="\t"),
-    "inter.gz": lambda frame, path: frame.rename(columns={"user": "user:token", "item": "item:token"}).to_csv(path, index=False, sep="\t"),
+    "inter": lambda frame, path: frame.rename(columns={"user": "user:token", "item": "item:token"}).to_csv(
+        path, index=False, sep="\t"
+    ),
+    "inter.gz": lambda frame, path: frame.rename(columns={"user": "user:token", "item": "item:token"}).to_csv(
+        path, index=False, sep="\t"
+    ),
 }
 
 
@@ -636,9 +766,13 @@ def as_text(path: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("ids", IDS)
-@pytest.mark.parametrize(("suffix", "out"), list(zip(WRITE, ["csv", "parquet", "tsv", "parquet", "csv", "tsv"], strict=True)))
+@pytest.mark.parametrize(
+    ("suffix", "out"), list(zip(WRITE, ["csv", "parquet", "tsv", "parquet", "csv", "tsv"], strict=True))
+)
 def test_denoise_keeps_ids_rows_and_columns(suffix, out, ids, deca, tmp_path):
-    frame = clicks()[["user", "item"]].assign(shop="north", amount=lambda frame: frame["user"] / 4)[["shop", "user", "amount", "item"]]
+    frame = clicks()[["user", "item"]].assign(shop="north", amount=lambda frame: frame["user"] / 4)[
+        ["shop", "user", "amount", "item"]
+    ]
     frame = frame.assign(user=IDS[ids](frame["user"]), item=IDS[ids](frame["item"]))
     WRITE[suffix](frame, tmp_path / f"clicks.{suffix}")
     done = deca(f"denoise clicks.{suffix} --epochs 1 --method Normal --out scored.{out}")
@@ -651,7 +785,11 @@ def test_denoise_keeps_ids_rows_and_columns(suffix, out, ids, deca, tmp_path):
 
 def test_denoise_leaves_other_columns_as_they_are_written(deca, tmp_path):
     frame = clicks()[["user", "item"]].astype(str)
-    frame["postcode"], frame["state"], frame["price"] = frame["user"].str.zfill(5), "NA", frame["item"] + ".50"
+    frame["postcode"], frame["state"], frame["price"] = (
+        frame["user"].str.zfill(5),
+        "NA",
+        frame["item"] + ".50",
+    )
     frame["note"] = np.where(np.arange(len(frame)) % 3, "7", "")
     frame.to_csv(tmp_path / "clicks.csv", index=False)
     assert deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv").code == 0
@@ -660,14 +798,25 @@ def test_denoise_leaves_other_columns_as_they_are_written(deca, tmp_path):
 
 @pytest.mark.parametrize("suffix", WRITE)
 def test_inter_is_read_back(suffix, deca, tmp_path):
-    frame = clicks().assign(item=lambda frame: IDS["leading zeros"](frame["item"]), post="007", amount=lambda frame: frame["user"] / 4)
+    frame = clicks().assign(
+        item=lambda frame: IDS["leading zeros"](frame["item"]),
+        post="007",
+        amount=lambda frame: frame["user"] / 4,
+    )
     WRITE[suffix](frame, tmp_path / f"clicks.{suffix}")
     done = deca(f"denoise clicks.{suffix} --epochs 1 --out scored.inter")
     assert done.code == 0, done.err
-    types = dict(name.split(":") for name in (tmp_path / "scored.inter").read_text().splitlines()[0].split("\t"))
+    types = dict(
+        name.split(":") for name in (tmp_path / "scored.inter").read_text().splitlines()[0].split("\t")
+    )
     tokens = {"user_id", "item_id", "post"}
-    assert types == {name: "token" if name in tokens else "float" for name in ["user_id", "item_id", "rating", "timestamp", "post", "amount", *ADDED]}
-    by_pandas = pd.read_csv(tmp_path / "scored.inter", sep="\t", dtype={"item_id:token": str, "post:token": str})
+    assert types == {
+        name: "token" if name in tokens else "float"
+        for name in ["user_id", "item_id", "rating", "timestamp", "post", "amount", *ADDED]
+    }
+    by_pandas = pd.read_csv(
+        tmp_path / "scored.inter", sep="\t", dtype={"item_id:token": str, "post:token": str}
+    )
     names = ["user", "item", "rating", "timestamp", "post", "amount"]
     assert_frame_equal(by_pandas.iloc[:, :6].set_axis(names, axis=1), frame, check_dtype=False)
     again = read_interactions(tmp_path / "scored.inter").to_frame()
@@ -677,12 +826,17 @@ def test_inter_is_read_back(suffix, deca, tmp_path):
 def test_large_ids_of_parquet_are_given_back(tmp_path):
     frame = pd.DataFrame({"user": np.array([2**63 + 5, 1], np.uint64), "item": [1, 2]})
     frame.to_parquet(tmp_path / "x.parquet")
-    assert read_interactions(tmp_path / "x.parquet").to_frame()["user"].astype(str).tolist() == [str(2**63 + 5), "1"]
+    assert read_interactions(tmp_path / "x.parquet").to_frame()["user"].astype(str).tolist() == [
+        str(2**63 + 5),
+        "1",
+    ]
 
 
 @pytest.mark.parametrize("ids", ["integers", "leading zeros", "text", "unicode"])
 def test_users_are_found_by_their_ids(ids, deca, tmp_path):
-    frame = clicks().assign(user=lambda frame: IDS[ids](frame["user"]), item=lambda frame: IDS[ids](frame["item"]))
+    frame = clicks().assign(
+        user=lambda frame: IDS[ids](frame["user"]), item=lambda frame: IDS[ids](frame["item"])
+    )
     if ids == "unicode":
         frame["user"] = frame["user"].str.replace(",", ";")  # a comma parts the ids of --users
     frame.to_csv(tmp_path / "clicks.csv", index=False)
@@ -704,7 +858,9 @@ def test_a_stranger_is_not_taken_for_somebody_else(stranger, deca, saved):
 
 def test_titles_are_shown(deca, own_file, tmp_path):
     items = clicks()["item"].drop_duplicates()
-    pd.DataFrame({"item": items, "year": 1999, "title": "Film " + items.astype(str)})[3:].to_csv(tmp_path / "titles.csv", index=False)
+    pd.DataFrame({"item": items, "year": 1999, "title": "Film " + items.astype(str)})[3:].to_csv(
+        tmp_path / "titles.csv", index=False
+    )
     assert deca("train --data clicks.csv --items titles.csv --epochs 1 --method Normal --out model").code == 0
     assert deca("recommend model --users 1,2 --k 30 --json found.json").code == 0
     found = pd.read_json(tmp_path / "found.json", dtype=str)
@@ -715,7 +871,9 @@ def test_titles_are_shown(deca, own_file, tmp_path):
 
 def test_titles_follow_their_items_when_validation_brings_others():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"user": rng.integers(0, 10, 80), "item": rng.choice(list("bcdefgh"), 80)}).drop_duplicates()
+    frame = pd.DataFrame(
+        {"user": rng.integers(0, 10, 80), "item": rng.choice(list("bcdefgh"), 80)}
+    ).drop_duplicates()
     train = Interactions.from_frame(frame)
     train = replace(train, titles=np.array([f"title of {item}" for item in train.item_ids], object))
     valid = Interactions.from_frame(pd.DataFrame({"user": [0, 1, 2], "item": ["a", "a", "b"]}))
@@ -728,11 +886,18 @@ def test_titles_follow_their_items_when_validation_brings_others():
 
 
 def test_compare_writes_every_number(deca, tmp_path):
-    assert deca("compare --data world --epochs 2 --methods Normal,DeCA --seeds 2 --k 3,20 --json scores.json").code == 0
+    assert (
+        deca(
+            "compare --data world --epochs 2 --methods Normal,DeCA --seeds 2 --k 3,20 --json scores.json"
+        ).code
+        == 0
+    )
     text = (tmp_path / "scores.json").read_text()
     rows = json.loads(text)
-    assert {tuple(row) for row in rows} == {("data", "protocol", "model", "method", "seed", "ties", "k", "users", "n", "recall", "ndcg")}
-    assert len(rows) == (len(RANKERS) + 2 * 2) * 2 * 3
+    assert {tuple(row) for row in rows} == {
+        ("data", "protocol", "model", "method", "seed", "ties", "k", "users", "n", "recall", "ndcg")
+    }
+    assert len(rows) == (len(listed("ranker")) + 2 * 2) * 2 * 3
     assert "NaN" not in text
     for row in rows:
         assert (row["n"] == 0) == (row["recall"] is None) == (row["ndcg"] is None) == (row["users"] == "cold")
@@ -746,7 +911,14 @@ COMMAND = [sys.executable, "-c", "from deca_nb.cli import main; main()"]
 def start(line: str, folder: Path, **environment: str) -> subprocess.Popen:
     """The command in a process of its own, in that folder."""
     env = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.Popen([*COMMAND, *shlex.split(line)], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*COMMAND, *shlex.split(line)],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen) -> Done:
@@ -757,7 +929,11 @@ def finish(process: subprocess.Popen) -> Done:
 
 def test_mistakes_in_a_process_of_its_own(tmp_path):
     (tmp_path / "x.csv").write_text("user,rating\n1,2\n3,4\n")
-    lines = {"denoise x.csv --out y.csv": ["x.csv", "'item'", "--item"], "compare --data world --method DeCAf": ["DeCAf"], "audit --nonsense": ["--nonsense"]}
+    lines = {
+        "denoise x.csv --out y.csv": ["x.csv", "'item'", "--item"],
+        "compare --data world --method DeCAf": ["DeCAf"],
+        "audit --nonsense": ["--nonsense"],
+    }
     running = {line: start(line, tmp_path) for line in lines}
     for line, words in lines.items():
         assert_refused(finish(running[line]), *words)
@@ -774,18 +950,29 @@ def twice(tmp_path_factory) -> tuple[Path, Path]:
     return folders
 
 
-@pytest.mark.parametrize("name", ["scores.json", "figures/comparison.json", "figures/comparison.txt", "figures/learning-curves.svg"])
+@pytest.mark.parametrize(
+    "name",
+    ["scores.json", "figures/comparison.json", "figures/comparison.txt", "figures/learning-curves.svg"],
+)
 def test_the_same_command_twice_gives_the_same_bytes(name, twice):
     first, second = ((folder / name).read_bytes() for folder in twice)
     assert first == second
 
 
-@pytest.mark.parametrize("line", ["train --data world --epochs 3 --method Normal --out model", "explore --data world --epochs 3 --out page.html"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --data world --epochs 3 --method Normal --out model",
+        "explore --data world --epochs 3 --out page.html",
+    ],
+)
 def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(line, tmp_path):
     piped = start(line, tmp_path)
     reading, writing = pty.openpty()
     termios.tcsetwinsize(writing, (24, 120))
-    shown = subprocess.Popen([*COMMAND, *shlex.split(line)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=writing)
+    shown = subprocess.Popen(
+        [*COMMAND, *shlex.split(line)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=writing
+    )
     os.close(writing)
     seen = b""
     while part := read_terminal(reading):
@@ -793,7 +980,12 @@ def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(line, tmp_path):
     assert shown.wait(timeout=120) == 0
     assert b"epoch" in seen and b"loss" in seen and b"\r" in seen
     done = finish(piped)
-    assert done.code == 0 and "\r" not in done.err and "it/s" not in done.err and len(done.complaints()) == NOTES[line.split()[0]]
+    assert (
+        done.code == 0
+        and "\r" not in done.err
+        and "it/s" not in done.err
+        and len(done.complaints()) == NOTES[line.split()[0]]
+    )
 
 
 NOTES = {"train": 3, "explore": 1}  # lines on standard error

@@ -18,13 +18,22 @@ sys.path.append(str(ROOT / "tools"))
 from outputs import tidy
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if path.stem != "index"]
+MODULES = [path for path in NOTEBOOKS if path.stem != "index"]
 SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
-REQUIREMENTS = [Requirement(line) for key, lines in SETTINGS["DEFAULT"].items() if key.endswith("requirements") for line in lines.split()]
-IGNORED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache", ".ipynb_checkpoints")
+REQUIREMENTS = [
+    Requirement(line)
+    for key, lines in SETTINGS["DEFAULT"].items()
+    if key.endswith("requirements")
+    for line in lines.split()
+]
+IGNORED = shutil.ignore_patterns(
+    ".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache", ".ipynb_checkpoints"
+)
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-each_requirement = pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)
+each_requirement = pytest.mark.parametrize(
+    "requirement", REQUIREMENTS, ids=lambda requirement: requirement.name
+)
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -70,9 +79,9 @@ def test_clean_leaves_no_difference(checkout):
     assert [name for name in before if before[name] != after[name]] == []
 
 
-def test_each_chapter_has_its_module():
+def test_each_notebook_has_its_module():
     modules = {path.stem for path in (ROOT / "deca_nb").glob("*.py") if not path.stem.startswith("_")}
-    assert {path.stem.split("_", 1)[1] for path in CHAPTERS} == modules
+    assert {re.split("[_-]", path.stem, maxsplit=1)[1] for path in MODULES} == modules
 
 
 def test_readme_is_the_index():
@@ -91,7 +100,9 @@ def test_readme_links_lead_somewhere():
 def test_cells_are_named(notebook):
     ids = [cell.id for cell in nbformat.read(notebook, as_version=4).cells]
     assert len(set(ids)) == len(ids)
-    assert [name for name in ids if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or is_random(name)] == []
+    assert [
+        name for name in ids if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or is_random(name)
+    ] == []
 
 
 def is_random(cell_id: str) -> bool:
@@ -129,11 +140,19 @@ def test_requirement_is_explained(requirement):
 
 
 def test_constraints_are_sorted_and_cover_what_is_tested():
-    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     pinned = {name.lower(): version for name, version in (line.split("==") for line in lines)}
     assert list(pinned) == sorted(pinned)
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
-    tested = [Requirement(line) for key in ("requirements", "dev_requirements", "docs_requirements") for line in SETTINGS["DEFAULT"][key].split()]
+    tested = [
+        Requirement(line)
+        for key in ("requirements", "dev_requirements", "docs_requirements")
+        for line in SETTINGS["DEFAULT"][key].split()
+    ]
     assert [r.name for r in tested if versions.get(canonicalize_name(r.name), "") not in r.specifier] == []
 
 
@@ -168,14 +187,22 @@ def closure(names: set[str]) -> set[str]:
         name = todo.pop()
         found.add(name)
         needed = map(Requirement, requires(name) or [])
-        todo |= {canonicalize_name(r.name) for r in needed if not r.marker or r.marker.evaluate({"extra": ""})} - found
+        todo |= {
+            canonicalize_name(r.name) for r in needed if not r.marker or r.marker.evaluate({"extra": ""})
+        } - found
     return found
 
 
 def refused_modules() -> set[str]:
     """The top-level modules of this environment that no run-time dependency brings."""
-    wanted = closure({Requirement(line).name for line in SETTINGS["DEFAULT"]["requirements"].split()}) | {"deca-nb"}
-    return {module for module, owners in packages_distributions().items() if not wanted & set(map(canonicalize_name, owners))}
+    wanted = closure({Requirement(line).name for line in SETTINGS["DEFAULT"]["requirements"].split()}) | {
+        "deca-nb"
+    }
+    return {
+        module
+        for module, owners in packages_distributions().items()
+        if not wanted & set(map(canonicalize_name, owners))
+    }
 
 
 def test_wheel_imports_without_nbdev(checkout, tmp_path):
@@ -185,4 +212,9 @@ def test_wheel_imports_without_nbdev(checkout, tmp_path):
     run(*pip, "install", "--no-deps", "--target", target, *tmp_path.glob("deca_nb-*.whl"), cwd=tmp_path)
     refused = refused_modules()
     assert {"nbdev", "execnb", "pytest", "hypothesis"} <= refused
-    run(sys.executable, "-c", f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}", cwd=tmp_path)
+    run(
+        sys.executable,
+        "-c",
+        f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}",
+        cwd=tmp_path,
+    )

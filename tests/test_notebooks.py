@@ -12,25 +12,45 @@ from conftest import ROOT, data_folder
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
 FLAGS = "slow data" if data_folder() else "slow"
-LIMIT, GOAL = 120, 90  # seconds: what stops a notebook, and what one may take
+LIMIT, GOAL = (
+    120,
+    90,
+)  # seconds: what stops a notebook, and what one may take here: 60 on a laptop, and machines differ by half
 
 
 def nbdev_test(notebook: Path, flags: str = FLAGS) -> subprocess.CompletedProcess:
     """Run one notebook alone, with the cells flagged `flags` too."""
-    command = [Path(sys.executable).with_name("nbdev_test"), "--path", notebook, "--flags", flags, "--n_workers", "0", "--do_print"]
+    command = [
+        Path(sys.executable).with_name("nbdev_test"),
+        "--path",
+        notebook,
+        "--flags",
+        flags,
+        "--n_workers",
+        "0",
+        "--do_print",
+    ]
     env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
 
 
 def ran(result: subprocess.CompletedProcess, notebook: Path) -> bool:
-    """Whether it passed after its last cell: without a match, or for a notebook to be skipped, nbdev_test exits 0 as well."""
+    """Whether it passed after its last cell.
+
+    Without a match, or for a notebook to be skipped, nbdev_test exits 0 as well.
+    """
     return result.returncode == 0 and f"- Completed {notebook}" in result.stdout
 
 
 def write_notebook(path: Path, *cells: str, **metadata) -> Path:
     """A notebook with these code cells."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=kernel | metadata), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=kernel | metadata
+        ),
+        path,
+    )
     return path
 
 

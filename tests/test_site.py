@@ -1,38 +1,20 @@
-"""The site: it builds without a warning, its guides are true, and in a browser, opened from a file, nothing is missing, cut off or asked of the network."""
+"""The site.
 
-import os
-import shutil
-import subprocess
+It builds without a warning, its guides are true, and in a browser, opened from a file, nothing is missing,
+cut off or asked of the network.
+"""
+
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from test_browser import START, assert_drawn, browser  # noqa: F401
+from conftest import ROOT, run_script
+from test_browser import START, assert_drawn
 
 sys.path.append(str(ROOT / "docs"))
 sys.path.append(str(ROOT / "tools"))
-DOCS, HTML = ROOT / "docs", ROOT / "docs" / "_build" / "html"
+DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "pages" / "guides").glob("*.md"))
-WANTED = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
-
-
-def run(*command: str | Path, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess:
-    """Run one of our scripts on one core."""
-    env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    return subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
-
-
-@pytest.fixture(scope="session")
-def site() -> Path:
-    """The folder of the built site."""
-    missing = [name for name in WANTED if find_spec(name) is None] + ([] if shutil.which("npm") else ["npm"])
-    if missing:
-        pytest.skip(f"the site needs {', '.join(missing)}: pip install -e '.[docs]', and Node.js for npm")
-    result = run("docs/build.py")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return HTML
 
 
 class Visitor:
@@ -41,7 +23,9 @@ class Visitor:
     def __init__(self, browser, width: int = 1280, scheme: str = "light"):
         self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.complaints: list[str] = []
-        self.page.on("console", lambda message: self.complain(message.text) if message.type == "error" else None)
+        self.page.on(
+            "console", lambda message: self.complain(message.text) if message.type == "error" else None
+        )
         self.page.on("pageerror", lambda error: self.complain(str(error)))
         self.page.on("requestfailed", lambda request: self.complain(f"{request.url[:200]} failed"))
         self.page.on("request", self.check_request)
@@ -56,21 +40,47 @@ class Visitor:
     def open(self, path: Path, query: str = ""):
         """Open a page and wait until its formulas and widgets are drawn."""
         self.page.goto(path.as_uri() + query)
-        self.page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
-        self.page.wait_for_function(WIDGETS_ARE_DRAWN)
+        self.wait_until_drawn()
         return self.page
 
+    def wait_until_drawn(self):
+        """Wait until the page's formulas and widgets are drawn."""
+        self.page.wait_for_load_state()
+        self.page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
+        self.page.wait_for_function(WIDGETS_ARE_DRAWN)
 
-WIDGETS_ARE_DRAWN = """() => document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length
-                             <= document.querySelectorAll('.widget-subarea > .jupyter-widgets, .widget-subarea > * .jupyter-widgets').length"""
+    def hold_formulas(self) -> list:
+        """From now on formulas are drawn only once what is held here is let go with `continue_()`."""
+        held: list = []
+        self.page.route("**/tex-svg-full.js*", lambda route: held.append(route))
+        return held
+
+    def slow_down(self, times: float):
+        """From now on the machine is so many times slower."""
+        devtools = self.page.context.new_cdp_session(self.page)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": times})
+        self.page.set_default_timeout(30_000 * times)
+
+
+WIDGETS_ARE_DRAWN = """() => {
+  const number = (selector) => document.querySelectorAll(selector).length;
+  return number('script[type="application/vnd.jupyter.widget-view+json"]')
+         <= number('.widget-subarea > .jupyter-widgets, .widget-subarea > * .jupyter-widgets');
+}"""
 CUT_OFF = """() => {
-  const scrolls = (node) => node.tagName !== 'ARTICLE' && (['auto', 'scroll'].includes(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
-  const beyond = (node) => node.getBoundingClientRect().right > window.innerWidth + 1 && getComputedStyle(node).visibility === 'visible';
-  return [...document.querySelectorAll('article *:not(mjx-assistive-mml, mjx-assistive-mml *)')].filter(node => beyond(node) && !scrolls(node))
+  const scrolls = (node) => node.tagName !== 'ARTICLE'
+    && (['auto', 'scroll'].includes(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+  const beyond = (node) => node.getBoundingClientRect().right > window.innerWidth + 1
+    && getComputedStyle(node).visibility === 'visible';
+  return [...document.querySelectorAll('article *:not(mjx-assistive-mml, mjx-assistive-mml *)')]
+         .filter(node => beyond(node) && !scrolls(node))
          .map(node => node.outerHTML.slice(0, 100)).slice(0, 3);
 }"""
-FORMULAS = """() => ({stated: document.querySelectorAll('.math').length, drawn: document.querySelectorAll('.math mjx-container').length,
-                      wrong: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(node => node.textContent)})"""
+FORMULAS = """() => ({
+  stated: document.querySelectorAll('.math').length,
+  drawn: document.querySelectorAll('.math mjx-container').length,
+  wrong: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(node => node.textContent),
+})"""
 
 
 def pages(site: Path) -> list[Path]:
@@ -83,21 +93,27 @@ def pages(site: Path) -> list[Path]:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
 def test_guide_is_true(guide, tmp_path):
-    result = run(DOCS / "guides.py", guide, cwd=tmp_path)
+    result = run_script(DOCS / "guides.py", guide, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_guide_that_is_not_true_is_noticed(tmp_path):
-    for name, text in {"wrong": "print(2)\n```\n\n```text\n3", "far": "print(.5)\n```\n\n```text\n0.9", "fails": "1 / 0"}.items():
+    for name, text in {
+        "wrong": "print(2)\n```\n\n```text\n3",
+        "far": "print(.5)\n```\n\n```text\n0.9",
+        "fails": "1 / 0",
+    }.items():
         (tmp_path / name).write_text(f"```python\n{text}\n```\n")
-        assert run(DOCS / "guides.py", tmp_path / name, cwd=tmp_path).returncode == 1
+        assert run_script(DOCS / "guides.py", tmp_path / name, cwd=tmp_path).returncode == 1
 
 
 # The pages as files.
 
 
-def test_each_chapter_and_guide_has_a_page(site):
-    expected = {f"chapters/{path.stem}.html" for path in (ROOT / "nbs").glob("[0-9]*.ipynb")} | {f"guides/{path.stem}.html" for path in GUIDES}
+def test_each_chapter_appendix_and_guide_has_a_page(site):
+    expected = {f"chapters/{path.stem}.html" for path in (ROOT / "nbs").glob("[0-9A]*_*.ipynb")} | {
+        f"guides/{path.stem}.html" for path in GUIDES
+    }
     assert expected <= {path.relative_to(site).as_posix() for path in pages(site)}
 
 
@@ -106,7 +122,11 @@ def test_chapters_show_no_directives(site):
 
     for name in notebook_pages():
         assert "#| " not in (site / name).with_suffix(".html").read_text(encoding="utf-8"), name
-    assert all("hide" not in DIRECTIVE.findall(cell.source) for path in notebook_pages().values() for cell in shown(path))
+    assert all(
+        "hide" not in DIRECTIVE.findall(cell.source)
+        for path in notebook_pages().values()
+        for cell in shown(path)
+    )
 
 
 def test_each_function_leads_to_its_cell(site):
@@ -117,7 +137,10 @@ def test_each_function_leads_to_its_cell(site):
     entries = {name: path for path in (site / "api").glob("*.html") for name in page(path).ids}
     assert [name for name in DEFINITIONS if name not in entries] == []
     links = {path: set(page(path).links) for path in entries.values()}
-    places = {name: f"../chapters/{found.chapter}.html#{anchor(found.chapter, found.cell)}" for name, found in DEFINITIONS.items()}
+    places = {
+        name: f"../chapters/{found.chapter}.html#{anchor(found.chapter, found.cell)}"
+        for name, found in DEFINITIONS.items()
+    }
     assert [name for name, place in places.items() if place not in links[entries[name]]] == []
 
 
@@ -125,7 +148,11 @@ def test_notation_names_are_in_the_code(site):
     import re
 
     text = (DOCS / "pages" / "notation.md").read_text(encoding="utf-8")
-    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ") and "name in the code" not in row]
+    rows = [
+        row.split(" | ")
+        for row in text.splitlines()
+        if row.startswith("| ") and "name in the code" not in row
+    ]
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "deca_nb").glob("*.py"))
     assert len(names) > 20 and [name for name in names if not re.search(rf"\b{name}\b", code)] == []
@@ -136,8 +163,9 @@ def test_what_is_broken_is_noticed(tmp_path):
 
     (tmp_path / "other.html").write_text("<p id='there'></p>")
     (tmp_path / "index.html").write_text(
-        "<a href='other.html#there'>right</a><a href='other.html#gone'>no such id</a><a href='gone.html'>no such page</a>"
-        "<script src='https://example.org/x.js'></script><a href='https://example.org'>a link asks nothing</a><img src='other.html'>"
+        "<a href='other.html#there'>right</a><a href='other.html#gone'>no such id</a>"
+        "<a href='gone.html'>no such page</a><script src='https://example.org/x.js'></script>"
+        "<a href='https://example.org'>a link asks nothing</a><img src='other.html'>"
     )
     assert [problem.partition(": ")[2] for problem in problems(tmp_path)] == [
         "other.html#gone leads nowhere",
@@ -172,11 +200,42 @@ def test_search_finds_an_equation(site, browser):
     first = page.locator("ul.search li a").first
     first.wait_for()
     assert first.inner_text() == "07 Objective > Eq. 14"
+    visitor.slow_down(6)
     first.click()
-    page.wait_for_selector("div.math#eq-14 mjx-container")
-    assert "(14)" in page.locator("div.math#eq-14 mjx-assistive-mml").text_content()
-    page.wait_for_function(IN_SIGHT, arg="div.math#eq-14")
+    page.wait_for_selector(f"{EQ_14} mjx-container")
+    assert "(14)" in page.locator(f"{EQ_14} mjx-assistive-mml").text_content()
+    visitor.wait_until_drawn()
+    page.evaluate(AT_REST)
+    assert page.evaluate(IN_SIGHT, EQ_14)
     assert visitor.complaints == []
+
+
+def test_a_linked_equation_stays_in_sight_while_formulas_are_drawn(site, browser):
+    visitor = Visitor(browser)
+    page, held = visitor.page, visitor.hold_formulas()
+    page.goto(f"{(site / 'chapters' / '07_objective.html').as_uri()}#eq-14", wait_until="commit")
+    page.wait_for_function(IN_SIGHT, arg=EQ_14)
+    assert page.locator("mjx-container").count() == 0
+    held[0].continue_()
+    visitor.wait_until_drawn()
+    page.evaluate(AT_REST)
+    assert page.locator("mjx-container").count() > 100
+    assert page.evaluate(IN_SIGHT, EQ_14)
+
+
+def test_a_reader_who_has_moved_on_is_not_called_back(site, browser):
+    visitor = Visitor(browser)
+    page, held = visitor.page, visitor.hold_formulas()
+    page.goto(f"{(site / 'chapters' / '07_objective.html').as_uri()}#eq-14", wait_until="commit")
+    page.wait_for_function(IN_SIGHT, arg=EQ_14)
+    page.mouse.move(640, 450)
+    page.mouse.wheel(0, 3000)
+    page.wait_for_function(FAR_ABOVE, arg=EQ_14)
+    held[0].continue_()
+    visitor.wait_until_drawn()
+    page.evaluate(AT_REST)
+    assert page.locator("mjx-container").count() > 100
+    assert page.evaluate(FAR_ABOVE, EQ_14)
 
 
 def test_search_finds_a_function_by_its_name(site, browser):
@@ -196,7 +255,9 @@ def test_the_explorer_lives_without_a_kernel(site, browser, scheme):
     number = pair.locator('[data-number="push DP no click"]')
     before = number.inner_text()
     handle.press("ArrowRight")
-    page.wait_for_function("([node, before]) => node.innerText !== before", arg=[number.element_handle(), before])
+    page.wait_for_function(
+        "([node, before]) => node.innerText !== before", arg=[number.element_handle(), before]
+    )
     assert_drawn(pair, **START | {"c1": 10**1.05})
     for selector in (".widget-label", ".widget-readout", ".deca svg text", ".deca td"):
         assert page.locator(f"article {selector}").first.evaluate(CONTRAST) > 4.5, selector
@@ -206,21 +267,43 @@ def test_the_explorer_lives_without_a_kernel(site, browser, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(site, browser, scheme):
     page = Visitor(browser, scheme=scheme).open(site / "chapters" / "07_objective.html")
-    for selector in ("article p", "article pre", "article table.docutils td", "article table.dataframe td", "article .admonition p", ".sidebar-tree a"):
+    for selector in (
+        "article p",
+        "article pre",
+        "article table.docutils td",
+        "article table.dataframe td",
+        "article .admonition p",
+        ".sidebar-tree a",
+    ):
         assert page.locator(selector).first.evaluate(CONTRAST) > 4.5, selector
 
 
+EQ_14 = "div.math#eq-14"
+AT_REST = """() => new Promise((done) => {
+  let last, since;
+  const look = () => {
+    if (window.scrollY !== last) [last, since] = [window.scrollY, performance.now()];
+    performance.now() - since > 500 ? done() : requestAnimationFrame(look);
+  };
+  look();
+})"""
 IN_SIGHT = """(selector) => {
-  const { top, bottom } = document.querySelector(selector).getBoundingClientRect();
+  const { top = -1, bottom } = document.querySelector(selector)?.getBoundingClientRect() ?? {};
   return top >= 0 && bottom <= window.innerHeight;
 }"""
+FAR_ABOVE = "(selector) => document.querySelector(selector).getBoundingClientRect().top < -2000"
 CONTRAST = """(node) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
-                                        .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
-  const solid = (node) => { const c = numbers(getComputedStyle(node).backgroundColor); return c.length < 4 || c[3] === 1; };
+  const light = ([r, g, b]) => [r, g, b].map(x => x / 255)
+    .map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
+    .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
+  const solid = (node) => {
+    const c = numbers(getComputedStyle(node).backgroundColor);
+    return c.length < 4 || c[3] === 1;
+  };
   let ground = node;
   while (ground.parentElement && !solid(ground)) ground = ground.parentElement;
-  const [a, b] = [numbers(getComputedStyle(node).color), numbers(getComputedStyle(ground).backgroundColor)].map(light).sort((x, y) => y - x);
+  const colours = [numbers(getComputedStyle(node).color), numbers(getComputedStyle(ground).backgroundColor)];
+  const [a, b] = colours.map(light).sort((x, y) => y - x);
   return (a + .05) / (b + .05);
 }"""

@@ -1,4 +1,7 @@
-"""MovieLens-100K is one and the same from each source, is checked, and says clearly when it is not to be had."""
+"""MovieLens-100K is one and the same from each source.
+
+It is checked, and says clearly when it is not to be had.
+"""
 
 import subprocess
 import sys
@@ -12,18 +15,17 @@ import pooch
 import pytest
 from conftest import LEFT_OUT
 
-from deca_nb.interactions import (
+from deca_nb.datasets import (
     GROUPLENS,
     MOVIELENS_SHA256,
     MOVIELENS_SOURCES,
-    InputError,
-    Split,
     is_movielens,
     movielens_100k,
     movielens_folder,
     movielens_from_folder,
     movielens_from_recbole,
 )
+from deca_nb.interactions import InputError, Split
 
 FOLDER, ARCHIVE, WHEEL = MOVIELENS_SOURCES
 
@@ -50,8 +52,13 @@ def only(monkeypatch):
 def archive(tmp_path, deca_data, monkeypatch) -> Path:
     """GroupLens' archive, written anew out of the same ratings and titles, in the place of the download."""
     tables = movielens_from_folder()
-    titles = tables["titles.tsv"]["title"].mask(lambda title: title.str.startswith("Land Before Time III"), lambda title: title + " (V)")
-    films = [f"{item}|{title}|01-Jan-1995||http://example.org/{item}|{'|'.join('0' * 19)}" for item, title in enumerate(titles, start=1)]
+    titles = tables["titles.tsv"]["title"].mask(
+        lambda title: title.str.startswith("Land Before Time III"), lambda title: title + " (V)"
+    )
+    films = [
+        f"{item}|{title}|01-Jan-1995||http://example.org/{item}|{'|'.join('0' * 19)}"
+        for item, title in enumerate(titles, start=1)
+    ]
     path = tmp_path / "ml-100k.zip"
     with zipfile.ZipFile(path, "w") as files:
         files.writestr("ml-100k/u.data", tables["ratings.tsv"].to_csv(sep="\t", header=False, index=False))
@@ -69,7 +76,14 @@ def contents(split: Split) -> list:
     """Everything that a split holds."""
     parts = [getattr(split, name) for name in ("train", "valid", "truth", "known")]
     rows = [part.to_frame().to_csv() for part in parts]
-    return [split.fingerprint(), split.k, split.truth_means, rows, list(split.train.item_ids), list(split.train.titles)]
+    return [
+        split.fingerprint(),
+        split.k,
+        split.truth_means,
+        rows,
+        list(split.train.item_ids),
+        list(split.train.titles),
+    ]
 
 
 def from_source(source: str, only, cache: Path) -> tuple[list, dict[str, bytes]]:
@@ -86,7 +100,9 @@ def from_source(source: str, only, cache: Path) -> tuple[list, dict[str, bytes]]
 def test_from_the_folder(only, cache, deca_data):
     found, files = from_source(FOLDER, only, cache)
     assert set(files) == set(MOVIELENS_SHA256)
-    assert "Star Wars (1977)" in found[-1] and "Misérables, Les (1995)" in found[-1] and "unknown" in found[-1]
+    assert (
+        "Star Wars (1977)" in found[-1] and "Misérables, Les (1995)" in found[-1] and "unknown" in found[-1]
+    )
 
 
 @pytest.mark.data
@@ -104,14 +120,22 @@ def test_from_the_wheel(only, cache, tmp_path, request):
     except (OSError, subprocess.SubprocessError) as error:
         leave_out_without_index(request, tmp_path)
         raise error
-    assert {name: len(table) for name, table in tables.items()} == {"ratings.tsv": 100_000, "titles.tsv": 1682}
+    assert {name: len(table) for name, table in tables.items()} == {
+        "ratings.tsv": 100_000,
+        "titles.tsv": 1682,
+    }
     found, files = from_source(WHEEL, only, cache)
-    assert is_movielens(cache) and set(files) == set(MOVIELENS_SHA256), "so it is what the other sources give, byte for byte"
+    assert is_movielens(cache) and set(files) == set(MOVIELENS_SHA256), (
+        "so it is what the other sources give, byte for byte"
+    )
     assert "Star Wars (1977)" in found[-1]
 
 
 def leave_out_without_index(request, folder: Path):
-    """Skip where not even the smallest of packages can be downloaded; with DECA_REQUIRE_ALL=1 that fails the run."""
+    """Skip where not even the smallest of packages can be downloaded.
+
+    With DECA_REQUIRE_ALL=1 that fails the run.
+    """
     probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, "wheel"]
     if subprocess.run(probe, capture_output=True, timeout=300).returncode:
         request.config.stash[LEFT_OUT].append(f"{request.node.nodeid}: the package index cannot be reached")
@@ -123,7 +147,14 @@ def leave_out_without_index(request, folder: Path):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", MOVIELENS_SHA256)
-@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1]), lambda path: path.write_text("rubbish")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_text("rubbish"),
+    ],
+)
 def test_a_damaged_cache_is_filled_again(damage, name, only, cache, deca_data):
     before = from_source(FOLDER, only, cache)
     damage(cache / name)
@@ -171,7 +202,11 @@ def test_every_source_says_why_it_fails(cache, monkeypatch):
 
         return source
 
-    errors = [FileNotFoundError("no folder"), ConnectionError("no network\nat all"), subprocess.TimeoutExpired("pip", 300)]
+    errors = [
+        FileNotFoundError("no folder"),
+        ConnectionError("no network\nat all"),
+        subprocess.TimeoutExpired("pip", 300),
+    ]
     for source, error in zip(MOVIELENS_SOURCES, errors, strict=True):
         monkeypatch.setitem(MOVIELENS_SOURCES, source, fails(error))
     message = refusal()
@@ -196,7 +231,10 @@ def offline(*args, **how):
 
 def test_other_content_is_refused(only, cache, monkeypatch):
     only(FOLDER)
-    tables = {"ratings.tsv": pd.DataFrame({"user": [1], "item": [2]}), "titles.tsv": pd.DataFrame({"item": [2], "title": ["x"]})}
+    tables = {
+        "ratings.tsv": pd.DataFrame({"user": [1], "item": [2]}),
+        "titles.tsv": pd.DataFrame({"item": [2], "title": ["x"]}),
+    }
     monkeypatch.setitem(MOVIELENS_SOURCES, FOLDER, lambda: tables)
     assert "not that of MovieLens-100K" in refusal()
     assert not is_movielens(cache)

@@ -1,4 +1,7 @@
-"""The limits of benchmarks/speed.py, times four: a machine may be busy, a loop over users or pairs takes much longer than that."""
+"""The limits of benchmarks/speed.py, times four.
+
+A machine may be busy; a loop over users or pairs takes much longer than that.
+"""
 
 import re
 import subprocess
@@ -10,7 +13,16 @@ from conftest import ROOT
 
 @pytest.mark.data
 def test_the_limits_hold(tmp_path, deca_data):
-    command = [sys.executable, ROOT / "benchmarks" / "speed.py", "--repeats", "3", "--factor", "4", "--out", tmp_path / "speed.md"]
+    command = [
+        sys.executable,
+        ROOT / "benchmarks" / "speed.py",
+        "--repeats",
+        "3",
+        "--factor",
+        "4",
+        "--out",
+        tmp_path / "speed.md",
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stdout + result.stderr
     written = (tmp_path / "speed.md").read_text(encoding="utf-8")

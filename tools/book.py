@@ -1,4 +1,7 @@
-"""The chapters as cells, for the scripts that check them: what a cell binds and uses, which cells it needs, and how to run those in one process."""
+"""The chapters as cells, for the scripts that check them.
+
+What a cell binds and uses, which cells it needs, and how to run those in one process.
+"""
 
 import ast
 import contextlib
@@ -29,7 +32,10 @@ class CellError(Exception):
 
 def equations(text: str) -> list[int]:
     """The numbers after each "Eq." or "Eqs.": "Eqs. (1) and (2)", "Eq. 4, 5, 6", "Eqs. 10 to 13"."""
-    lists = [RANGE.sub(lambda ends: ", ".join(map(str, range(int(ends[1]), int(ends[2]) + 1))), found) for found in MENTION.findall(text)]
+    lists = [
+        RANGE.sub(lambda ends: ", ".join(map(str, range(int(ends[1]), int(ends[2]) + 1))), found)
+        for found in MENTION.findall(text)
+    ]
     return [int(number) for found in lists for number in re.findall(r"\d+", found)]
 
 
@@ -47,14 +53,21 @@ def root(node: ast.AST | None) -> str | None:
 
 
 def changes(statement: ast.stmt) -> list[str | None]:
-    """The names whose values a statement may change in place: `a.b = 1`, `a += 1`, `a.b(1)`, `@patch def b(self: A)`."""
+    """The names whose values a statement may change in place.
+
+    As in `a.b = 1`, `a += 1`, `a.b(1)`, `@patch def b(self: A)`.
+    """
     if isinstance(statement, ast.FunctionDef) and statement.decorator_list and statement.args.args:
         return [root(statement.args.args[0].annotation)]
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         return [root(statement.value.func)]
     if isinstance(statement, ast.AugAssign):
         return [root(statement.target)]
-    return [root(node) for node in ast.walk(statement) if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)]
+    return [
+        root(node)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)
+    ]
 
 
 def all_tables(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:
@@ -87,7 +100,11 @@ class Cell:
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
         """The plain functions that it defines."""
-        return {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef) and not node.decorator_list}
+        return {
+            node.name: node
+            for node in self.tree.body
+            if isinstance(node, ast.FunctionDef) and not node.decorator_list
+        }
 
     @cached_property
     def changes(self) -> set[str]:
@@ -98,25 +115,36 @@ class Cell:
     def binds(self) -> set[str]:
         """The names that it gives a value, or whose value it may change."""
         symbols = symtable.symtable(self.source, self.id, "exec").get_symbols()
-        return self.changes | {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+        return self.changes | {
+            symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()
+        }
 
     @cached_property
     def uses(self) -> set[str]:
         """The names that it takes from the namespace, inside its functions too."""
         module, *inner = all_tables(symtable.symtable(self.source, self.id, "exec"))
-        symbols = [s for s in module.get_symbols() if s.is_referenced()] + [s for table in inner for s in table.get_symbols() if s.is_global()]
+        symbols = [s for s in module.get_symbols() if s.is_referenced()] + [
+            s for table in inner for s in table.get_symbols() if s.is_global()
+        ]
         return self.changes | {symbol.get_name() for symbol in symbols}
 
     @property
     def is_exported(self) -> bool:
-        return bool(self.flags & {"export", "exports"})
+        return any(flag.split()[0] in ("export", "exports") for flag in self.flags)
+
+    @property
+    def exported_to(self) -> str | None:
+        """The module that an `#| export NAME` names; None for the chapter's own."""
+        return next((flag.split()[1] for flag in self.flags if flag.startswith("export ")), None)
 
     @cached_property
     def checks(self) -> int:
         """How many assertions it makes."""
         if not self.is_code or self.is_exported:
             return 0
-        return sum(isinstance(node, ast.Assert) or called(node).startswith("test_") for node in ast.walk(self.tree))
+        return sum(
+            isinstance(node, ast.Assert) or called(node).startswith("test_") for node in ast.walk(self.tree)
+        )
 
 
 def chapters() -> list[Path]:
@@ -124,9 +152,22 @@ def chapters() -> list[Path]:
     return sorted(NBS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def appendices() -> list[Path]:
+    """The notebooks with an A before their number: what no reader of the chapters needs."""
+    return sorted(NBS.glob("A[0-9]_*.ipynb"))
+
+
+def rooms() -> list[Path]:
+    """Chapters, then appendices: every notebook that makes a module."""
+    return [*chapters(), *appendices()]
+
+
 def read(path: Path) -> list[Cell]:
     """The cells of a chapter."""
-    return [Cell(path.stem, cell.id, cell.source, cell.cell_type == "code") for cell in nbformat.read(path, as_version=4).cells]
+    return [
+        Cell(path.stem, cell.id, cell.source, cell.cell_type == "code")
+        for cell in nbformat.read(path, as_version=4).cells
+    ]
 
 
 def runnable(cells: list[Cell], without: set[str] = NOT_RUN) -> list[Cell]:
@@ -135,7 +176,11 @@ def runnable(cells: list[Cell], without: set[str] = NOT_RUN) -> list[Cell]:
 
 
 def needed(cells: list[Cell], wanted: list[Cell]) -> list[Cell]:
-    """The wanted cells, those before them that bind a name which one of these uses, and the exported ones, which may register what they define; in order."""
+    """The wanted cells and those that they need, in order.
+
+    These are those before them that bind a name which one of these uses, and the exported ones, which may
+    register what they define.
+    """
     kept, names = [], set()
     for cell in reversed(cells):
         if cell in wanted or cell.binds & names or cell.is_exported:
@@ -144,7 +189,11 @@ def needed(cells: list[Cell], wanted: list[Cell]) -> list[Cell]:
     return kept
 
 
-def run(cells: list[Cell], replaced: dict[str, types.CodeType] | None = None, before: Callable[[Cell], None] = lambda cell: None) -> None:
+def run(
+    cells: list[Cell],
+    replaced: dict[str, types.CodeType] | None = None,
+    before: Callable[[Cell], None] = lambda cell: None,
+) -> None:
     """Run cells in a fresh namespace, some with other code; `CellError` names the first that fails."""
     from matplotlib import pyplot
 
@@ -157,6 +206,8 @@ def run(cells: list[Cell], replaced: dict[str, types.CodeType] | None = None, be
                 exec((replaced or {}).get(cell.id, cell.code), namespace)
             except Exception as error:
                 said = str(error).partition("\n")[0]
-                raise CellError(f"nbs/{cell.chapter}.ipynb, cell {cell.id}: {type(error).__name__} {said}".strip()) from error
+                raise CellError(
+                    f"nbs/{cell.chapter}.ipynb, cell {cell.id}: {type(error).__name__} {said}".strip()
+                ) from error
             finally:
                 pyplot.close("all")

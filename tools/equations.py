@@ -1,14 +1,18 @@
-"""The table of the equations in nbs/index.ipynb: `python tools/equations.py` writes it, `--check` exits 1 where it would differ.
+"""The table of the equations in nbs/index.ipynb.
 
-Where: the chapters of `DERIVED_IN` number formulas as the paper does, so `\\tag{14}` in one of their text cells is the paper's Eq. 14. Tags of other
-chapters are their own and don't count.
+`python tools/equations.py` writes it, `--check` exits 1 where it would differ.
 
-Function: one of that chapter's functions whose docstring starts with the equation ("Eq. (2): ...") or has it at the start of a parenthesis
-("... (Eq. 14, ...)"); one that is not exported only where no exported one is found.
+Where: the chapters of `DERIVED_IN` number formulas as the paper does, so `\\tag{14}` in one of their text
+cells is the paper's Eq. 14. Tags of other chapters are their own and don't count.
 
-Check: a code cell named `check-eq14`, `check-eq14-sign` or, for a range, `check-eq4-6`; or one named `check-...` whose first line, directives apart, is
-`# proves Eq. 4, 5, 6`. It has to assert something and to be run wherever the tests are (neither `#| data` nor `#| notest`). All checks are run here, with
-the cells that they need: no equation is listed without a check that holds.
+Function: one of that chapter's functions whose docstring starts with the equation ("Eq. (2): ...") or has it
+at the start of a parenthesis ("... (Eq. 14, ...)"); one that is not exported only where no exported one is
+found.
+
+Check: a code cell named `check-eq14`, `check-eq14-sign` or, for a range, `check-eq4-6`; or one named
+`check-...` whose first line, directives apart, is `# proves Eq. 4, 5, 6`. It has to assert something and to
+be run wherever the tests are (neither `#| data` nor `#| notest`). All checks are run here, with the cells
+that they need: no equation is listed without a check that holds.
 """
 
 import argparse
@@ -19,30 +23,46 @@ import sys
 import nbformat
 from book import NBS, NOT_RUN, Cell, CellError, equations, needed, read, run, runnable
 
-from deca_nb.interactions import replacing
+from deca_nb.files import write_text
 
 EQUATIONS = range(1, 19)
 DERIVED_IN = ("02_worlds", "07_objective")
 MARK = "<!-- equations -->"
 INDEX = NBS / "index.ipynb"
-HEADING = "## The equations\n\nEach of the paper's, where it is derived, the function that is it, and the cells that prove it whenever the tests run.\n\n"
+HEADING = (
+    "## The equations\n\nEach of the paper's, where it is derived, the function that is it, "
+    "and the cells that prove it whenever the tests run.\n\n"
+)
 CLAIM = re.compile(r"(?:\A\s*|\()(Eqs?\.[^;:a-z]*)")
 CHECK_ID = re.compile(r"check-eq(\d+)(?:-(\d+))?(?:-.*)?")
 
 
 def tags(cells: list[Cell]) -> set[int]:
     """The equations that a chapter states."""
-    return {int(number) for cell in cells if not cell.is_code for number in re.findall(r"\\tag\{(\d+)\}", cell.source)} & set(EQUATIONS)
+    return {
+        int(number)
+        for cell in cells
+        if not cell.is_code
+        for number in re.findall(r"\\tag\{(\d+)\}", cell.source)
+    } & set(EQUATIONS)
 
 
 def claimed(function: ast.FunctionDef) -> set[int]:
     """The equations that a function is, after its docstring."""
-    return {number for claim in CLAIM.findall(ast.get_docstring(function) or "") for number in equations(claim)}
+    return {
+        number for claim in CLAIM.findall(ast.get_docstring(function) or "") for number in equations(claim)
+    }
 
 
 def functions(cells: list[Cell], number: int) -> list[str]:
     """The functions that are the equation; those that are not exported only where none is."""
-    found = [(name, cell.is_exported) for cell in cells if cell.is_code for name, function in cell.functions.items() if number in claimed(function)]
+    found = [
+        (name, cell.is_exported)
+        for cell in cells
+        if cell.is_code
+        for name, function in cell.functions.items()
+        if number in claimed(function)
+    ]
     return [name for name, is_exported in found if is_exported] or [name for name, _ in found]
 
 
@@ -52,14 +72,20 @@ def proves(cell: Cell) -> set[int]:
         return set()
     comment = re.match(r"(?:#\|.*\n|\s*\n)*#\s*proves (.*)", cell.source)
     named = CHECK_ID.fullmatch(cell.id)
-    return set(equations(comment[1]) if comment else []) | (set(range(int(named[1]), int(named[2] or named[1]) + 1)) if named else set())
+    return set(equations(comment[1]) if comment else []) | (
+        set(range(int(named[1]), int(named[2] or named[1]) + 1)) if named else set()
+    )
 
 
 def rows() -> dict[int, dict[str, tuple[list[str], list[Cell]]]]:
     """For each equation, by chapter: its functions and its checks."""
     book = {chapter: read(NBS / f"{chapter}.ipynb") for chapter in DERIVED_IN}
     return {
-        number: {c: (functions(cells, number), [cell for cell in cells if number in proves(cell)]) for c, cells in book.items() if number in tags(cells)}
+        number: {
+            c: (functions(cells, number), [cell for cell in cells if number in proves(cell)])
+            for c, cells in book.items()
+            if number in tags(cells)
+        }
         for number in EQUATIONS
     }
 
@@ -67,7 +93,11 @@ def rows() -> dict[int, dict[str, tuple[list[str], list[Cell]]]]:
 def problems(found: dict) -> list[str]:
     """What is missing, in sentences."""
     missing = [number for number, places in found.items() if not places]
-    unproved = [number for number, places in found.items() if places and not any(checks for _, checks in places.values())]
+    unproved = [
+        number
+        for number, places in found.items()
+        if places and not any(checks for _, checks in places.values())
+    ]
     sentences = [("no chapter states", missing), ("no cell proves", unproved)]
     return [f"{what} Eq. {', '.join(map(str, numbers))}" for what, numbers in sentences if numbers]
 
@@ -107,8 +137,12 @@ def insert(index: nbformat.NotebookNode, text: str) -> None:
 
 def main():
     """Write the table, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where nbs/index.ipynb would differ")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where nbs/index.ipynb would differ"
+    )
     check = parser.parse_args().check
     found = rows()
     if missing := problems(found):
@@ -121,8 +155,7 @@ def main():
     insert(index, table(found))
     after = nbformat.writes(index) + "\n"
     if not check:
-        with replacing(INDEX) as draft:
-            draft.write_text(after, encoding="utf-8")
+        write_text(INDEX, after)
     elif before != after:
         sys.exit("nbs/index.ipynb does not hold the table of the equations: run python tools/equations.py")
 

@@ -1,7 +1,8 @@
 """Run chapters and keep what they show: `python tools/outputs.py nbs/06_agreement.ipynb ...`.
 
-Every cell is run, those that need the authors' files too, so DECA_DATA has to name them. What is kept teaches a reader: no warnings, no execution counts, no
-progress bars; figures as SVG, which stay the same while they show the same; and of the widgets' states those of the widgets that are shown.
+Every cell is run, those that need the authors' files too, so DECA_DATA has to name them. What is kept teaches
+a reader: no warnings, no execution counts, no progress bars; figures as SVG, which stay the same while they
+show the same; and of the widgets' states those of the widgets that are shown.
 """
 
 import argparse
@@ -13,11 +14,14 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from deca_nb.interactions import replacing
+from deca_nb.files import replacing
 
 VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 PROGRESS = re.compile(r"(?:[^\n|]*: )?\s*(?:\d+%\||\d+epoch \[)")
-FIGURES = ["--InlineBackend.figure_formats=svg", "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}"]
+FIGURES = [
+    "--InlineBackend.figure_formats=svg",
+    "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
+]
 REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 
 
@@ -34,11 +38,20 @@ def teaches(output: nbformat.NotebookNode) -> bool:
 def shown_models(notebook: nbformat.NotebookNode, states: dict) -> set[str]:
     """The widgets that outputs show, and those that they are made of or linked to."""
     found: set[str] = set()
-    waiting = {output["data"][VIEW]["model_id"] for cell in notebook.cells for output in cell.get("outputs", []) if VIEW in output.get("data", {})}
+    waiting = {
+        output["data"][VIEW]["model_id"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if VIEW in output.get("data", {})
+    }
     parts = {name: set(REFERENCE.findall(str(state))) for name, state in states.items()}
     while waiting:
         found |= waiting
-        linked = {name for name, needs in parts.items() if states[name]["model_name"] == "LinkModel" and needs & found}
+        linked = {
+            name
+            for name, needs in parts.items()
+            if states[name]["model_name"] == "LinkModel" and needs & found
+        }
         waiting = {part for name in found | linked for part in parts.get(name, ())} | linked
         waiting -= found
     return found & set(states)
@@ -66,18 +79,27 @@ def tidy(notebook: nbformat.NotebookNode):
 def run(path: Path):
     """Run one chapter in its folder and write it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
-    settings = {"timeout": 600, "store_widget_state": True, "extra_arguments": FIGURES, "resources": {"metadata": {"path": path.parent}}}
+    settings = {
+        "timeout": 600,
+        "store_widget_state": True,
+        "extra_arguments": FIGURES,
+        "resources": {"metadata": {"path": path.parent}},
+    }
     NotebookClient(notebook, **settings).execute()
     tidy(notebook)
     kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
-    notebook.metadata = kernel | {name: notebook.metadata[name] for name in ("widgets",) if name in notebook.metadata}
+    notebook.metadata = kernel | {
+        name: notebook.metadata[name] for name in ("widgets",) if name in notebook.metadata
+    }
     with replacing(path) as draft:
         nbformat.write(notebook, draft)
 
 
 def main():
     """Run the chapters that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chapters", nargs="+", type=Path)
     chapters = parser.parse_args().chapters
     if not os.environ.get("DECA_DATA"):

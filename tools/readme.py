@@ -1,4 +1,7 @@
-"""README.md from nbs/index.ipynb: `python tools/readme.py` writes it, `--check` exits 1 where it would differ."""
+"""README.md from nbs/index.ipynb.
+
+`python tools/readme.py` writes it, `--check` exits 1 where it would differ.
+"""
 
 import argparse
 import posixpath
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from deca_nb.interactions import replacing
+from deca_nb.files import write_text
 
 ROOT = Path(__file__).parents[1]
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
@@ -31,7 +34,10 @@ def output_text(output: dict) -> str:
     if output.output_type == "stream":
         return output.text
     if any(mime.startswith("image/") for mime in output.data):
-        sys.exit("nbs/index.ipynb: an output is a picture, which README.md cannot hold: link a file in a markdown cell instead.")
+        sys.exit(
+            "nbs/index.ipynb: an output is a picture, which README.md cannot hold: "
+            "link a file in a markdown cell instead."
+        )
     return output.data["text/plain"] + "\n"
 
 
@@ -40,7 +46,9 @@ def code_blocks(cell: dict) -> list[str]:
     directives = set(DIRECTIVE.findall(cell.source))
     source = "" if directives & {"hide", "echo: false"} else DIRECTIVE.sub("", cell.source)
     printed = "" if directives & {"hide", "output: false"} else "".join(map(output_text, cell.outputs))
-    return [fenced(text, language) for text, language in ((source, "python"), (printed, "text")) if text.strip()]
+    return [
+        fenced(text, language) for text, language in ((source, "python"), (printed, "text")) if text.strip()
+    ]
 
 
 def cell_blocks(cell: dict) -> list[str]:
@@ -58,12 +66,13 @@ def readme(notebook: Path) -> str:
 def main():
     """Write README.md, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where README.md would differ")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where README.md would differ"
+    )
     check = parser.parse_args().check
     path, text = ROOT / "README.md", readme(ROOT / "nbs" / "index.ipynb")
     if not check:
-        with replacing(path) as draft:
-            draft.write_text(text, encoding="utf-8")
+        write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         sys.exit("README.md is not what nbs/index.ipynb says: run python tools/readme.py")
 

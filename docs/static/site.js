@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 // The widgets ask for formulas as MathJax 2 understood it. By now MathJax 3 is there, and the widgets are not yet.
-document.addEventListener("DOMContentLoaded", () => {
+window.addEventListener("load", () => {
   if (window.MathJax) MathJax.Hub = { Queue: ([, , element]) => MathJax.startup.promise.then(() => MathJax.typesetPromise([element])) };
 });
 
@@ -22,8 +22,20 @@ document.addEventListener("DOMContentLoaded", () => {
   if (title?.data) title.data = title.data.replace(/^deca_nb\./, "$&\u200b");
 });
 
-// When the formulas are drawn. Those that stand alone shrink a little where a narrow screen needs it; those in a line hold on to the mark behind them, and
-// scroll if need be. The linked place is gone to again, since it has moved.
+// A linked place stays where it is put while formulas, figures and widgets are drawn around it, until the reader moves.
+// Where a page is come back to, the browser knows the reader's place.
+(() => {
+  const place = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+  if (!place || performance.getEntriesByType("navigation")[0]?.type !== "navigate") return;
+  const drawing = new ResizeObserver(() => place.scrollIntoView());
+  drawing.observe(document.querySelector("article"));
+  for (const act of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    window.addEventListener(act, () => drawing.disconnect(), { capture: true, once: true, passive: true });
+  }
+})();
+
+// When the formulas are drawn. Those that stand alone shrink a little where a narrow screen needs it; those in a line hold on
+// to the mark behind them, and scroll if need be.
 window.addEventListener("load", async () => {
   if (!window.MathJax) return;
   await MathJax.startup.promise;
@@ -35,7 +47,6 @@ window.addEventListener("load", async () => {
     if (mark) formula.append(mark[0]), next.data = next.data.slice(mark[0].length);
     formula.classList.toggle("wide", formula.getBoundingClientRect().width > .9 * room);
   }
-  if (window.location.hash) document.getElementById(decodeURIComponent(window.location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
 });
 
 // Where a figure is much smaller than it was drawn, it leads to itself in full size; what is printed as sentences, not as a table, goes on in the next line.
