@@ -344,7 +344,7 @@ def model_class(model: str | type, parts: Training = CLEAN) -> type:
     """The class of that name, or the given class; of a model with variants (CDAE) the one that the
     protocol's part names. Raises `InputError` for an unknown name."""
     cls = find("model", name_of("model", model))
-    part = getattr(cls, "variant_part", None)
+    part = vars(cls).get("variant_part")                 # of its own: a subclass is no variant
     return find(part, getattr(parts, part)) if part and isinstance(model, str) else cls
 
 def build_model(cls: type, train: Interactions, generator: torch.Generator | None = None,

@@ -268,7 +268,7 @@ def evaluate(self: Recommender, split: Split,
 @patch
 def evaluate_popular(self: Recommender, split: Split, k=None, ties: str | None = None) -> pd.DataFrame:
     "What the most popular items reach on the very task that this model is given, as `evaluate` gives it."
-    task = task_beside(type(self.trained.f), split, self.judging)
+    task = task_beside(self.run().model_class, split, self.judging)
     how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties}
     return evaluate(MostPopular(split.train), task, **how)
 
