@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TrueNegatives', 'AnyItem', 'Batch', 'make_batch', 'Batches', 'PairBatches', 'RowBatches', 'balanced_mean', 'liked',
-           'meant_only']
+           'need_alike', 'meant_only']
 
 # %% ../nbs/05_batches.ipynb #imports-export
 from collections.abc import Iterator
@@ -155,11 +155,21 @@ def liked(pairs: Interactions, least: float = 4) -> Interactions:
                          "give data with ratings, or a world.")
     return pairs.select(pairs.ratings >= least)
 
+def need_alike(train: Interactions, valid: Interactions):
+    "Raise InputError unless both say in the same way which clicks were meant."
+    for name in ("noise", "ratings"):
+        has = [getattr(part, name) is not None for part in (train, valid)]
+        if all(has): return
+        if any(has):
+            raise InputError(f"only one of train and valid has {name}, so they cannot both tell which clicks "
+                             "were meant; give both, or take the validation clicks from the training data.")
+
 def meant_only(train: Interactions, valid: Interactions | None,
                least: float = 4) -> tuple[Interactions, Interactions | None]:
     """`liked` of both parts; where the training ratings are a 0/1 mark, 1 is a liking.
 
-    Raises `InputError` where no training pair is."""
+    Raises `InputError` where no training pair is, or where only one of the parts tells."""
+    if valid is not None: need_alike(train, valid)
     if train.ratings is not None and train.ratings.max(initial=0) <= 1: least = 1
     kept = liked(train, least)
     if not len(kept):

@@ -8,7 +8,8 @@ __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCE
            'from_recbole_files', 'from_grouplens_files', 'movielens_from_folder', 'movielens_from_grouplens',
            'movielens_from_recbole', 'is_movielens', 'write_tables', 'movielens_folder', 'movielens_100k',
            'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors', 'load_authors',
-           'world_data', 'world_of', 'load_world', 'load_named', 'load_data', 'load_rows', 'describe_split']
+           'world_data', 'world_of', 'load_world', 'load_named', 'need_file_for', 'load_data', 'load_rows',
+           'describe_split']
 
 # %% ../nbs/A2_datasets.ipynb #imports-export
 import json
@@ -47,10 +48,7 @@ class Dataset:
 
 def dataset(kind: str, *written: str) -> Callable:
     "Decorator: the function makes the split of the name `kind`, and of `kind:...`, as they are written here."
-    def register(load):
-        named("dataset", kind)(Dataset(written or (kind,), load))
-        return load
-    return register
+    return named("dataset", kind, lambda load: Dataset(written or (kind,), load))
 
 # %% ../nbs/A2_datasets.ipynb #parse-data
 FILE = "file"                                           # the kind of everything that is no registered name
@@ -279,15 +277,23 @@ def load_named(data: str, files: str) -> Split:
     return replace(find("dataset", kind).load(rest, files), name=data)
 
 # %% ../nbs/A2_datasets.ipynb #load-data
+def need_file_for(data: str, own: dict) -> dict:
+    "What is given of a file's options. Raises `InputError` where the data are no file, which have their own."
+    given = {name: value for name, value in own.items() if value is not None}
+    if given and not is_own_file(data):
+        raise InputError(f"{', '.join(given)} cannot be given for {data}, which has its own; "
+                         "leave out what is meant for files.")
+    return given
+
 def load_data(data: str,                # a registered name, or the path of a file
               protocol="clean",         # or "paper", or a `Protocol`
               **own                     # for a file: what `read_split` takes, such as liked and user
               ) -> Split:
     "The split of that name; a file is read by `read_split`. Raises `InputError`."
-    protocol = get_protocol(protocol)
+    protocol, given = get_protocol(protocol), need_file_for(data, own)
     if not is_own_file(data): return load_named(data, protocol.files)
     if not Path(data).suffix: raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
-    return read_split(data, **own)
+    return read_split(data, **given)
 
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                # a registered name, or the path of a file
@@ -296,11 +302,12 @@ def load_rows(data: str,                # a registered name, or the path of a fi
               ) -> tuple[pd.DataFrame, dict, Interactions]:
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
     columns, the column of each role, and the pairs. Raises `InputError`."""
+    given = need_file_for(data, columns)
     if not is_own_file(data):
         pairs = load_data(data, protocol).known
         frame = pairs.to_frame()
         return frame, resolve_columns(frame), pairs
-    frame, roles = read_frame(data, **columns)
+    frame, roles = read_frame(data, **given)
     pairs = Interactions.from_frame(frame, roles["user"], roles["item"], roles["rating"], source=data)
     return frame, roles, pairs
 

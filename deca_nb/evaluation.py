@@ -51,10 +51,7 @@ class Metric(NamedTuple):
 
 def metric(name: str, of: str = "user") -> Callable:
     "A decorator: the function is from here on the metric of this name, of each user or of all lists."
-    def register(measure):
-        named("metric", name)(Metric(measure, of))
-        return measure
-    return register
+    return named("metric", name, lambda measure: Metric(measure, of))
 
 def names_of(metrics) -> tuple[str, ...]:
     "One name or several, as a tuple."

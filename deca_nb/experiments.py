@@ -215,10 +215,7 @@ class Experiment:
 
 def experiment(name: str, *where, **how) -> Callable:
     "Decorator: the function is what `deca reproduce NAME` runs; the rest are fields of `Experiment`."
-    def add(run):
-        named("experiment", name)(Experiment(run, *where, **how))
-        return run
-    return add
+    return named("experiment", name, lambda run: Experiment(run, *where, **how))
 
 # %% ../nbs/11_experiments.ipynb #figure-2
 AGREEING = {"MF": 6, "GMF": 6, "NeuMF": 2, "LightGCN": 5}       # epochs, as in chapter 06

@@ -13,7 +13,7 @@ __all__ = ['NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'C
 import hashlib
 import importlib
 from dataclasses import dataclass, fields, replace
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,13 @@ class Interactions:
     @property
     def n_items(self) -> int: return len(self.item_ids)
     def __len__(self): return len(self.users)
+    @cached_property
+    def digest(self) -> bytes:
+        "A SHA-256 over all columns, and over how many users and items there are."
+        digest = hashlib.sha256(f"{self.n_users} users, {self.n_items} items".encode())
+        for column in (self.users, self.items, self.ratings, self.timestamps, self.noise):
+            digest.update(b"|" if column is None else b"|" + column.tobytes())
+        return digest.digest()
     def __getstate__(self):                 # for copies and other processes: without what `once` keeps
         return {name: vars(self)[name] for name in self.__dataclass_fields__}
     def __repr__(self):
@@ -264,14 +271,12 @@ class Split:
     def n_items(self) -> int: return self.train.n_items
 
     def fingerprint(self) -> str:
-        "A SHA-256 over the pairs of all four parts."
+        "A SHA-256 over all four parts."
         return fingerprint(self.train, self.valid, self.truth, self.known)
 
 def fingerprint(*parts: Interactions | None) -> str:
-    "A SHA-256 over the pairs of these parts; None is a part without pairs."
-    digest = hashlib.sha256()
-    for part in parts: digest.update((b"" if part is None else part.keys().tobytes()) + b"|")
-    return digest.hexdigest()
+    "A SHA-256 over these parts: pairs, ratings, times and noise. None is a part that is not there."
+    return hashlib.sha256(b"".join(b"|" if part is None else part.digest for part in parts)).hexdigest()
 
 # %% ../nbs/01_interactions.ipynb #chronological-parts
 def tenths(position: np.ndarray, n) -> np.ndarray:

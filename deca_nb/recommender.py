@@ -32,12 +32,11 @@ from deca_nb.interactions import (
     Split,
     align,
     concat,
-    fingerprint,
     get_protocol,
 )
 from .judging import judge, task_beside
 from .models import SparseRows
-from .names import is_place, listed, name_of
+from .names import is_place, listed, name_of, source_of, table
 from .ranking import masked_scores, rankable, top_items
 from .recipe import Number, Recipe, Settings, make_recipe, need_number, plain
 from .training import Run, Watch, need_optimiser
@@ -84,7 +83,7 @@ class Recommender:
         if isinstance(method, str): need_method(method)
         protocol = get_protocol(protocol)
         recipe = make_recipe(name_of("model", model), name_of("method", method), numbers, seed=int(seed),
-                             parts=protocol.training, learns_from=learns_from, liked=plain(liked))
+                             parts=protocol.training, learns_from=learns_from, liked=liked)
         self.begin(recipe, protocol.judging, device, threads)
 
     def begin(self, recipe: Recipe, judging: Judging, device: str, threads: int | None):
@@ -92,6 +91,7 @@ class Recommender:
         need_optimiser(recipe)
         self.recipe, self.judging, self.device, self.threads = recipe, judging, pick_device(device), threads
         self.train = self.known = self.trained = None
+        self.learned = None                     # the training clicks that count: all, or the liked
         self.history = pd.DataFrame()
         self.data = {}                          # where the interactions came from, kept with `save`
 
@@ -142,8 +142,8 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
         if not same: train, valid = align(train, valid)
     self.trained = None                                # until this fit ends well
     self.train, self.known = train, train if valid is None else concat(train, valid)
-    self.recipe = dataclasses.replace(self.recipe, fingerprint=fingerprint(train, valid))
-    trainer = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])]).fit()
+    run = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])])
+    self.recipe, self.learned, trainer = run.recipe, run.train, run.fit()
     self.trained, self.history = trainer.method, pd.DataFrame(trainer.history)
     return self
 
@@ -203,12 +203,12 @@ def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by
               ) -> pd.DataFrame:
     """Rows user, rank, item, title, score (a logit), source; known items left out.
 
-    Equal scores are listed by lowest inner id. Users unseen in training get the most popular items, and a
-    warning says so. Raises `InputError`."""
+    Equal scores are listed by lowest inner id. Users of whom nothing was learned get the most popular items,
+    and a warning says so. Raises `InputError`."""
     self.need_fit()
     need_number("k", k, COUNT)
-    counts = self.train.user_counts()
-    users = self.train.user_ids[counts > 0] if users is None else as_list(users)
+    counts = self.learned.user_counts()
+    users = self.train.user_ids[self.train.user_counts() > 0] if users is None else as_list(users)
     if not len(users): raise InputError("no users were given; give at least one id.")
     position, named = inner(users, self.train.user_ids), pd.Series(list(users), dtype=object)
     seen, parts = (position >= 0) & (counts[position] > 0), []
@@ -216,10 +216,11 @@ def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by
         items, scores = self.top(self.trained.f, position[seen], k)
         parts.append(self.as_frame(named[seen], items, scores, f"{self.model_name} + {self.method_name}"))
     if not seen.all():
-        warnings.warn(f"{(~seen).sum()} of {len(seen)} users were not seen in training and get the most "
-                      f"popular items: {', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
+        warnings.warn(f"{(~seen).sum()} of {len(seen)} users have no click that was learned from and get the "
+                      f"most popular items: {', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
         items, scores = self.most_popular(position[~seen], k)
-        parts.append(self.as_frame(named[~seen], items, scores, "most popular, since the user is new"))
+        source = "most popular, since nothing was learned of the user"
+        parts.append(self.as_frame(named[~seen], items, scores, source))
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
@@ -280,13 +281,13 @@ def real_positive_probability(self: Recommender,
                               ) -> pd.Series:
     """A score in (0, 1) for each row: how likely the click was meant. To rank by; not calibrated.
 
-    It is null where the user or item is new."""
+    It is null where nothing was learned of the user or item."""
     self.need_fit()
     pairs = self.train if interactions is None else interactions
     need_interactions(pairs, "interactions")
     users = inner(pairs.user_ids, self.train.user_ids)[pairs.users]
     items = inner(pairs.item_ids, self.train.item_ids)[pairs.items]
-    trained_on = (self.train.user_counts()[users] > 0) & (self.train.item_counts()[items] > 0)
+    trained_on = (self.learned.user_counts()[users] > 0) & (self.learned.item_counts()[items] > 0)
     seen = (users >= 0) & (items >= 0) & trained_on
     at = torch.as_tensor(np.stack([users[seen], items[seen]]), device=self.device)
     scores = np.full(len(pairs), np.nan)
@@ -350,8 +351,8 @@ def save(self: Recommender, folder):
 # %% ../nbs/10_recommender.ipynb #load
 @patch(cls_method=True)
 def load(cls: Recommender, folder,           # made by `save`
-         model: type | None = None,          # the model's class, where it is one of your own
-         method: type | None = None,         # the method's class, likewise
+         model: type | str | None = None,    # the model's class or FILE.py:Class, where it is one of your own
+         method: type | str | None = None,   # the method's, likewise
          device: str = "auto") -> Recommender:
     """The recommender that `save` wrote; nothing is trained.
 
@@ -374,13 +375,17 @@ def load(cls: Recommender, folder,           # made by `save`
         what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         raise InputError(f"{folder}: the saved recommender is damaged ({what}); train it again.") from None
 
-def need_known_class(folder: Path, recipe: dict, kind: str, given: type | None):
+def need_known_class(folder: Path, recipe: dict, kind: str, given: type | str | None):
     """Puts the name of a given class into the recipe.
 
-    Raises `InputError` for a stranger's class that was not given: none is ever run unasked."""
+    Raises `InputError` for a class that is not of this package and was not given, for none is run unasked;
+    and for a file that has changed."""
+    name, source = recipe[kind], recipe["sources"].get(recipe[kind])
+    if given is None and name not in table()[kind]:
+        raise InputError(f"{folder}: '{name}' is a class of its author's; give it as {kind}=... or --{kind}.")
+    if is_place(given) and source and source != source_of(given):
+        raise InputError(f"{given}: this file is not the one that {folder} was trained with; train again.")
     if given is not None: recipe[kind] = name_of(kind, given)
-    elif is_place(recipe[kind]) or recipe[kind] not in listed(kind):
-        raise InputError(f"{folder}: '{recipe[kind]}' is a class of its author's; give it as {kind}=...")
 
 def need_own_parts(folder: Path, about: dict):
     "Raise InputError where another name is a place in a file, which would be run when it is looked up."
@@ -401,7 +406,8 @@ def restore(cls, about: dict, tensors: dict, device: str) -> Recommender:
     has_valid = about["n_train"] < len(self.known)
     self.train = self.known.select(slice(about["n_train"])) if has_valid else self.known
     self.data, self.history = about["data"], pd.DataFrame(about["history"])
-    self.trained = self.run().untrained()
+    run = self.run()
+    self.learned, self.trained = run.train, run.untrained()
     self.trained.load_state_dict({key.removeprefix("method."): value for key, value in tensors.items()})
     self.trained.eval()
     return self

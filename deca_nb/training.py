@@ -228,7 +228,7 @@ class Run:
         self.model_class = model_class(self.recipe.model, self.recipe.parts)
         if "liked" in (self.recipe.learns_from, self.method_class.learns_from):
             self.train, self.valid = meant_only(self.train, self.valid, self.recipe.liked)
-        self.recipe = replace(self.recipe, fingerprint=fingerprint(self.train, self.valid))
+        self.recipe = self.recipe.described(fingerprint(self.train, self.valid))
         self.generator = torch.Generator().manual_seed(self.recipe.seed)
 
     @property
@@ -437,12 +437,13 @@ def untrained(self: Run) -> Method:
 def trainer(self: Run) -> Trainer:
     "All that the recipe says, put together and ready to `fit`. Raises `InputError`."
     need_optimiser(self.recipe)
-    method, history = self.method()
-    epochs, optimiser = self.settings.epochs, find("optimiser", self.settings.optimiser)
-    return Trainer(method, self.batches(), self.penalty(), optimiser(method, self.settings.learning_rate),
-                   epochs if method.has_steps else 0, self.generator,
-                   [self.stopper(method), *self.callbacks, Progress(epochs)],
-                   self.threads, history, self.recipe.method)
+    run = replace(self)                                 # with a generator anew: every trainer starts alike
+    method, history = run.method()
+    epochs, optimiser = run.settings.epochs, find("optimiser", run.settings.optimiser)
+    return Trainer(method, run.batches(), run.penalty(), optimiser(method, run.settings.learning_rate),
+                   epochs if method.has_steps else 0, run.generator,
+                   [run.stopper(method), *run.callbacks, Progress(epochs)],
+                   run.threads, history, run.recipe.method)
 
 @patch
 def fit(self: Run) -> Trainer:

@@ -97,7 +97,7 @@ def test_a_name_that_is_none_is_told(data, words):
 
 
 def test_a_name_of_ones_own(monkeypatch):
-    monkeypatch.setitem(KNOWN["dataset"], "mine", None)  # so that it goes again
+    monkeypatch.setitem(KNOWN, "dataset", dict(KNOWN["dataset"]))  # so that it goes again
     dataset("mine")(lambda rest, files: World(n_users=30, n_items=20, seed=int(rest or 0)).sample())
     assert (
         load_data("mine:4").name == "mine:4"

@@ -99,7 +99,7 @@ def held():
     found = {}
     for name in [name for name in sys.modules if name.startswith("deca_nb.")]:
         for key, value in vars(sys.modules[name]).items():
-            if key.startswith("_") or (name, key) == ("deca_nb.names", "KNOWN"): continue
+            if key.startswith("_") or name == "deca_nb.names" and key in ("KNOWN", "BEARERS"): continue
             if isinstance(value, dict): found[name, key] = {one: id(other) for one, other in value.items()}
             elif isinstance(value, list): found[name, key] = [id(one) for one in value]
             elif isinstance(value, set): found[name, key] = set(value)

@@ -17,7 +17,7 @@ import pytest
 
 from deca_nb import cli
 from deca_nb.evaluation import MostPopular, evaluate
-from deca_nb.names import KNOWN, find, is_place
+from deca_nb.names import find
 from deca_nb.recipe import numbers_of
 from deca_nb.tuning import draw_numbers, search_space
 from deca_nb.worlds import World
@@ -39,15 +39,6 @@ def deca(line: str) -> str:
             code = stop.code or 0
     assert code == 0, out.getvalue()
     return out.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    """What a test makes known is known to it alone."""
-    yield
-    for names in KNOWN.values():
-        for name in filter(is_place, list(names)):
-            del names[name]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ differed in numbers which their method does not have come to one name; their met
 is kept. The authors' data come from $DECA_DATA.
 """
 
+import hashlib
 import json
 import sys
 from dataclasses import fields
@@ -34,11 +35,17 @@ JUDGED_AS = {  # the old evaluator -> masking and scores
 DESCRIBED = ("protocol", "labels", "parts", "settings", "sizes")  # what the recipe says now
 
 
+def old_fingerprint(split: Split) -> str:
+    """What `Split.fingerprint` was: a SHA-256 over the pairs alone, without ratings, times and noise."""
+    parts = (split.train, split.valid, split.truth, split.known)
+    return hashlib.sha256(b"".join(part.keys().tobytes() + b"|" for part in parts)).hexdigest()
+
+
 @cache
 def loaded(data: str, files: str) -> tuple[Split, str, str]:
-    """The split, its fingerprint, and that of what is learned from."""
+    """The split, its old fingerprint, and today's of what is learned from."""
     split = load_named(data, files)
-    return split, split.fingerprint(), fingerprint(split.train, split.valid)
+    return split, old_fingerprint(split), fingerprint(split.train, split.valid)
 
 
 def training_parts(parts: dict, settings: dict) -> Training:

@@ -3,8 +3,8 @@
 `python tools/names.py` writes them; with --check only compare.
 
 A name is given by `@model("GMF")` and the other decorators of `deca_nb.names`, by `@named("sampler",
-"any-item")`, or by calling these. The modules are read as text, so nothing has to be importable; their order
-is that of the chapters.
+"any-item")`, or by calling these. Beside it stands the class or function that is decorated. The modules are
+read as text, so nothing has to be importable; their order is that of the chapters.
 """
 
 import ast
@@ -36,21 +36,26 @@ def given(call: ast.Call) -> tuple[str, str] | None:
     return (name, words[0]) if name in SHORT and words else None
 
 
-def rows() -> list[tuple[str, str, str]]:
-    """Kind, name and module of every name."""
+def bearers(tree: ast.AST) -> dict[ast.expr, str]:
+    """The class or function under each decorator."""
+    made = (node for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef)))
+    return {decorator: node.name for node in made for decorator in node.decorator_list}
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """Kind, name, module and bearer of every name."""
     modules = sorted(
         (path for path in PACKAGE.glob("*.py") if not path.stem.startswith("_")),
         key=lambda path: (chapter(path), path.stem),
     )
     found = []
     for module in modules:
-        calls = [
-            node
-            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Call)
-        ]
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        of, calls = bearers(tree), [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         calls.sort(key=lambda node: (node.lineno, node.col_offset))
-        found += [(*pair, f"deca_nb.{module.stem}") for pair in map(given, calls) if pair]
+        found += [
+            (*pair, f"deca_nb.{module.stem}", of.get(call, "")) for call in calls if (pair := given(call))
+        ]
     return sorted(dict.fromkeys(found), key=lambda row: row[0])
 
 
@@ -58,7 +63,7 @@ def text() -> str:
     """The table as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([("kind", "name", "module"), *rows()])
+    writer.writerows([("kind", "name", "module", "bearer"), *rows()])
     return out.getvalue()
 
 
