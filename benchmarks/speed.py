@@ -97,14 +97,14 @@ def plain_negatives(train: Interactions) -> list[int]:
 
 def plain_pairs(train: Interactions) -> Iterator[Batch]:
     """The batches of one epoch, put together pair by pair, as a DataLoader does."""
-    columns = (torch.as_tensor(column) for column in (train.users, train.items, plain_negatives(train)))
+    columns = (torch.tensor(column) for column in (train.users, train.items, plain_negatives(train)))
     for users, items, negatives in DataLoader(TensorDataset(*columns), batch_size=2048, shuffle=True):
         yield make_batch((users, items), (users, negatives), "cpu")
 
 
 def sampling(split: Split) -> tuple[Timed, Timed]:
     """A negative for each training pair."""
-    users = torch.as_tensor(split.train.users)
+    users = torch.tensor(split.train.users)
     return partial(TrueNegatives(split.train).draw, users, seeded()), partial(plain_negatives, split.train)
 
 
@@ -179,7 +179,7 @@ class PlainCDAE(CDAE):
 
 def plain_rows(train: Interactions) -> Iterator[Batch]:
     """All users at once, with their positives and as many negatives."""
-    users, items = torch.as_tensor(train.users), torch.as_tensor(train.items)
+    users, items = torch.tensor(train.users), torch.tensor(train.items)
     yield make_batch((users, items), (users, torch.as_tensor(plain_negatives(train))), "cpu")
 
 

@@ -55,7 +55,7 @@ def training_predictions(train: Interactions,               # what they learn fr
                          settings: Settings | None = None   # all but the epochs; None: the defaults
                          ) -> pd.DataFrame:                 # probabilities, a row a click, by (model, seed)
     "What normally trained models say about their own training clicks."
-    users, items = torch.as_tensor(train.users), torch.as_tensor(train.items)
+    users, items = torch.tensor(train.users), torch.tensor(train.items)
     def answers(recipe):
         trained = Run(recipe, train).fit().method
         return trained.real_positive_probability(users, items).double().numpy()

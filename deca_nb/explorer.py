@@ -255,7 +255,7 @@ def draw_surface(ax, grid: pd.DataFrame, title: str):
 def observe(method, split: Split) -> dict[str, float]:
     "The three numbers of a method in training."
     train, noise = split.train, split.train.noise
-    users, items = torch.as_tensor(train.users), torch.as_tensor(train.items)
+    users, items = torch.tensor(train.users), torch.tensor(train.items)
     believed = method.real_positive_probability(users, items).numpy()
     with torch.no_grad(): fitted = method.f(users, items).sigmoid().numpy()
     return {"recall@20": float(evaluate(method.f, split, k=(20,))["recall@20"].mean()),

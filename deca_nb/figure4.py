@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from .agreement import clean_and_noisy
-from .experiments import Bench, experiment
+from .experiments import ROWS, Bench, experiment
 from .figures import flat
 from .files import InputError
 from .interactions import Interactions
@@ -25,7 +25,7 @@ def rated_clicks(bench: Bench) -> Interactions:
                          "give --data authors:ml-100k or authors:modcloth.")
     return train
 
-@experiment("figure4")
+@experiment("figure4", unused=("ties", "scores", *ROWS))
 def figure4(bench: Bench) -> dict:
     """Figure 4 with its controls, of GMF with DeCA, DeCA(p) and normal training, and of popularity.
 

@@ -28,7 +28,7 @@ def click_scores(train: Interactions, valid: Interactions,
                  recipes: Iterable[Recipe]          # one for each method
                  ) -> pd.DataFrame:                 # one row a training click, one column a method
     "The score that each method gives a click, DeCA's f, and the item's popularity (share of all users)."
-    users, items, kept, scores = torch.as_tensor(train.users), torch.as_tensor(train.items), {}, {}
+    users, items, kept, scores = torch.tensor(train.users), torch.tensor(train.items), {}, {}
     for recipe in recipes:
         method, _ = Run(recipe, train, valid, kept=kept).trained()      # DeCA(p)'s prior is the normal run
         scores[recipe.method] = method.real_positive_probability(users, items).double().numpy()
@@ -60,7 +60,7 @@ SHOWN = {"DeCA": "DeCA (Eq. 16)", "DeCA(p)": "DeCA(p) ($f$)", "Normal": "normal 
 
 def draw_by_rating(axes, table: pd.DataFrame, ylabel: str):
     "A bar chart of `mean_by_rating` for each of `SHOWN`."
-    for ax, (name, label), color in zip(axes, SHOWN.items(), ["C0", "C0", "C1", "C2"], strict=True):
+    for ax, (name, label), color in zip(axes, SHOWN.items(), ["C1", "C2", "C0", ".6"], strict=True):
         part = table.loc[name]
         above_and_below = [part["mean"] - part["low"], part["high"] - part["mean"]]
         ax.bar(part.index, part["mean"], yerr=above_and_below, color=color, edgecolor="C6", lw=.5, capsize=2)

@@ -16,10 +16,11 @@ from numbers import Integral, Real
 from typing import Annotated, get_type_hints
 
 import numpy as np
+from fastcore.basics import patch
 
 from .files import InputError
 from .interactions import CLEAN, Training
-from .names import find, is_place, listed, source_of
+from .names import find, listed, source_of
 
 # %% ../nbs/A4_recipe.ipynb #number
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Recipe:
     liked: float = 4.                                           # a rating from here on is a liking, if asked
     data: str = ""                                              # the name of the data set
     fingerprint: str = ""                                       # of its training and validation parts
-    sources: dict = field(default_factory=dict)                 # FILE.py:Class named here -> hash of the file
+    sources: dict = field(default_factory=dict)                 # own class -> what tells its code
 
     def __post_init__(self):
         if self.learns_from not in ("all", "liked"):
@@ -133,16 +134,20 @@ class Recipe:
         settings = find("method", about["method"]).Settings(**about["settings"])
         return cls(**about | {"settings": settings, "parts": Training(**about["parts"])})
 
-    def described(self, fingerprint: str) -> "Recipe":
-        "The same recipe with what it is known by: the data's fingerprint, and the files that it names."
-        parts = [self.model, self.method, *asdict(self.settings).values(), *asdict(self.parts).values()]
-        sources = {place: source_of(place) for place in parts if is_place(place)}
-        return replace(self, fingerprint=fingerprint, sources=sources)
+# %% ../nbs/A4_recipe.ipynb #recipe-key
+@patch
+def described(self: Recipe, fingerprint: str) -> Recipe:
+    "The same recipe with what it is known by: the data's fingerprint, and the code of own classes."
+    kinds = asdict(self.parts) | {"optimiser": self.settings.optimiser, "ties": self.parts.stopper_ties}
+    kinds |= {"model": self.model, "method": self.method}
+    sources = {name: code for kind, name in kinds.items() if (code := source_of(kind, name))}
+    return replace(self, fingerprint=fingerprint, sources=sources)
 
-    def key(self) -> str:
-        "A hash of the whole description, 16 hex digits."
-        text = json.dumps(self.to_json(), sort_keys=True, default=plain)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+@patch
+def key(self: Recipe) -> str:
+    "A hash of the whole description, 16 hex digits."
+    text = json.dumps(self.to_json(), sort_keys=True, default=plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 # %% ../nbs/A4_recipe.ipynb #make-recipe
 def sizes_of(cls: type) -> list[str]:
@@ -171,6 +176,9 @@ def make_recipe(model: str, method: str, numbers: dict, **about) -> Recipe:
     "A checked recipe from flat numbers: settings of the method, sizes of the model. Raises `InputError`."
     own = {f.name for f in fields(find("method", method).Settings)}
     sizes = {name: value for name, value in numbers.items() if name not in own}
+    if both := own & set(sizes_of(find("model", model))):
+        raise InputError(f"{', '.join(sorted(both))} of {model} is also a number of {method}; "
+                         "call the model's size something else.")
     for name in sizes:
         if name not in sizes_of(find("model", model)) and (users := users_of(name)):
             raise InputError(f"{method} has no {name}; it belongs to {', '.join(users)}.")

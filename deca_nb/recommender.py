@@ -335,7 +335,7 @@ def save(self: Recommender, folder):
     self.need_fit()
     folder = Path(folder)
     need_own_folder(folder)
-    tensors = {f"method.{key}": value.contiguous() for key, value in self.trained.state_dict().items()}
+    tensors = {f"method.{key}": value.clone() for key, value in self.trained.state_dict().items()}
     columns = {name: getattr(self.known, name) for name in ("users", "items", "ratings", "noise")}
     columns = {name: torch.tensor(column) for name, column in columns.items() if column is not None}
     tensors |= {f"known.{name}": column for name, column in columns.items()}
@@ -375,17 +375,21 @@ def load(cls: Recommender, folder,           # made by `save`
         what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         raise InputError(f"{folder}: the saved recommender is damaged ({what}); train it again.") from None
 
+# %% ../nbs/10_recommender.ipynb #known-class
 def need_known_class(folder: Path, recipe: dict, kind: str, given: type | str | None):
     """Puts the name of a given class into the recipe.
 
     Raises `InputError` for a class that is not of this package and was not given, for none is run unasked;
     and for a file that has changed."""
-    name, source = recipe[kind], recipe["sources"].get(recipe[kind])
+    name, source = recipe[kind], recipe.get("sources", {}).get(recipe[kind])
     if given is None and name not in table()[kind]:
         raise InputError(f"{folder}: '{name}' is a class of its author's; give it as {kind}=... or --{kind}.")
-    if is_place(given) and source and source != source_of(given):
+    if is_place(given) and source and source != source_of(kind, given):
         raise InputError(f"{given}: this file is not the one that {folder} was trained with; train again.")
-    if given is not None: recipe[kind] = name_of(kind, given)
+    if given is None: return
+    if name in table()[kind]:
+        raise InputError(f"{folder}: its {kind} is this package's {name}; leave {kind} out.")
+    recipe[kind] = name_of(kind, given)
 
 def need_own_parts(folder: Path, about: dict):
     "Raise InputError where another name is a place in a file, which would be run when it is looked up."

@@ -116,7 +116,7 @@ class Callback:
     """What is told of a training: after each step, after each epoch, and at its end.
 
     It has a state that is saved with it."""
-    def after_step(self, trainer) -> bool: "Whether to stop."
+    def after_step(self, trainer) -> bool: "Whether to stop here, which ends the training with a short epoch."
     def after_epoch(self, trainer, record: dict) -> bool: "Whether to stop; may add to the record."
     def finish(self, trainer): "Called when the training is over."
     def state_dict(self) -> dict: return {}
@@ -330,10 +330,8 @@ class Trainer:
 
     def epoch(self) -> dict:
         "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
-        started = time.perf_counter()
-        for batch in self.batches.epoch(self.generator):
-            self.step(batch)
-            if self.stopped: break
+        started, batches = time.perf_counter(), self.batches.epoch(self.generator)
+        while not self.stopped and (batch := next(batches, None)): self.step(batch)
         self.n_epochs += 1
         loss, self.losses = float(torch.stack(self.losses).mean()), []
         if not np.isfinite(loss):
@@ -359,7 +357,7 @@ def n_threads(n: int | None):
 def fit(self: Trainer) -> Trainer:
     "All epochs that are left, unless a callback says stop. Ends in evaluation mode."
     with n_threads(self.threads):
-        while self.n_epochs < self.epochs and not self.stopped: self.epoch()
+        while (self.n_epochs < self.epochs and not self.stopped) or self.losses: self.epoch()
     for callback in self.callbacks: callback.finish(self)
     self.method.eval()
     return self
@@ -445,6 +443,8 @@ def trainer(self: Run) -> Trainer:
                    [run.stopper(method), *run.callbacks, Progress(epochs)],
                    run.threads, history, run.recipe.method)
 
+
+# %% ../nbs/05_training.ipynb #run-fit
 @patch
 def fit(self: Run) -> Trainer:
     "Trains; what comes back has `method` and `history`. Raises `InputError`."

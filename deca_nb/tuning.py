@@ -43,9 +43,11 @@ def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int
 def draw_numbers(method: str, n_draws: int) -> list[dict]:
     "What each draw tries for this method; the first n of more draws are the draws of n."
     cls = find("method", method).Settings
-    space, shared = search_space(method), random_draws(SHARED, DeCASettings, tuple(FIRST.items()), n_draws, 0)
-    drawn = [{name: value for name, value in numbers.items() if name in space} for numbers in shared]
-    if own := tuple(name for name in space if name not in SHARED):
+    space, common = search_space(method), search_space("DeCA")
+    alike = [name for name in SHARED if space.get(name) == common[name]]           # the very same number
+    shared = random_draws(SHARED, DeCASettings, tuple(FIRST.items()), n_draws, 0)
+    drawn = [{name: numbers[name] for name in alike} for numbers in shared]
+    if own := tuple(name for name in space if name not in alike):
         usual = {name: getattr(cls(), name) for name in own}
         plain = tuple((name, value) for name, value in usual.items() if value in space[name].search)
         others = random_draws(own, cls, plain, n_draws, crc32(method.encode()))

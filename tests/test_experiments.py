@@ -352,7 +352,10 @@ def command_of(page: str) -> tuple[str, dict]:
 def kept_bench(page) -> tuple:
     """The experiment of a page, and a bench on the committed runs that is not to train anything."""
     name, options = command_of(page.read_text(encoding="utf-8"))
-    experiment, protocol = find("experiment", name), {"paper": PAPER, "clean": CLEAN}[options["--protocol"]]
+    experiment = find("experiment", name)
+    usual = {"--data": experiment.data, "--protocol": experiment.protocol, "--ties": experiment.ties}
+    options, protocols = usual | options, {"paper": PAPER, "clean": CLEAN}
+    protocol = protocols[options["--protocol"]]
     if "--scores" in options:
         protocol = replace(protocol, scores=options["--scores"])
     folder = ROOT / "results" / "runs" / f"{options['--data'].replace(':', '-')}-{protocol.name}"

@@ -605,7 +605,7 @@ def test_equal_scores_are_recommended_lowest_inner_id_first():
     for user, rows in found.groupby("user"):
         free = np.flatnonzero(~known[split.train.user_ids.get_loc(user)])
         assert rows["item"].tolist() == split.train.item_ids[free[:6]].tolist()
-    with pytest.warns(UserWarning, match="not seen"):
+    with pytest.warns(UserWarning, match="no click that was learned from"):
         popular = recommender.recommend("nobody", k=24)
     counts = pd.Series(split.train.item_counts(), split.train.item_ids).sort_values(
         ascending=False, kind="stable"

@@ -165,7 +165,7 @@ def test_a_half_refuses_a_part_that_is_not_there(half):
 
 def share_of_positives(split: Split, sampler: str) -> float:
     """How many of the drawn negatives are training positives."""
-    users = torch.as_tensor(split.train.users)
+    users = torch.tensor(split.train.users)
     users, items = find("sampler", sampler)(split.train).draw(users, torch.Generator().manual_seed(0))
     return float(np.isin((users * split.n_items + items).numpy(), split.train.keys()).mean())
 
@@ -585,7 +585,7 @@ def test_the_protocol_says_how_equal_scores_are_ranked():
 
 
 def test_the_command_takes_both_protocols_by_name():
-    options = {"data": "world", "liked": 4}
+    options = {"data": "world"}
     paper, clean = (load_split(options | {"protocol": name}) for name in ("paper", "clean"))
     assert paper[1] is PAPER and clean[1] is CLEAN
     assert paper[0].fingerprint() == clean[0].fingerprint()

@@ -4,6 +4,7 @@ What a cell binds and uses, which cells it needs, and how to run those in one pr
 """
 
 import ast
+import builtins
 import contextlib
 import io
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from unittest import mock
 
 import matplotlib
 import nbformat
@@ -198,7 +200,9 @@ def run(
     from matplotlib import pyplot
 
     namespace = {"__name__": "__main__"}
-    with contextlib.chdir(NBS), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    notebook = mock.patch.object(builtins, "get_ipython", lambda: None, create=True)  # as one has it
+    quietly = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.chdir(NBS), quietly, notebook, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for cell in cells:
             before(cell)

@@ -21,10 +21,11 @@ import pandas as pd
 from deca_nb.datasets import load_named
 from deca_nb.experiments import VARIANTS
 from deca_nb.files import replacing
-from deca_nb.interactions import Split, Training, fingerprint
+from deca_nb.interactions import Split, Training
 from deca_nb.names import find
 from deca_nb.recipe import Recipe
 from deca_nb.runs import Job, describe_job
+from deca_nb.training import Run
 
 ROOT = Path(__file__).parent.parent
 JUDGED_AS = {  # the old evaluator -> masking and scores
@@ -42,10 +43,10 @@ def old_fingerprint(split: Split) -> str:
 
 
 @cache
-def loaded(data: str, files: str) -> tuple[Split, str, str]:
-    """The split, its old fingerprint, and today's of what is learned from."""
+def loaded(data: str, files: str) -> tuple[Split, str]:
+    """The split, and its old fingerprint."""
     split = load_named(data, files)
-    return split, old_fingerprint(split), fingerprint(split.train, split.valid)
+    return split, old_fingerprint(split)
 
 
 def training_parts(parts: dict, settings: dict) -> Training:
@@ -60,7 +61,7 @@ def training_parts(parts: dict, settings: dict) -> Training:
 def job_of(row: pd.Series) -> Job:
     """The recipe of an old row, and how it was judged."""
     parts, given = json.loads(row["parts"]), json.loads(row["settings"])
-    split, _, learned = loaded(row["data"], parts["files"])
+    split, _ = loaded(row["data"], parts["files"])
     method, fixed = VARIANTS.get(row["method"], (row["method"], {}))
     cls = find("method", method).Settings
     settings = cls(
@@ -76,8 +77,8 @@ def job_of(row: pd.Series) -> Job:
         row["labels"],
         split.liked,
         row["data"],
-        learned,
     )
+    recipe = Run(recipe, split.train, split.valid).recipe  # with the fingerprint of what it learns from
     watched = parts["ties"] if isinstance(row["history"], str) else ""
     return Job(recipe, parts["files"], *JUDGED_AS[parts["evaluator"]], watched)
 
@@ -85,7 +86,7 @@ def job_of(row: pd.Series) -> Job:
 def converted(row: pd.Series) -> dict:
     """The new form of an old row. Ends the script where the data are not those that the run was made of."""
     job = job_of(row)
-    split, now, _ = loaded(job.recipe.data, job.files)
+    split, now = loaded(job.recipe.data, job.files)
     if row["fingerprint"] != now:
         sys.exit(
             f"{job.recipe.data}: run {row['name']} was made of {row['fingerprint']}, and the data are {now}."

@@ -1,0 +1,31 @@
+"""What this machine can do at most: bytes a second through memory, operations a second in products."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+STREAM, SIDE = 1 << 25, 1024  # numbers in an array that no cache holds; rows and columns of a square matrix
+
+
+def seconds_of(work: Callable, repeats: int = 5) -> float:
+    """The median time of some calls, after one that warms up."""
+    taken = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return median(taken[1:])
+
+
+def bandwidth() -> float:
+    """Bytes a second: two arrays are read and a third is written, again and again."""
+    read, also, written = (torch.ones(STREAM) for _ in range(3))
+    return 3 * 4 * STREAM / seconds_of(lambda: torch.add(read, also, alpha=2.0, out=written))
+
+
+def peak() -> float:
+    """Floating-point operations a second in the product of two matrices."""
+    left, right, product = (torch.ones(SIDE, SIDE) for _ in range(3))
+    return 2 * SIDE**3 / seconds_of(lambda: torch.mm(left, right, out=product))
