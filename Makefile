@@ -24,8 +24,8 @@ docs: $(VENV)/.installed-dev ## the site, which opens without a server; it needs
 	$(BIN)/python docs/build.py
 	@echo "Open docs/_build/html/index.html in a browser."
 
-bench: $(VENV)/.installed ## how long training and evaluation take, beside plain loops; results in results/speed.md
-	$(BIN)/python benchmarks/speed.py --out results/speed.md
+bench: $(VENV)/.installed ## how long training and evaluation take, and could take; half an hour, results in results/speed/
+	$(BIN)/python benchmarks/speed.py --anew --out results/speed
 
 lab: $(VENV)/.installed-dev ## JupyterLab on the chapters
 	$(BIN)/jupyter lab nbs

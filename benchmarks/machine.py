@@ -26,6 +26,10 @@ def bandwidth() -> float:
 
 
 def peak() -> float:
-    """Floating-point operations a second in the product of two matrices."""
+    """Floating-point operations a second in the product of two matrices, by the faster library at hand."""
     left, right, product = (torch.ones(SIDE, SIDE) for _ in range(3))
-    return 2 * SIDE**3 / seconds_of(lambda: torch.mm(left, right, out=product))
+    pictures, kernels = left.view(16, SIDE, -1, 1), right.view(SIDE, SIDE, 1, 1)
+    with torch.no_grad():
+        by_product = seconds_of(lambda: torch.mm(left, right, out=product))
+        by_convolution = seconds_of(lambda: torch.conv2d(pictures, kernels))
+    return 2 * SIDE**3 / min(by_product, by_convolution)

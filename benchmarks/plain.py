@@ -88,10 +88,12 @@ class PlainLightGCN(LightGCN):
 
     def __init__(self, train: Interactions, **how):
         super().__init__(train, **how)
-        counts = self.graph.offsets.diff()
-        places = torch.stack([torch.arange(len(counts)).repeat_interleave(counts), self.graph.columns])
+        counts, items = self.from_items.offsets.diff(), self.from_items.columns
+        users = torch.arange(self.n_users).repeat_interleave(counts)
+        items, nodes = items + self.n_users, self.n_users + self.n_items
+        places = torch.stack([torch.cat([users, items]), torch.cat([items, users])])
         self.adjacency = torch.sparse_coo_tensor(
-            places, self.graph.values, (len(counts),) * 2, check_invariants=True
+            places, self.from_items.values.repeat(2), (nodes, nodes), check_invariants=True
         ).coalesce()
 
     def tables_after(self) -> tuple[torch.Tensor, ...]:

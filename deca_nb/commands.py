@@ -35,7 +35,7 @@ from .judging import task_beside
 from .models import model_class
 from .names import find, is_place, listed, name_of
 from .ranking import list_lengths
-from .recipe import Recipe, need_number, numbers_of, sizes_of
+from .recipe import Recipe, need_number, numbers_of, settings_of_method, sizes_of
 from .recommender import SEED, Recommender, need_method, need_own_folder
 from .runs import provenance, versions, watch_truth
 from .statistics import over_seeds
@@ -112,7 +112,7 @@ def known_numbers(words: list[str]) -> dict[str, dict]:
     for kind in ("method", "model"):
         typed = [word for word in words_after(words, f"--{kind}", f"--{kind}s") if is_place(word)]
         for name in dict.fromkeys([*typed, *listed(kind)]):
-            made = find(kind, name).Settings if kind == "method" else find(kind, name)
+            made = settings_of_method(name) if kind == "method" else find(kind, name)
             parameters = inspect.signature(made.__init__).parameters
             for number, about in numbers_of(made).items():
                 default = parameters[number].default
@@ -153,7 +153,7 @@ training_options = Group(training_parameters, collect_training)
 # %% ../nbs/15_cli.ipynb #make-recommender
 def held_by(model: str, method: str) -> set[str]:
     "The numbers that a method or its model has."
-    own = {number.name for number in fields(find("method", method).Settings)}
+    own = {number.name for number in fields(settings_of_method(method))}
     return own | set(sizes_of(find("model", model)))
 
 def need_owners(training: dict, methods: list[str]):
@@ -266,15 +266,17 @@ def given_split(split: Split, data: str, files: str) -> Split:
 @command("audit", data_options, example="deca audit --data movielens-100k --k 3,20")
 def audit(data: dict, k: Ks = None, json: Json = None,
           full: Annotated[bool, Option("--full", help="also train: does denoising pay here?")] = False,
-          seeds: Annotated[int, Option(help="runs of each method, with --full")] = 3, jobs: Jobs = 1):
+          seeds: Annotated[int | None, Option(help="with --full: runs of each method [3]")] = None,
+          jobs: Annotated[int | None, Option(help="with --full: processes of one thread each [1]")] = None):
     "`deca audit`."
     need_places(json)
     need_counts(seeds=seeds, jobs=jobs)
+    if not full and (seeds or jobs): raise InputError("--seeds and --jobs go with --full; give it too.")
     lengths = pick_lengths(k)
     split, protocol = load_split(data)
     report = audit_report(split, k=lengths or split.k)
     print(report)
-    answer = full_answer(split, protocol, seeds, jobs) if full else {}
+    answer = full_answer(split, protocol, seeds or 3, jobs or 1) if full else {}
     note(f"{split.name}, protocol {protocol.name}; {versions()}")
     values = {name: None if pd.isna(value) else value for name, value in report["value"].items()}
     write_json(json, {name: {"value": value, "meaning": report.loc[name, "meaning"]}
@@ -307,6 +309,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     print_scores(recommender.evaluate(split, k=lengths or split.k))
     print("most popular, for comparison")
     print_scores(recommender.evaluate_popular(split, k=lengths or split.k))
+    for advice in told_apart(recommender.real_positive_probability()): print(advice)
     note(provenance(split, protocol.judging, protocol.name, [seed]) + f"\nsaved to {out}")
 
 # %% ../nbs/15_cli.ipynb #evaluate
@@ -377,6 +380,8 @@ def denoise_command(training: dict, data: Annotated[str, Argument(help=DATA_HELP
                     protocol: Annotated[str, Option(help="clean or paper")] = "clean"):
     "`deca denoise`."
     need_places(out)
+    if Path(out).resolve() == Path(data).resolve():
+        raise InputError(f"{out}: this is the file that is read; choose another name for --out.")
     need_share(drop)
     need_method(method)
     need_owners(training, [method])

@@ -12,25 +12,17 @@ __all__ = ['H_MODELS', 'COSTS', 'C1', 'C2', 'Alpha', 'HModel', 'LIKELIHOODS', 'R
 # %% ../nbs/08_denoising.ipynb #imports-export
 import re
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import Annotated
 
 import torch
 from fastcore.basics import patch
 from torch import nn
 
-from .batches import Batch, balanced_mean
+from .batches import Batch, balance
 from .interactions import InputError, Protocol
 from .models import MF, model_class
 from .names import find, method, named
-from deca_nb.objective import (
-    Bernoulli,
-    deca_loss,
-    dn_log_likelihood,
-    dp_log_likelihood,
-    first_step_log_likelihood,
-    from_logits,
-)
+from .objective import deca_mean, from_logits, label_log
 from .objective import real_positive_probability as posterior_preference
 from .recipe import Number, Recipe, Settings, common, make_recipe
 from .training import Method, Run
@@ -87,7 +79,7 @@ class DeCA(Method):
 
     def __init__(self, run: Run, prior: nn.Module | None = None):
         super().__init__(run)
-        self.as_bernoulli = partial(from_logits, log=find("log", run.parts.log))
+        self.log = find("log", run.parts.log)
         observation = observation_model(run.settings.h_model)
         self.h, self.h_prime = run.build(observation), run.build(observation)
         self.g = run.build(MF) if prior is None else prior
@@ -98,30 +90,33 @@ class DeCA(Method):
         turn = step - len(self.opening)
         return self.opening[step] if turn < 0 else self.tasks[turn % len(self.tasks)]
 
-    def of(self, model: nn.Module, batch: Batch) -> Bernoulli:
-        return self.as_bernoulli(model(batch.users, batch.items))
+    def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        "The logits that one of the models gives the pairs, (n,)."
+        return model(batch.users, batch.items)
 
 # %% ../nbs/08_denoising.ipynb #deca-loss
-def denoise_positives(deca: DeCA, f: Bernoulli, batch: Batch):
+def denoise_positives(deca: DeCA, batch: Batch):
     "Eq. 14: h is learned, h_prime is 1."
-    return dp_log_likelihood(f, deca.of(deca.h, batch), batch.observed, deca.settings.c1)
+    h = deca.logits(deca.h, batch)
+    return deca.settings.c1 * (batch.observed - 1), label_log(h, batch.observed, deca.log)
 
-def denoise_negatives(deca: DeCA, f: Bernoulli, batch: Batch):
+def denoise_negatives(deca: DeCA, batch: Batch):
     "Eq. 15: h_prime is learned, h is 0."
-    return dn_log_likelihood(f, deca.of(deca.h_prime, batch), batch.observed, deca.settings.c2)
+    h_prime = deca.logits(deca.h_prime, batch)
+    return label_log(h_prime, batch.observed, deca.log), -deca.settings.c2 * batch.observed
 
-def fix_both(deca: DeCA, f: Bernoulli, batch: Batch):
+def fix_both(deca: DeCA, batch: Batch):
     "The release's first step (2.3)."
-    return first_step_log_likelihood(f, deca.of(deca.h, batch), deca.of(deca.h_prime, batch))
+    return deca.log(-deca.logits(deca.h_prime, batch)), deca.log(-deca.logits(deca.h, batch))
 
 LIKELIHOODS = {"DP": denoise_positives, "DN": denoise_negatives, "both-fixed": fix_both}
 
 @patch
 def loss(self: DeCA, batch: Batch, step: int) -> torch.Tensor:
     "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
-    f, g = self.of(self.f, batch), self.of(self.g, batch)
-    log_lik = LIKELIHOODS[self.task(step)](self, f, batch)
-    return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed)
+    f, g = self.logits(self.f, batch), self.logits(self.g, batch)
+    liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
+    return deca_mean(f, g, liked, not_liked, balance(batch.observed), self.settings.alpha, self.log)
 
 # %% ../nbs/08_denoising.ipynb #one-sided
 @patch
@@ -186,8 +181,8 @@ class DeCAp(DeCA):
         self.set_prior_mode(self.g)
         return self
 
-    def of(self, model, batch):
-        with torch.set_grad_enabled(model is not self.g): return super().of(model, batch)
+    def logits(self, model, batch):
+        with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
     real_positive_probability = Method.real_positive_probability        # f, by definition (Sec. 4.4)
 

@@ -58,8 +58,8 @@ def pick_device(device: str) -> str:
 def need_method(name: str):
     "Raise InputError for the name of a ranker, which is not trained, or of nothing."
     if name in listed("ranker"):
-        raise InputError(f"{name} is a ranker, not a training method; "
-                         f"make it with find('ranker', '{name}')(train) of deca_nb.names.")
+        raise InputError(f"{name} is a ranker, not a training method; compare it with deca compare --methods "
+                         f"{name}, or make it with find('ranker', '{name}')(train) of deca_nb.names.")
     name_of("method", name)
 
 # %% ../nbs/10_recommender.ipynb #recommender-class
@@ -219,7 +219,7 @@ def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by
         warnings.warn(f"{(~seen).sum()} of {len(seen)} users have no click that was learned from and get the "
                       f"most popular items: {', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
         items, scores = self.most_popular(position[~seen], k)
-        source = "most popular, since nothing was learned of the user"
+        source = "most popular: nothing was learned of this user"
         parts.append(self.as_frame(named[~seen], items, scores, source))
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 

@@ -10,13 +10,12 @@ from functools import cache
 from zlib import crc32
 
 from .denoising import DeCASettings
-from .names import find
-from .recipe import Number, numbers_of
+from .recipe import Number, need_number, numbers_of, settings_of_method
 
 # %% ../nbs/A7_tuning.ipynb #space
 def search_space(method: str) -> dict[str, Number]:
     "The numbers that tuning this method searches, by name."
-    numbers = numbers_of(find("method", method).Settings)
+    numbers = numbers_of(settings_of_method(method))
     return {name: number for name, number in numbers.items() if number.search}
 
 def distributions(numbers: dict[str, Number]) -> dict:
@@ -41,8 +40,9 @@ def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int
     return [study.ask(space).params for _ in range(n_draws)]
 
 def draw_numbers(method: str, n_draws: int) -> list[dict]:
-    "What each draw tries for this method; the first n of more draws are the draws of n."
-    cls = find("method", method).Settings
+    "What each draw tries for this method; the first n of more draws are the draws of n. Raises `InputError`."
+    need_number("n_draws", n_draws, Number(1, whole=True))
+    cls = settings_of_method(method)
     space, common = search_space(method), search_space("DeCA")
     alike = [name for name in SHARED if space.get(name) == common[name]]           # the very same number
     shared = random_draws(SHARED, DeCASettings, tuple(FIRST.items()), n_draws, 0)

@@ -53,7 +53,7 @@ def agrees(printed: str, written: str) -> bool:
     if FRACTION.sub("#", printed).split() != FRACTION.sub("#", written).split():
         return False
     return all(
-        isclose(a, b, rel_tol=0.1, abs_tol=0.02)
+        a == b if b == int(b) != 0 else isclose(a, b, rel_tol=0.1, abs_tol=0.02)
         for a, b in zip(fractions(printed), fractions(written), strict=True)
     )
 

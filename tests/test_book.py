@@ -65,6 +65,11 @@ def section(chapter: Path, heading: str) -> str:
     return next((match[1] for match in found if match), "")
 
 
+def on_one_line(text: str) -> str:
+    """Each paragraph and each entry of a list on one line."""
+    return re.sub(r"(?<!\n)\n(?!\n|- ) *", " ", text)
+
+
 # The equations.
 
 
@@ -94,7 +99,7 @@ def test_chapter_opens_as_all_do(chapter):
     assert re.match(
         r".*\n\n\*\*You will learn\*\* .*"
         r"\n\n\*\*Before you start\*\*:? .* \*\*Time\*\*: \d+(?: to \d+)? minutes",
-        opening,
+        on_one_line(opening),
     )
 
 
@@ -237,13 +242,13 @@ def test_equations_named_are_there(chapter):
 
 @each_chapter
 def test_references_are_written_alike(chapter):
-    lines = [line for line in section(chapter, "References").splitlines() if line.strip()]
+    lines = [line for line in on_one_line(section(chapter, "References")).splitlines() if line.strip()]
     assert lines and [line for line in lines if not REFERENCE.fullmatch(line)] == []
 
 
 @each_chapter
 def test_papers_cited_are_in_the_references(chapter):
-    references = section(chapter, "References")
+    references = on_one_line(section(chapter, "References"))
     cited = set(CITATION.findall(NOT_TEXT.sub("", "\n".join(prose(chapter)))))
     assert [
         (name, year)

@@ -118,6 +118,14 @@ def test_cells_are_short_and_unexecuted(notebook):
 
 
 @each_notebook
+def test_prose_fits_a_page(notebook):
+    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "markdown"]
+    unbroken = re.compile(r"\s*(\||#|<|!\[|\$\$|\[Open in)|\S+$")  # tables, pictures, formulas, a long word
+    lines = [(cell.id, line) for cell in cells for line in cell.source.splitlines()]
+    assert [(name, line) for name, line in lines if len(line) > 110 and not unbroken.match(line)] == []
+
+
+@each_notebook
 def test_outputs_are_such_as_teach(notebook):
     kept = nbformat.read(notebook, as_version=4)
     before = nbformat.writes(kept)

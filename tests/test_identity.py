@@ -132,7 +132,7 @@ def test_a_row_that_was_never_trained_is_not_served(how, tmp_path):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             found = recommender.recommend([user], k=3)
-        assert told and found["source"].str.startswith("most popular, since nothing was learned").all()
+        assert told and found["source"].str.startswith("most popular: nothing was learned").all()
         doubts = recommender.real_positive_probability()
         assert doubts[train.users == train.user_ids.get_loc(user)].isna().all() and doubts.notna().any()
 
@@ -144,7 +144,7 @@ def test_both_parts_say_what_was_meant():
 
 
 def test_what_is_meant_for_files_is_refused_elsewhere():
-    with pytest.raises(InputError, match="liked, valid cannot be given for world"):
+    with pytest.raises(InputError, match="--liked, --valid cannot be given for world"):
         load_data("world", liked=5, valid="valid.csv", user=None)
 
 
