@@ -547,17 +547,17 @@ def compare(data: dict, training: dict,
     how = {"k": lengths or split.k, "ties": check_ties(ties, protocol), "metrics": pick_metrics(metrics)}
     need_counts(seeds=seeds)
     judging = replace(protocol, ties=how["ties"]).judging
-    made = {name: make_recommender(split, protocol, name, training, 0)[0] for name in names}
+    made = {name: [make_recommender(split, protocol, name, training, seed) for seed in range(seeds)]
+            for name in names}
     on_epoch = None if out is None else watch_truth(split, judging, max(how["k"]))
     rows, histories = ranker_rows(rankers, split, protocol, model, **how), {}
     for name in names:
-        for seed in range(seeds):
-            recommender, source = make_recommender(split, protocol, name, training, seed)
+        for seed, (recommender, source) in enumerate(made[name]):
             per_user, history = train_and_score(recommender, source, split, on_epoch, **how)
             rows += score_rows(split, protocol, model, name, seed, how["ties"], per_user)
             histories.setdefault(name, history)
     about = [provenance(split, judging, protocol.name, range(seeds)),
-             *(f"{name}: {numbers_text(one.recipe)}" for name, one in made.items())]
+             *(f"{name}: {numbers_text(made[name][0][0].recipe)}" for name in names)]
     table, about = f"{model}\n{comparison(rows).to_string()}\n", "\n".join(about)
     print(table)
     note(about)
@@ -574,8 +574,8 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
               seeds: Annotated[int | None, Option(help="3 means seeds 0, 1, 2 [its own]")] = None,
               jobs: Jobs = 1, ties: Ties = None, scores: Scores = None,
               epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
-              optimiser: Annotated[Text, Option(help="dense or row-sparse (for very many users, protocol "
-                                                     "clean) [dense]")] = None,
+              optimiser: Annotated[Text, Option(help="dense, row-sparse (for very many users, protocol "
+                                                     "clean) or auto [dense]")] = None,
               models: Annotated[Text, Option(help="some recommenders only, separated by commas")] = None,
               methods: Annotated[Text, Option(help="some of a table's methods only, likewise")] = None,
               out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
