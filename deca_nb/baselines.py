@@ -197,7 +197,8 @@ class EASE:
     def __init__(self, train: Interactions, l2: float = 200):
         if train.n_items > 20_000:
             raise InputError("EASE inverts an items x items matrix; "
-                             f"{train.n_items:,} items are too many here (20,000 at most).")
+                             f"{train.n_items:,} items are too many here (20,000 at most). "
+                             "Take ItemKNN, or ALS of the package implicit.")
         self.seen = train.to_csr()
         gram = (self.seen.T @ self.seen).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += l2
