@@ -324,6 +324,7 @@ class RowAdam(torch.optim.Optimizer):
         self.weights = self.param_groups[0]["params"]
 
     def zero_grad(self):
+        "Forgets the gradients."
         for weight in self.weights: weight.grad = None
 
     def memory(self, weight: torch.Tensor) -> dict:
@@ -336,6 +337,7 @@ class RowAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self):
+        "One step of every weight that has a gradient."
         dense, sparse = [], {}
         for weight in self.weights:
             if weight.grad is None: continue
@@ -377,6 +379,7 @@ class DenseAdam(RowAdam):
 
     @torch.no_grad()
     def step(self):
+        "One step of every weight that has a gradient."
         laid = [(weight, *self.lay(weight)) for weight in self.weights
                 if weight.grad is not None and weight.grad.is_sparse]
         for weight, dense, _ in laid: weight.grad = dense
