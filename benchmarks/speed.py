@@ -14,7 +14,6 @@ has to be: ratios, never seconds.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -168,9 +167,11 @@ def seconds_of(work: Callable, repeats: int) -> float:
     return median(taken[1:])
 
 
-def peak_memory() -> float:
-    """The most memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def peak_memory() -> float | None:
+    """The most memory that this process has had since it began, in MB; None where no /proc says it."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), None)
 
 
 def measure(model: str, method: str, split: Split) -> dict:
@@ -255,8 +256,9 @@ def as_markdown(found: dict) -> str:
         least = work.Work(cell["bytes"], cell["flops"]).least_seconds(found["bandwidth"], found["peak"])
         ratio = f"{cell['plain step'] / cell['step']:.1f} x" if "plain step" in cell else "–"
         ranked = f"{cell['users ranked a second']:,.0f}" if "users ranked a second" in cell else ""
-        speed, memory = cell["clicks a second"] / 1000, cell["MB"]
-        told = f"{cell['epoch']:.3f} | {speed:,.0f} | {memory:,.0f} | {ratio} | {least / cell['step']:.0%}"
+        memory = f"{cell['MB']:,.0f}" if cell.get("MB") else "–"
+        speed, limit = f"{cell['clicks a second'] / 1000:,.0f}", f"{least / cell['step']:.0%}"
+        told = f"{cell['epoch']:.3f} | {speed} | {memory} | {ratio} | {limit}"
         lines.append(f"| {name} | {told} | {ranked} |")
     about = (
         f"Of the limit: the least time of a step, by {found['bandwidth'] / 1e9:.1f} GB/s and "
@@ -267,28 +269,30 @@ def as_markdown(found: dict) -> str:
 
 
 def draw_growth(found: dict, path: Path):
-    """Time of a click and memory against the number of clicks, of the worlds that were measured."""
+    """The time of a click against the number of clicks, of the worlds that were measured."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     with plt.style.context("deca_nb.figures"):
-        fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
         for model in MODELS:
             cells = [found["cells"].get(f"{model}, DeCA, {data}", {"error": 1}) for data in WORLDS]
             cells = [cell for cell in cells if "error" not in cell]
-            if len(cells) < 2:
-                continue
-            clicks = [cell["clicks"] for cell in cells]
-            axes[0].plot(clicks, [1e6 / cell["clicks a second"] for cell in cells], marker="o", label=model)
-            axes[1].plot(clicks, [cell["MB"] for cell in cells], marker="o", label=model)
-        axes[0].set(title="Time of a click, DeCA", ylabel="microseconds", xscale="log", yscale="log")
-        axes[1].set(title="Most memory", ylabel="MB", xscale="log", yscale="log")
-        for ax in axes:
-            ax.set_xlabel("training clicks")
-        if axes[0].lines:
-            axes[0].legend()
+            clicks, times = (
+                [cell["clicks"] for cell in cells],
+                [1e6 / cell["clicks a second"] for cell in cells],
+            )
+            if cells:
+                ax.plot(clicks, times, marker="o", label=model)
+        ax.set(title="Time of a click on worlds, DeCA", ylabel="microseconds", xscale="log", yscale="log")
+        ax.set_xlabel("training clicks")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+        if ax.lines:
+            ax.legend()
         fig.savefig(path, metadata={"Date": None})
 
 
