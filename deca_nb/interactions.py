@@ -43,7 +43,7 @@ def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
     Only distinct ids are looked at, so that millions of rows cost little."""
     codes, found = pd.factorize(column)
-    place, ids = pd.factorize(plain_ids(pd.Series(found)), sort=True)
+    ids, place = np.unique(plain_ids(pd.Series(found)).to_numpy(), return_inverse=True)
     return place.astype(np.int64)[codes], pd.Index(ids)
 
 # %% ../nbs/01_interactions.ipynb #interactions-class
