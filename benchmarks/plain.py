@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from deca_nb.batches import Batch, balanced_mean, make_batch
 from deca_nb.interactions import Interactions, Split
 from deca_nb.models import CDAE, GMF, MF, LightGCN, NeuMF
+from deca_nb.names import find
 from deca_nb.objective import bernoulli_kl, dn_log_likelihood, dp_log_likelihood, from_logits
 from deca_nb.training import Method
 
@@ -128,6 +129,17 @@ class PlainCDAE(CDAE):
 
 
 MODELS = {"MF": PlainMF, "GMF": PlainGMF, "NeuMF": PlainNeuMF, "LightGCN": PlainLightGCN, "CDAE": PlainCDAE}
+
+
+def with_plain_models(method: Method, train: Interactions) -> Method:
+    """The method, its models replaced by plain ones of the same weights."""
+    plainly = {find("model", name): cls for name, cls in MODELS.items()}
+    for name, part in list(method.named_children()):
+        model = plainly[type(part)](train)
+        model.load_state_dict(part.state_dict())
+        model.requires_grad_(any(weight.requires_grad for weight in part.parameters()))
+        setattr(method, name, model)
+    return method.train()
 
 
 # A step, as chapters 05, 07 and 08 write it.

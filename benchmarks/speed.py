@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -109,13 +109,12 @@ def run_of(model: str, method: str, split: Split) -> Run:
 def timed(steps, longest: float) -> list[float]:
     """Seconds of each step, the first left out, for about that long and three steps at least."""
     next(steps, None)
-    taken, started = [], time.perf_counter()
+    at = [time.perf_counter()]
     for _ in steps:
-        now = time.perf_counter()
-        taken.append(now - started - sum(taken))
-        if now - started > longest and len(taken) >= 3:
+        at.append(time.perf_counter())
+        if at[-1] - at[0] > longest and len(at) > 3:
             break
-    return taken
+    return np.diff(at).tolist()
 
 
 def our_trainer(run: Run) -> Trainer:
@@ -131,19 +130,15 @@ def our_steps(trainer: Trainer) -> Iterator[None]:
         for batch in trainer.batches.epoch(trainer.generator):
             trainer.step(batch)
             yield
+        trainer.losses.clear()  # as at the end of an epoch
 
 
 def plain_steps(run: Run) -> Iterator[None]:
-    """Steps of the plain loop, with plain models of the same sizes."""
-    method, plainly = run.untrained(), {find("model", name): cls for name, cls in plain.MODELS.items()}
-    for name, part in list(method.named_children()):
-        copy = plainly[type(part)](run.train, generator=seeded())
-        copy.requires_grad_(any(weight.requires_grad for weight in part.parameters()))
-        setattr(method, name, copy)
+    """Steps of the plain loop, from the same weights."""
+    method = plain.with_plain_models(run.untrained(), run.train)
     batches = plain.rows if run.model_class.trains_on == "rows" else plain.pairs
-    size, settings = run.settings.batch_size, run.settings
-    endless = (batch for _ in count() for batch in batches(run.train, size))
-    return plain.steps(method.train(), endless, settings.learning_rate, settings.l2)
+    endless = (batch for _ in count() for batch in batches(run.train, run.settings.batch_size))
+    return plain.steps(method, endless, run.settings.learning_rate, run.settings.l2)
 
 
 def seeded() -> torch.Generator:
@@ -157,16 +152,6 @@ def some_truth(split: Split, cells: float = 4e7) -> Split:
     return replace(split, truth=split.truth.select(split.truth.users < most))
 
 
-def seconds_of(work: Callable, repeats: int) -> float:
-    """The median time of some calls, after one that warms up."""
-    taken = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return median(taken[1:])
-
-
 def peak_memory() -> float | None:
     """The most memory that this process has had since it began, in MB; None where no /proc says it."""
     status = Path("/proc/self/status")
@@ -178,7 +163,7 @@ def measure(model: str, method: str, split: Split) -> dict:
     """One cell of the table."""
     keep_memory()
     clicks, run = len(split.train), run_of(model, method, split)
-    trainer, before = our_trainer(run), peak_memory()
+    trainer = our_trainer(run)
     steps = len(trainer.batches)
     step = median(timed(our_steps(trainer), LONGEST))
     found = {
@@ -190,7 +175,6 @@ def measure(model: str, method: str, split: Split) -> dict:
         "epoch": step * steps,
         "clicks a second": clicks / (step * steps),
         "MB": peak_memory(),
-        "MB before": before,
     }
     least = work.of_step(trainer.method, run, 2 * clicks / steps, clicks / steps)
     found |= {"bytes": least.bytes, "flops": least.flops}
@@ -198,7 +182,9 @@ def measure(model: str, method: str, split: Split) -> dict:
         asked = some_truth(split)
         ranked = len(np.unique(asked.truth.users))
         model_ = trainer.method.f.eval()
-        found["users ranked a second"] = ranked / seconds_of(lambda: evaluate(model_, asked, split.k), 3)
+        found["users ranked a second"] = ranked / machine.seconds_of(
+            lambda: evaluate(model_, asked, split.k), 3
+        )
     if clicks <= PLAIN_CLICKS:
         found["plain step"] = median(timed(plain_steps(run), LONGEST))
     return found
@@ -323,10 +309,10 @@ def ratios(split: Split) -> dict[str, float]:
     model = plain.MODELS["MF"](split.train, generator=seeded())
     ours, theirs = partial(evaluate, model, split, split.k), partial(plain.evaluation, model, split, split.k)
     np.testing.assert_allclose(ours().filter(like="@").mean(), theirs(), atol=1e-6)
-    found["evaluation"] = seconds_of(theirs, 1) / seconds_of(ours, 5)
+    found["evaluation"] = machine.seconds_of(theirs, 1) / machine.seconds_of(ours, 5)
     users, sampler = torch.tensor(split.train.users), TrueNegatives(split.train)
     ours, theirs = partial(sampler.draw, users, seeded()), partial(plain.negatives, split.train)
-    found["a negative for each click"] = seconds_of(theirs, 1) / seconds_of(ours, 5)
+    found["a negative for each click"] = machine.seconds_of(theirs, 1) / machine.seconds_of(ours, 5)
     return found
 
 

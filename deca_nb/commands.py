@@ -567,7 +567,7 @@ def compare(data: dict, training: dict,
 
 # %% ../nbs/15_cli.ipynb #reproduce
 @command("reproduce",
-         example="deca reproduce table2 --data authors:ml-100k --protocol paper --seeds 3 --jobs 2")
+         example="deca reproduce table2 --data authors:ml-100k --scores logit --jobs 2")
 def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment")))],
               data: Annotated[Text, Option(help=REPRODUCE_HELP)] = None,
               protocol: Annotated[Text, Option(help="paper or clean [the experiment's own]")] = None,

@@ -1,9 +1,9 @@
-"""A step of the factor models against a plainly composed one, as ratios and never in seconds.
+"""A step of the factor models beside the plain one of benchmarks/plain.py: the same numbers, and sooner.
 
-The plain step is what a reader would write: embeddings, autograd through the objective's own functions, and
-torch's dense Adam. Machines and their load differ, so both are timed in turn, and the limits leave room.
+Machines and their load differ, so both are timed in turn, only their ratio counts, and the limits leave room.
 """
 
+import sys
 import time
 from statistics import median
 
@@ -11,58 +11,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
+from conftest import ROOT
 
-from deca_nb.batches import balanced_mean
 from deca_nb.interactions import Interactions
-from deca_nb.objective import deca_loss, dn_log_likelihood, dp_log_likelihood, from_logits
 from deca_nb.recipe import make_recipe
-from deca_nb.training import Run, Trainer
+from deca_nb.training import Run
+
+sys.path.append(str(ROOT / "benchmarks"))
+import plain
 
 
-def trainer_of(n_users: int, n_items: int, optimiser: str = "dense") -> Trainer:
-    """A trainer of GMF by DeCA on some 80,000 clicks at random."""
+def run_of(n_users: int, n_items: int, optimiser: str = "dense") -> Run:
+    """A run of GMF by DeCA on some 80,000 clicks at random."""
     drawn = np.unique(np.random.default_rng(0).integers(n_users * n_items, size=80_000))
     sizes = pd.RangeIndex(n_users), pd.RangeIndex(n_items)
     train = Interactions(drawn // n_items, drawn % n_items, *sizes)
-    recipe = make_recipe("GMF", "DeCA", {"optimiser": optimiser, "l2": 0.1})
-    return Run(recipe, train, threads=1).trainer()
+    return Run(make_recipe("GMF", "DeCA", {"optimiser": optimiser, "l2": 0.1}), train, threads=1)
 
 
-class PlainStep:
-    """The same step from torch's own parts: `table[index]`, composed functions, `torch.optim.Adam`."""
-
-    def __init__(self, trainer: Trainer):
-        self.method, self.penalty = trainer.method, trainer.penalty
-        weights = [weight for weight in self.method.parameters() if weight.requires_grad]
-        self.optimiser = torch.optim.Adam(weights, fused=True)
-
-    def logits(self, model: nn.Module, batch) -> torch.Tensor:
-        """The logits of the pairs by an embedding of each."""
-        users = nn.functional.embedding(batch.users, model.user_factors.weight)
-        items = nn.functional.embedding(batch.items, model.item_factors.weight)
-        product = users * items
-        return model.output(product).squeeze(-1) if hasattr(model, "output") else product.sum(-1)
-
-    def loss(self, batch, step: int) -> torch.Tensor:
-        """Eq. 9 with Eq. 14 or 15, and the penalty of the batch's rows."""
-        method, settings = self.method, self.method.settings
-        f, g = (from_logits(self.logits(model, batch)) for model in (method.f, method.g))
-        other = from_logits(self.logits(method.h_prime if step % 2 else method.h, batch))
-        likelihood, cost = (dn_log_likelihood, settings.c2) if step % 2 else (dp_log_likelihood, settings.c1)
-        each = deca_loss(likelihood(f, other, batch.observed, cost), f, g, settings.alpha)
-        rows = [
-            nn.functional.embedding(index.unique(), table.weight)
-            for index, table in ((batch.users, method.f.user_factors), (batch.items, method.f.item_factors))
-        ]
-        norms = sum(part.square().sum() for part in (*rows, *method.f.output.parameters()))
-        return balanced_mean(each, batch.observed) + self.penalty.l2 / self.penalty.n_users * norms
-
-    def __call__(self, batch, step: int):
-        """One step."""
-        self.optimiser.zero_grad()
-        self.loss(batch, step).backward()
-        self.optimiser.step()
+def plain_method(run: Run):
+    """The run's method with plain models, from the same start."""
+    return plain.with_plain_models(run_of(run.train.n_users, run.train.n_items).untrained(), run.train)
 
 
 def times(*steps, batches: list, repeats: int = 40) -> list[float]:
@@ -71,7 +40,7 @@ def times(*steps, batches: list, repeats: int = 40) -> list[float]:
     for i in range(repeats):
         for step, seconds in zip(steps, taken, strict=True):
             started = time.process_time()
-            step(batches[i % len(batches)], i)
+            step(batches[i % len(batches)])
             seconds.append(time.process_time() - started)
     return [median(seconds[4:]) for seconds in taken]
 
@@ -86,32 +55,26 @@ def one_thread():
 
 
 @pytest.mark.parametrize(("n_users", "n_items"), [(900, 1600), (40_000, 1000)])
-def test_a_step_is_the_plain_step(n_users, n_items):
-    fast, plain = trainer_of(n_users, n_items), trainer_of(n_users, n_items)
-    plain_step = PlainStep(plain)
-    batches = list(fast.batches.epoch(fast.generator))[:4]
-    for i, batch in enumerate(batches):
-        ours = fast.method.loss(batch, i) + fast.penalty(fast.method.f, batch)
-        assert ours.item() == pytest.approx(plain_step.loss(batch, i).item(), rel=1e-5)
-        fast.step(batch)
-        plain_step(batch, i)
-    for one, other in zip(fast.method.parameters(), plain.method.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize(("n_users", "n_items", "at_least"), [(900, 1600, 1.2), (40_000, 1000, 1.2)])
-def test_a_step_is_faster_than_the_plain_one(n_users, n_items, at_least):
-    trainer = trainer_of(n_users, n_items)
+def test_a_step_is_the_plain_step_and_sooner(n_users, n_items):
+    run = run_of(n_users, n_items)
+    trainer, method = run.trainer(), plain_method(run)
     batches = list(trainer.batches.epoch(trainer.generator))
-    plain = PlainStep(trainer_of(n_users, n_items))
-    ours, theirs = times(lambda batch, i: trainer.step(batch), plain, batches=batches)
-    assert theirs / ours > at_least
+    for i, batch in enumerate(batches[:4]):
+        ours = trainer.method.loss(batch, i) + trainer.penalty(trainer.method.f, batch)
+        theirs = plain.loss(method, batch, i) + plain.penalty(method.f, batch, run.settings.l2)
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    steps = plain.steps(method, iter(batches * 2), run.settings.learning_rate, run.settings.l2)
+    for batch in batches[:4]:
+        trainer.step(batch)
+        next(steps)
+    for one, other in zip(trainer.method.parameters(), method.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    fast, slow = times(lambda batch: trainer.step(batch), lambda batch: next(steps), batches=batches)
+    assert slow / fast > 1.2
 
 
 def test_row_sparse_steps_win_where_a_table_is_much_larger_than_a_batch():
-    dense, sparse = (trainer_of(100_000, 1000, name) for name in ("dense", "row-sparse"))
+    dense, sparse = (run_of(100_000, 1000, name).trainer() for name in ("dense", "row-sparse"))
     batches = list(dense.batches.epoch(dense.generator))
-    slow, fast = times(
-        lambda batch, i: dense.step(batch), lambda batch, i: sparse.step(batch), batches=batches
-    )
+    slow, fast = times(dense.step, sparse.step, batches=batches)
     assert slow / fast > 1.2

@@ -4,18 +4,22 @@ The data have MovieLens-100K's size. Times are compared within one process, the 
 only their ratio counts. The limits leave half of what was measured on a quiet machine.
 """
 
+import sys
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.nn import functional as F
+from conftest import ROOT
 
 from deca_nb.batches import PairBatches, RowBatches, TrueNegatives
 from deca_nb.interactions import Interactions
 from deca_nb.models import CDAE, LightGCN, NeuMF, bags
 from deca_nb.training import n_threads
+
+sys.path.append(str(ROOT / "benchmarks"))
+import plain
 
 N_USERS, N_ITEMS, N_CLICKS = 944, 1611, 80_000
 
@@ -27,15 +31,6 @@ def clicks() -> Interactions:
     users, items = rng.integers(N_USERS, size=2 * N_CLICKS), rng.random(2 * N_CLICKS) ** 2 * N_ITEMS
     keys = rng.permutation(np.unique(users * N_ITEMS + items.astype(np.int64)))[:N_CLICKS]
     return Interactions(keys // N_ITEMS, keys % N_ITEMS, pd.RangeIndex(N_USERS), pd.RangeIndex(N_ITEMS))
-
-
-def plain_neumf(model, users, items):
-    """Every pair through every layer."""
-    hidden = torch.cat([model.user_features(users), model.item_features(items)], -1)
-    for layer in model.layers:
-        hidden = F.relu(layer(hidden))
-    product = model.user_factors(users) * model.item_factors(items)
-    return model.output(torch.cat([product, hidden], -1)).squeeze(-1)
 
 
 def plain_lightgcn(model, users, items):
@@ -59,7 +54,7 @@ def plain_cdae(model, users, items):
     return (hidden[position] * model.item_decoder(items)).sum(-1) + model.item_bias(items).squeeze(-1)
 
 
-PLAIN = {NeuMF: plain_neumf, LightGCN: plain_lightgcn, CDAE: plain_cdae}
+PLAIN = {NeuMF: plain.PlainNeuMF.forward, LightGCN: plain_lightgcn, CDAE: plain_cdae}
 LEAST = {NeuMF: 1.4, LightGCN: 2.5, CDAE: 1.8}
 
 
@@ -105,8 +100,8 @@ def test_a_step_is_the_plain_one_and_sooner(cls, clicks):
         return gradients(model, PLAIN[cls](model, batch.users, batch.items))
 
     model.eval()
-    for ours, plain in zip(fast(), slow(), strict=True):
-        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-7)
+    for ours, theirs in zip(fast(), slow(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
     model.train()
     assert ratio(slow, fast) > LEAST[cls]
 
@@ -121,7 +116,7 @@ def test_a_ranking_by_neumf_is_the_plain_one_and_sooner(clicks):
     @torch.no_grad()
     def slow():
         pairs = users.repeat_interleave(N_ITEMS), torch.arange(N_ITEMS).repeat(len(users))
-        return plain_neumf(model, *pairs).view(len(users), -1)
+        return plain.PlainNeuMF.forward(model, *pairs).view(len(users), -1)
 
     torch.testing.assert_close(fast(), slow(), rtol=1e-4, atol=1e-6)
     assert ratio(slow, fast, turns=8) > 2.5

@@ -125,6 +125,14 @@ def test_prose_fits_a_page(notebook):
     assert [(name, line) for name, line in lines if len(line) > 110 and not unbroken.match(line)] == []
 
 
+def test_a_module_says_in_one_sentence_what_it_is():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "deca_nb").glob("[a-z]*.py")}
+    first = {name: text.partition("\n")[0] for name, text in texts.items()}
+    assert [
+        name for name, line in first.items() if not line.endswith(('."""', '?"""')) or len(line) > 110
+    ] == []
+
+
 @each_notebook
 def test_outputs_are_such_as_teach(notebook):
     kept = nbformat.read(notebook, as_version=4)
