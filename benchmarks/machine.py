@@ -9,20 +9,20 @@ import torch
 STREAM, SIDE = 1 << 25, 1024  # numbers in an array that no cache holds; rows and columns of a square matrix
 
 
-def seconds_of(work: Callable, repeats: int = 5) -> float:
-    """The median time of some calls, after one that warms up."""
+def seconds_of(work: Callable, repeats: int = 5) -> list[float]:
+    """The time of each of some calls, after one that warms up."""
     taken = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
         work()
         taken.append(time.perf_counter() - started)
-    return median(taken[1:])
+    return taken[1:]
 
 
 def bandwidth() -> float:
     """Bytes a second: two arrays are read and a third is written, again and again."""
     read, also, written = (torch.ones(STREAM) for _ in range(3))
-    return 3 * 4 * STREAM / seconds_of(lambda: torch.add(read, also, alpha=2.0, out=written))
+    return 3 * 4 * STREAM / median(seconds_of(lambda: torch.add(read, also, alpha=2.0, out=written)))
 
 
 def peak() -> float:
@@ -30,6 +30,6 @@ def peak() -> float:
     left, right, product = (torch.ones(SIDE, SIDE) for _ in range(3))
     pictures, kernels = left.view(16, SIDE, -1, 1), right.view(SIDE, SIDE, 1, 1)
     with torch.no_grad():
-        by_product = seconds_of(lambda: torch.mm(left, right, out=product))
-        by_convolution = seconds_of(lambda: torch.conv2d(pictures, kernels))
+        by_product = median(seconds_of(lambda: torch.mm(left, right, out=product)))
+        by_convolution = median(seconds_of(lambda: torch.conv2d(pictures, kernels)))
     return 2 * SIDE**3 / min(by_product, by_convolution)
