@@ -130,7 +130,7 @@ def our_steps(trainer: Trainer) -> Iterator[None]:
         for batch in trainer.batches.epoch(trainer.generator):
             trainer.step(batch)
             yield
-        trainer.losses.clear()  # as at the end of an epoch
+        trainer.loss_sum, trainer.n_losses = 0.0, 0  # as at the end of an epoch
 
 
 def plain_steps(run: Run) -> Iterator[None]:

@@ -118,7 +118,7 @@ class RCESettings(Settings):
 class RCE(Method):
     """Reweighted cross-entropy: each pair weighs as much as the model believes its label, to a power
     (Wang et al., 2021)."""
-    Settings, released_as_sum = RCESettings, True
+    Settings, released_as_sum, of_each_pair = RCESettings, True, True
 
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
@@ -133,7 +133,7 @@ class LabelFitSettings(HasC2, HasC1, Settings): "The numbers of Eq. 18 alone."
 @method("LabelFit")
 class LabelFit(Method):
     "Eq. 18 alone: a linear fit to the labels, weighed by c1 and c2."
-    Settings, released_row = LabelFitSettings, "DeCA"
+    Settings, released_row, of_each_pair = LabelFitSettings, "DeCA", True
 
     def loss(self, batch, step):
         f = from_logits(self.f(batch.users, batch.items))
@@ -150,7 +150,7 @@ class SmoothingSettings(Settings):
 @method("LabelSmoothing")
 class LabelSmoothing(Method):
     "Cross-entropy with labels 1 - smoothing / 2 and smoothing / 2 in the place of 1 and 0."
-    Settings, released_as_sum = SmoothingSettings, True
+    Settings, released_as_sum, of_each_pair = SmoothingSettings, True, True
 
     def loss(self, batch, step):
         softened = batch.observed * (1 - self.settings.smoothing) + self.settings.smoothing / 2

@@ -143,13 +143,13 @@ class RowBatches(Batches):
 
 # %% ../nbs/05_batches.ipynb #balanced-mean
 def balance(observed: torch.Tensor) -> torch.Tensor:
-    "What each pair weighs, (n,): one over the number of positives, of negatives for a negative."
-    n_positive = observed.sum()
-    return torch.where(observed > 0, 1 / n_positive, 1 / (len(observed) - n_positive).clamp(min=1))
+    "What each pair weighs, (..., n): one over the number of positives, of negatives for a negative."
+    n_positive = observed.sum(-1, keepdim=True)
+    return torch.where(observed > 0, 1 / n_positive, 1 / (observed.shape[-1] - n_positive).clamp(min=1))
 
 def balanced_mean(values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-    "Mean over the positives plus mean over the negatives, a scalar."
-    return (values * balance(observed)).sum()
+    "Mean over the positives plus mean over the negatives: (..., n) comes to (...)."
+    return (values * balance(observed)).sum(-1)
 
 # %% ../nbs/05_batches.ipynb #learns-from
 def liked(pairs: Interactions, least: float = 4) -> Interactions:

@@ -127,21 +127,21 @@ class DeCAMean(torch.autograd.Function):
     def forward(context, f, g, liked, not_liked, weight, alpha, log):
         slope, (p, q, r, s) = SLOPES[log], (z.sigmoid() for z in (f, -f, g, -g))
         one, zero = log(f) - log(g), log(-f) - log(-g)
-        u, v = ((1 - alpha) * p).sub_(r, alpha=alpha), ((1 - alpha) * q).sub_(s, alpha=alpha)
+        u, v = ((1 - alpha) * p).sub_(alpha * r), ((1 - alpha) * q).sub_(alpha * s)
         value = (u * one).addcmul_(v, zero).addcmul_(p, liked, value=-1).addcmul_(q, not_liked, value=-1)
         apart = one - zero
-        of_f = (p * q).mul_((not_liked - liked).add_(apart, alpha=1 - alpha))
+        of_f = (p * q).mul_((not_liked - liked).add_((1 - alpha) * apart))
         of_f.addcmul_(u, slope(p, q)).addcmul_(v, slope(q, p), value=-1)
         of_g = (r * s).mul_(apart).mul_(-alpha)
         of_g.addcmul_(u, slope(r, s), value=-1).addcmul_(v, slope(s, r))
         context.slopes = [weight * of_f, weight * of_g, -weight * p, -weight * q]
-        return value.mul_(weight).sum()
+        return value.mul_(weight).sum(-1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(context, gradient):
         needed = zip(context.slopes, context.needs_input_grad, strict=False)
-        return *[gradient * slope if asked else None for slope, asked in needed], None, None, None
+        return *[gradient[..., None] * slope if asked else None for slope, asked in needed], None, None, None
 
 # %% ../nbs/07_objective.ipynb #deca-mean-function
 def deca_mean(f, g, liked, not_liked, weight: torch.Tensor, alpha: float,
