@@ -82,9 +82,9 @@ def in_order() -> list[str]:
     found = []
 
     def visit(module: str):
-        for name in needed(module):
-            visit(name)
         if module not in found:
+            for name in needed(module):
+                visit(name)
             found.append(module)
 
     for module in MODULES:
