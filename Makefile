@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# How many tests run at once; those that hold a time run alone after them.
+WORKERS ?= 2
 DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeCA,DeCA(p)" --seeds 3 \
 	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
 
@@ -17,7 +19,8 @@ demo: $(VENV)/.installed ## compare normal training, DeCA and DeCA(p) with three
 	$(BIN)/deca compare $(DEMO)
 
 test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the site in a browser, the wheel, ruff
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --max-worker-restart 0
+	$(BIN)/python -m pytest -m alone
 	$(BIN)/ruff check
 
 docs: $(VENV)/.installed-dev ## the site, which opens without a server; it needs npm

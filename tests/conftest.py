@@ -19,6 +19,10 @@ CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-updat
 SITE_NEEDS = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
 REQUIRE_ALL = os.environ.get("DECA_REQUIRE_ALL") == "1"
 LEFT_OUT = pytest.StashKey[list[str]]()
+CHAPTER = "tests/test_notebooks.py::test_chapter["
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def data_folder() -> Path | None:
@@ -68,8 +72,8 @@ def browser():
 
 
 def must_not_skip(reporter) -> bool:
-    """Whether a test was skipped in the full run."""
-    return REQUIRE_ALL and bool(reporter.stats.get("skipped"))
+    """Whether a test was skipped in the full run; a worker has no reporter, since another process reports."""
+    return REQUIRE_ALL and reporter is not None and bool(reporter.stats.get("skipped"))
 
 
 def pytest_configure(config):
@@ -96,8 +100,31 @@ def pytest_collection_modifyitems(config, items):
     config.stash[LEFT_OUT] += [item.nodeid for item in left_out]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Side by side: a file as a whole, so that it makes what its tests share once; each chapter by itself."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesAndChapters(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if nodeid.startswith(CHAPTER) else nodeid.partition("::")[0]
+
+    return FilesAndChapters(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """What a worker left out is told by the process that reports."""
+    told = node.config.stash[LEFT_OUT]
+    told += [nodeid for nodeid in getattr(node, "workeroutput", {}).get("left_out", []) if nodeid not in told]
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    """Say what was left out, and why a skipped test has failed the run."""
+    """Say what the tests counted, what was left out, and why a skipped test has failed the run."""
+    for report in terminalreporter.stats.get("passed", []):
+        for table in (text for name, text in report.user_properties if name == "table"):
+            terminalreporter.section(report.nodeid)
+            terminalreporter.write_line(table)
     if must_not_skip(terminalreporter):
         terminalreporter.line("DECA_REQUIRE_ALL=1: a skipped test is a failure", red=True)
     if data_folder():
@@ -110,6 +137,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    """In the full run a skipped test is a failure."""
+    """In the full run a skipped test is a failure. A worker hands over what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
     if must_not_skip(session.config.pluginmanager.getplugin("terminalreporter")):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -77,16 +77,12 @@ def test_each_equation_is_proved():
     run("tools/equations.py", "--check", timeout=120)
 
 
-def test_each_wrong_equation_is_noticed(capsys):
-    table = run("tests/mutations.py", timeout=120)
-    with capsys.disabled():
-        print(f"\n{table}")
+def test_each_wrong_equation_is_noticed(record_property):
+    record_property("table", run("tests/mutations.py", timeout=120))
 
 
-def test_style_is_within_its_bands(capsys):
-    table = run("tests/style.py", timeout=60)
-    with capsys.disabled():
-        print(f"\n{table}")
+def test_style_is_within_its_bands(record_property):
+    record_property("table", run("tests/style.py", timeout=60))
 
 
 # The shape of a chapter.

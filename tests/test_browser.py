@@ -195,6 +195,7 @@ def answer_times(tab, slider: str) -> list[float]:
     return took
 
 
+@pytest.mark.alone
 def test_a_key_is_answered_within_30_ms(page):
     assert statistics.median(answer_times(page, "[data-slider=c1]")) < 30
 
@@ -397,6 +398,7 @@ def press(tab, cell, n: int, *keys: str):
         tab.keyboard.press(key)
 
 
+@pytest.mark.alone
 def test_chapter_in_jupyterlab(tab, lab):
     tab.goto(lab)
     tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)

@@ -331,6 +331,7 @@ def test_explore_writes_the_closed_form_by_default(tmp_path):
     assert (tmp_path / "explorer.html").read_text(encoding="utf-8") == page(OnePair())
 
 
+@pytest.mark.alone
 def test_a_world_is_trained_while_one_waits():
     started = time.perf_counter()
     train_world({"noise": 0.035, "popularity_noise": 0.5})

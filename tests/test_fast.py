@@ -20,6 +20,8 @@ from deca_nb.training import Run
 sys.path.append(str(ROOT / "benchmarks"))
 import plain
 
+pytestmark = pytest.mark.alone
+
 
 def run_of(n_users: int, n_items: int, optimiser: str = "dense") -> Run:
     """A run of GMF by DeCA on some 80,000 clicks at random."""

@@ -21,6 +21,8 @@ from deca_nb.training import n_threads
 sys.path.append(str(ROOT / "benchmarks"))
 import plain
 
+pytestmark = pytest.mark.alone
+
 N_USERS, N_ITEMS, N_CLICKS = 944, 1611, 80_000
 
 

@@ -28,7 +28,8 @@ REQUIREMENTS = [
     for line in lines.split()
 ]
 IGNORED = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache", ".ipynb_checkpoints"
+    *(".git", ".venv", "build", "dist", "demo", "_build", "*.egg-info"),
+    *("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints"),
 )
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 each_requirement = pytest.mark.parametrize(

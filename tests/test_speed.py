@@ -9,6 +9,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.data
 def test_the_ratios_hold(deca_data):
