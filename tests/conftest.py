@@ -18,7 +18,7 @@ CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic
 CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SITE_NEEDS = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
 REQUIRE_ALL = os.environ.get("DECA_REQUIRE_ALL") == "1"
-LEFT_OUT = pytest.StashKey[list[str]]()
+LEFT_OUT, NO_GPU = pytest.StashKey[list[str]](), pytest.StashKey[int]()
 
 
 def data_folder() -> Path | None:
@@ -83,23 +83,39 @@ def pytest_configure(config):
         raise pytest.UsageError(
             "DECA_REQUIRE_ALL=1 leaves nothing out, so DECA_DATA must name the authors' files."
         )
-    config.stash[LEFT_OUT] = []
+    config.stash[LEFT_OUT], config.stash[NO_GPU] = [], 0
+
+
+def has_gpu() -> bool:
+    """Whether there is a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def leave_out(config, items, marker: str) -> list[str]:
+    """Deselects the tests with a marker: their ids."""
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    return [item.nodeid for item in left_out]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs the authors' files where there are none."""
-    if data_folder():
-        return
-    left_out = [item for item in items if item.get_closest_marker("data")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-    config.stash[LEFT_OUT] += [item.nodeid for item in left_out]
+    """Leave out what needs the authors' files, or a GPU, where there are none."""
+    if not data_folder():
+        config.stash[LEFT_OUT] += leave_out(config, items, "data")
+    wanted = any(item.get_closest_marker("gpu") for item in items)
+    if wanted and not has_gpu():
+        config.stash[NO_GPU] = len(leave_out(config, items, "gpu"))
 
 
 def pytest_terminal_summary(terminalreporter, config):
     """Say what was left out, and why a skipped test has failed the run."""
     if must_not_skip(terminalreporter):
         terminalreporter.line("DECA_REQUIRE_ALL=1: a skipped test is a failure", red=True)
+    if config.stash[NO_GPU]:
+        terminalreporter.line(f"{config.stash[NO_GPU]} tests left out, for want of a GPU (make gpu)")
     if data_folder():
         return
     terminalreporter.section("left out, for want of the authors' files (set DECA_DATA)")
