@@ -214,7 +214,7 @@ def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generat
     of a model with a validation loss of its own, that one (2.10)."""
     if hasattr(model, "own_validation_loss"): return model.own_validation_loss(valid)
     model.eval()
-    users, items = (torch.as_tensor(ids, device=device) for ids in (valid.users, valid.items))
+    users, items = (torch.tensor(ids, device=device) for ids in (valid.users, valid.items))
     b = make_batch((users, items), negatives.draw(users, generator))
     return float(F.binary_cross_entropy_with_logits(model(b.users, b.items), b.observed))
 
