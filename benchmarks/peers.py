@@ -2,8 +2,8 @@
 
 RecBole, implicit and LensKit train on the same interactions with the same sizes and batches, one thread, in
 turn with ours: normal training, and a full evaluation or a list of 20 for every user. What each of them runs
-stands in `peers/run_*.py`. Every number is the least of a few, since other work on a machine only adds to it;
-still, it should be idle. `--out` writes all of them as JSON; a peer that cannot be installed or run is named
+stands in `peers/run_*.py`. Every number is the least of a few, in seconds of a processor, since other work on a
+machine only adds to it; still, it should be idle. `--out` writes all of them as JSON; a peer that cannot be installed or run is named
 there with the reason. An environment that is there is used again.
 """
 
@@ -127,7 +127,7 @@ def main():
             print(*(f"{key} {value}" for key, value in rows[-1].items() if key != "versions"), flush=True)
     write_json(given.out, {"date": date.today().isoformat(), "machine": versions(), "rows": rows})
     table = pd.DataFrame(rows).drop(columns="versions", errors="ignore")
-    print(table.fillna("").to_string(index=False, float_format="{:.3g}".format))
+    print(table.to_string(index=False, na_rep="", float_format="{:.3g}".format))
 
 
 if __name__ == "__main__":
