@@ -2,9 +2,9 @@
 
 RecBole, implicit and LensKit train on the same interactions with the same sizes and batches, one thread, in
 turn with ours: normal training, and a full evaluation or a list of 20 for every user. What each of them runs
-stands in `peers/run_*.py`. Every number is the least of a few, in seconds of a processor, since other work on a
-machine only adds to it; still, it should be idle. `--out` writes all of them as JSON; a peer that cannot be installed or run is named
-there with the reason. An environment that is there is used again.
+stands in `peers/run_*.py`. Every number is the least of a few, in seconds of a processor, since other work on
+a machine only adds to it; still, it should be idle. `--out` writes all of them as JSON; a peer that cannot be
+installed or run is named there with the reason. An environment that is there is used again.
 """
 
 import argparse

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def seconds_of(work: Callable) -> float:
-    """How much of a processor's time a call takes, of all threads: on an idle machine, what one thread waits."""
+    """How much of a processor's time a call takes: with one thread, what it takes on an idle machine."""
     started = time.process_time()
     work()
     return time.process_time() - started
