@@ -44,7 +44,7 @@ def pairs(train: Interactions, batch_size: int) -> Iterator[Batch]:
     """The batches of one epoch, put together pair by pair, as a DataLoader does."""
     columns = (torch.tensor(column) for column in (train.users, train.items, negatives(train)))
     for users, items, drawn in DataLoader(TensorDataset(*columns), batch_size=batch_size, shuffle=True):
-        yield make_batch((users, items), (users, drawn), "cpu")
+        yield make_batch((users, items), (users, drawn))
 
 
 def rows(train: Interactions, batch_size: int) -> Iterator[Batch]:
@@ -53,7 +53,7 @@ def rows(train: Interactions, batch_size: int) -> Iterator[Batch]:
     items, order = torch.tensor(train.items), torch.randperm(train.n_users)
     for part in order.split(batch_size):
         here = torch.isin(users, part)
-        yield make_batch((users[here], items[here]), (users[here], drawn[here]), "cpu")
+        yield make_batch((users[here], items[here]), (users[here], drawn[here]))
 
 
 # Models, as their equations say.

@@ -31,14 +31,15 @@ from .training import Method, Normal
 @named("sampler", "by-popularity")
 class ByPopularity(TrueNegatives):
     "Draws items that a user has no training interaction with, in proportion to their training pairs."
-    def __init__(self, train: Interactions):
-        seen = train.to_csr()
-        starts, items = (torch.as_tensor(index.astype(np.int64)) for index in (seen.indptr, seen.indices))
-        users = torch.arange(train.n_users).repeat_interleave(starts.diff())
-        weights = torch.tensor(train.item_counts())
+    def __init__(self, train: Interactions, device="cpu"):
+        seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
+        starts, items = (torch.tensor(index, **here) for index in (seen.indptr, seen.indices))
+        users = torch.arange(train.n_users, device=device).repeat_interleave(starts.diff())
+        weights = torch.tensor(train.item_counts(), device=device)
         self.starts, self.ends = starts, weights.cumsum(0)     # (n_users + 1,) and (n_items,)
         self.owned = F.pad(weights[items].cumsum(0), (1, 0))   # over the pairs of all users, by user and item
         self.free = self.ends[-1] - self.owned[starts].diff()  # (n_users,) the length of each shorter line
+        self.crowded = bool((self.free == 0).any())            # whether some user has every item
         self.stride = self.ends[-1] + 1
         owned_before = self.owned[:-1] - self.owned[starts[users]]
         self.gaps = users * self.stride + (self.ends - weights)[items] - owned_before
@@ -55,7 +56,7 @@ class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
     def __init__(self, train: Interactions, batch_size: int, device="cpu"):
         super().__init__(train, batch_size, device)
-        self.popular = ByPopularity(train)
+        self.popular = ByPopularity(train, device)
 
     def free_cells(self, users, n, generator):
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
@@ -75,9 +76,9 @@ def truncated(losses: torch.Tensor, observed: torch.Tensor, drop_rate: float) ->
     """The losses, with those of the `drop_rate` x n positives that lose most set to 0.
 
     n counts positives and negatives."""
-    n_dropped = min(int(drop_rate * len(losses)), int(observed.sum()))
-    dropped = torch.where(observed > 0, losses.detach(), -1.).topk(n_dropped).indices
-    return losses.index_fill(0, dropped, 0.)
+    positive = observed > 0
+    largest = torch.where(positive, losses.detach(), -1.).topk(int(drop_rate * len(losses))).indices
+    return torch.where(positive, losses.index_fill(0, largest, 0.), losses)
 
 # %% ../nbs/09_baselines.ipynb #tce-method
 @dataclass(frozen=True)

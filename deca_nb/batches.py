@@ -23,15 +23,16 @@ from .names import named
 class TrueNegatives:
     """Draws items uniformly from those that a user has no training interaction with.
 
-    It is `Protocol.sampler` 'true-negatives'."""
-    def __init__(self, train: Interactions):
-        seen = train.to_csr()
-        self.starts = torch.as_tensor(seen.indptr[:-1].astype(np.int64))
-        degrees = torch.as_tensor(np.diff(seen.indptr).astype(np.int64))
+    It is `Protocol.sampler` 'true-negatives'. It draws on the device that it is made for."""
+    def __init__(self, train: Interactions, device="cpu"):
+        seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
+        self.starts = torch.tensor(seen.indptr[:-1], **here)
+        degrees = torch.tensor(np.diff(seen.indptr), **here)
         self.free = train.n_items - degrees                         # (n_users,) how many items are left
-        users = torch.arange(train.n_users).repeat_interleave(degrees)
-        order = torch.arange(len(users)) - self.starts[users]
-        gaps = torch.as_tensor(seen.indices.astype(np.int64)) - order
+        self.crowded = bool((self.free == 0).any())                 # whether some user has every item
+        users = torch.arange(train.n_users, device=device).repeat_interleave(degrees)
+        order = torch.arange(len(users), device=device) - self.starts[users]
+        gaps = torch.tensor(seen.indices, **here) - order
         self.stride = train.n_items + 1
         self.gaps = users * self.stride + gaps                      # sorted: by user, then by p_j - j
 
@@ -44,19 +45,19 @@ class TrueNegatives:
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         "A user and a free item for each of `users`; a user who has every item gets none."
         free = self.free.index_select(0, users)
-        if not free.all(): users, free = users[free > 0], free[free > 0]
-        share = torch.rand(len(users), generator=generator, dtype=torch.float64)
+        if self.crowded: users, free = users[free > 0], free[free > 0]
+        share = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)
         return users, self.kth(users, share.mul_(free).long())
 
 # %% ../nbs/05_batches.ipynb #any-item
 @named("sampler", "any-item")
 class AnyItem:
     "Draws any item, positives too: what the release's sampler does (`Protocol.sampler` 'any-item', 2.1)."
-    def __init__(self, train: Interactions): self.n_items = train.n_items
+    def __init__(self, train: Interactions, device="cpu"): self.n_items = train.n_items
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         "A user and an item for each of `users`."
-        return users, torch.randint(self.n_items, users.shape, generator=generator)
+        return users, torch.randint(self.n_items, users.shape, generator=generator, device=users.device)
 
 # %% ../nbs/05_batches.ipynb #batch
 @dataclass(frozen=True)
@@ -67,18 +68,18 @@ class Batch:
     observed: torch.Tensor              # (n,) float32
     rows: torch.Tensor | None = None    # (n_positives,) int64, the row of the training data of each positive
 
-def make_batch(positives, negatives, device, rows=None) -> Batch:
-    "A batch from two (users, items) pairs of tensors, and the rows of the positives."
-    users, items = (torch.cat(parts).to(device) for parts in zip(positives, negatives, strict=True))
-    observed = torch.zeros(len(users), device=device)
+def make_batch(positives, negatives, rows=None) -> Batch:
+    "A batch from two (users, items) pairs of tensors, and the rows of the positives, all on one device."
+    users, items = (torch.cat(parts) for parts in zip(positives, negatives, strict=True))
+    observed = torch.zeros(len(users), device=users.device)
     observed[:len(positives[0])] = 1
-    return Batch(users, items, observed, None if rows is None else rows.to(device))
+    return Batch(users, items, observed, rows)
 
 # %% ../nbs/05_batches.ipynb #batches
 class Batches:
     """Each epoch: the units of `self.order` in random order, `batch_size` at a time.
 
-    It can be left and gone on with."""
+    Its tensors are on one device, where the generator must be too. It can be left and gone on with."""
     def __init__(self, batch_size: int, device):
         self.batch_size, self.device, self.order, self.done = batch_size, device, None, 0
 
@@ -86,7 +87,9 @@ class Batches:
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         "The batches of one epoch, or what is left of one that was begun."
-        if self.order is None: self.order, self.done = torch.randperm(self.n_units, generator=generator), 0
+        if self.order is None:
+            self.order = torch.randperm(self.n_units, generator=generator, device=self.device)
+            self.done = 0
         for part in self.order.split(self.batch_size)[self.done:]:
             self.done += 1
             yield self.batch(part, generator)
@@ -97,16 +100,16 @@ class Batches:
 
 # %% ../nbs/05_batches.ipynb #pair-batches
 class PairBatches(Batches):
-    "Batches of positives, each with one drawn negative."
+    "Batches of positives, each with one negative, drawn by a sampler for the same device."
     def __init__(self, train: Interactions, sampler, batch_size: int, device="cpu"):
         super().__init__(batch_size, device)
-        self.users, self.items = torch.tensor(train.users), torch.tensor(train.items)
+        self.users, self.items = (torch.tensor(ids, device=device) for ids in (train.users, train.items))
         self.sampler, self.n_units = sampler, len(train)
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator) -> Batch:
         "The batch of these positives."
         users, items = self.users.index_select(0, rows), self.items.index_select(0, rows)
-        return make_batch((users, items), self.sampler.draw(users, generator), self.device, rows)
+        return make_batch((users, items), self.sampler.draw(users, generator), rows)
 
 # %% ../nbs/05_batches.ipynb #row-batches
 class RowBatches(Batches):
@@ -114,12 +117,12 @@ class RowBatches(Batches):
     def __init__(self, train: Interactions, batch_size: int, device="cpu"):
         super().__init__(batch_size, device)
         distinct = np.unique(train.keys(), return_index=True)                    # a repeated pair counts once
-        keys, self.rows = map(torch.as_tensor, distinct)
+        keys, self.rows = (torch.as_tensor(part, device=device) for part in distinct)
         self.items = keys % train.n_items
         self.degrees = torch.bincount(keys // train.n_items, minlength=train.n_users)
         self.offsets = F.pad(self.degrees.cumsum(0), (1, 0))
         self.active = torch.nonzero(self.degrees).squeeze(1)
-        self.negatives, self.n_units = TrueNegatives(train), len(self.active)
+        self.negatives, self.n_units = TrueNegatives(train, device), len(self.active)
 
     def positives(self, users: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         "Users, items and training rows of every positive of those users."
@@ -130,8 +133,9 @@ class RowBatches(Batches):
                    generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         "n cells drawn uniformly, with replacement, from all the free cells of those users."
         ends = self.negatives.free[users].cumsum(0)
-        if not ends[-1]: return users[:0], users[:0]                          # every user here has every item
-        cell = (torch.rand(n, generator=generator, dtype=torch.float64) * ends[-1]).long()
+        if self.negatives.crowded and not ends[-1]: return users[:0], users[:0]       # nothing is free here
+        share = torch.rand(n, generator=generator, dtype=torch.float64, device=users.device)
+        cell = (share * ends[-1]).long()
         row = torch.searchsorted(ends, cell, right=True)
         return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
 
@@ -139,7 +143,7 @@ class RowBatches(Batches):
         "The batch of these users, given by their place among the active ones."
         *positives, rows = self.positives(self.active[part])
         negatives = self.free_cells(self.active[part], len(rows), generator)
-        return make_batch(positives, negatives, self.device, rows)
+        return make_batch(positives, negatives, rows)
 
 # %% ../nbs/05_batches.ipynb #balanced-mean
 def balance(observed: torch.Tensor) -> torch.Tensor:

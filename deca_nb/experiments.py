@@ -165,7 +165,7 @@ class Bench:
     data: str = "authors:ml-100k"
     protocol: Protocol = PAPER
     seeds: int = 3
-    jobs: int = 1                               # processes
+    jobs: int | str = 1                         # processes, or 'ray'
     most_epochs: int | None = None              # no run is longer, for a first look
     judged_by: str | None = None                # the tie policy of the tables, if not the protocol's
     models: tuple | None = None                 # the recommenders, if not the experiment's own

@@ -13,6 +13,7 @@ from torch import nn
 from .evaluation import evaluate, unmasked
 from .interactions import Judging, Split
 from .names import find, named
+from .ranking import scorer_device
 
 # %% ../nbs/04_judging.ipynb #evaluators
 @named("masking", "known")
@@ -30,8 +31,8 @@ def mask_as_released(model, split: Split, **how) -> pd.DataFrame:
     """As `mask_known`; but CDAE in training mode (its dropout from a seed of its own),
     with nothing masked (2.2)."""
     if not (parts := released_parts(model)): return mask_known(model, split, **how)
-    generators = [part.generator for part in parts]
-    for part in parts: part.generator = torch.Generator().manual_seed(0)          # judged twice, scored alike
+    generators, device = [part.generator for part in parts], scorer_device(model)
+    for part in parts: part.generator = torch.Generator(device).manual_seed(0)    # judged twice, scored alike
     scores = evaluate(model.train(), unmasked(split), batch_size=2048, **how)
     model.eval()
     for part, generator in zip(parts, generators, strict=True): part.generator = generator

@@ -104,7 +104,9 @@ class ByRow:
     @cached_property
     def counts(self) -> torch.Tensor:
         "How many entries name each row, (n_rows,)."
-        return self.index.bincount(minlength=self.n_rows)
+        if self.index.device.type == "cpu": return self.index.bincount(minlength=self.n_rows)
+        ones = torch.ones_like(self.index)                          # for a GPU's bincount the CPU would wait
+        return self.index.new_zeros(self.n_rows).index_add_(0, self.index, ones)
 
     @cached_property
     def is_named(self) -> torch.Tensor:
@@ -308,9 +310,11 @@ def rows_times(rows: nn.Embedding, weight: torch.Tensor, index: torch.Tensor,
                bias: torch.Tensor | None = None) -> torch.Tensor:
     """F.linear(rows(index), weight, bias), (n, n_out), by the product of each row once.
 
-    All rows of a table no longer than the index, else those that it names."""
+    All rows of a table no longer than the index, else those that it names; on a GPU, which would have to tell
+    the CPU how many they are, each as often as it is named."""
     if rows.num_embeddings <= len(index) and not rows.sparse:
         return many_rows(rows.weight, weight, bias).index_select(0, index)
+    if index.device.type != "cpu": return F.linear(picked(rows, index), weight, bias)
     named, place = distinct(index, rows.num_embeddings)
     return many_rows(picked(rows, named), weight, bias).index_select(0, place)
 
@@ -518,7 +522,7 @@ def input_values(self: CDAE, columns: torch.Tensor, counts: torch.Tensor) -> tor
 def corrupt(self: CDAE, values: torch.Tensor) -> torch.Tensor:
     "In training, drops each entry with probability `corruption` and scales up the others; else leaves all."
     if not self.training: return values
-    kept = torch.rand(values.shape, generator=self.generator).to(values.device) >= self.corruption
+    kept = torch.rand(values.shape, generator=self.generator, device=values.device) >= self.corruption
     return values * kept / (1 - self.corruption)
 
 def is_dense(n: int, n_rows: int, n_columns: int) -> bool:

@@ -241,8 +241,8 @@ def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generat
     of a model with a validation loss of its own, that one (2.10)."""
     if hasattr(model, "own_validation_loss"): return model.own_validation_loss(valid)
     model.eval()
-    users = torch.tensor(valid.users)
-    b = make_batch((users, torch.tensor(valid.items)), negatives.draw(users, generator), device)
+    users, items = (torch.tensor(ids, device=device) for ids in (valid.users, valid.items))
+    b = make_batch((users, items), negatives.draw(users, generator))
     return float(F.binary_cross_entropy_with_logits(model(b.users, b.items), b.observed))
 
 # %% ../nbs/05_training.ipynb #stopper-parts
@@ -261,7 +261,7 @@ def best_ndcg(run, method) -> Callback:
 @named("stopper", "second-rise")
 def second_rise(run, method) -> Callback:
     "The stopper of protocol `paper`."
-    how = {"negatives": TrueNegatives(run.train), "valid": run.valid,
+    how = {"negatives": TrueNegatives(run.train, run.device), "valid": run.valid,
            "generator": run.generator, "device": run.device}
     return SecondRise(partial(validation_bce, **how))
 
@@ -286,7 +286,10 @@ class Run:
             settings = replace(self.settings, optimiser=suited_optimiser(self.recipe, self.train))
             self.recipe = replace(self.recipe, settings=settings)
         self.recipe = self.recipe.described(fingerprint(self.train, self.valid))
-        self.generator = torch.Generator().manual_seed(self.recipe.seed)
+        self.starting = torch.Generator().manual_seed(self.recipe.seed)   # of weights, alike on every device
+        self.generator = self.starting                                    # of all that is drawn afterwards
+        if torch.device(self.device).type != "cpu":
+            self.generator = torch.Generator(self.device).manual_seed(self.recipe.seed)
 
     @property
     def settings(self) -> Settings: return self.recipe.settings
@@ -296,11 +299,14 @@ class Run:
 # %% ../nbs/05_training.ipynb #run-build
 @patch
 def build(self: Run, cls: type | None = None, **sizes) -> nn.Module:
-    """An untrained model over the run's users and items, from the run's generator.
+    """An untrained model over the run's users and items, which draws from the run's generator.
 
     It is the recipe's own, or one of that class."""
     if cls is None: cls, sizes = self.model_class, self.recipe.sizes
-    return build_model(cls, self.train, self.generator, **sizes).to(self.device)
+    model = build_model(cls, self.train, self.starting, **sizes).to(self.device)
+    for part in model.modules():
+        if hasattr(part, "generator"): part.generator = self.generator
+    return model
 
 @patch(as_prop=True)
 def n_steps(self: Run) -> int:
@@ -315,7 +321,7 @@ def batches(self: Run) -> PairBatches | RowBatches:
     sampler = find("sampler", self.method_class.sampler or self.parts.sampler)
     if getattr(self.model_class, "trains_on", "pairs") == "rows":
         return getattr(sampler, "row_batches", RowBatches)(self.train, self.settings.batch_size, self.device)
-    return PairBatches(self.train, sampler(self.train), self.settings.batch_size, self.device)
+    return PairBatches(self.train, sampler(self.train, self.device), self.settings.batch_size, self.device)
 
 @patch
 def penalty(self: Run) -> Callable:

@@ -18,7 +18,7 @@ CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic
 CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SITE_NEEDS = ("sphinx", "myst_nb", "furo", "sphinx_copybutton")
 REQUIRE_ALL = os.environ.get("DECA_REQUIRE_ALL") == "1"
-LEFT_OUT = pytest.StashKey[list[str]]()
+LEFT_OUT, NO_GPU = pytest.StashKey[list[str]](), pytest.StashKey[int]()
 CHAPTER = "tests/test_notebooks.py::test_chapter["
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
@@ -87,17 +87,31 @@ def pytest_configure(config):
         raise pytest.UsageError(
             "DECA_REQUIRE_ALL=1 leaves nothing out, so DECA_DATA must name the authors' files."
         )
-    config.stash[LEFT_OUT] = []
+    config.stash[LEFT_OUT], config.stash[NO_GPU] = [], 0
+
+
+def has_gpu() -> bool:
+    """Whether there is a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def leave_out(config, items, marker: str) -> list[str]:
+    """Deselects the tests with a marker: their ids."""
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    return [item.nodeid for item in left_out]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs the authors' files where there are none."""
-    if data_folder():
-        return
-    left_out = [item for item in items if item.get_closest_marker("data")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-    config.stash[LEFT_OUT] += [item.nodeid for item in left_out]
+    """Leave out what needs the authors' files, or a GPU, where there are none."""
+    if not data_folder():
+        config.stash[LEFT_OUT] += leave_out(config, items, "data")
+    wanted = any(item.get_closest_marker("gpu") for item in items)
+    if wanted and not has_gpu():
+        config.stash[NO_GPU] = len(leave_out(config, items, "gpu"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -115,8 +129,9 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
     """What a worker left out is told by the process that reports."""
-    told = node.config.stash[LEFT_OUT]
-    told += [nodeid for nodeid in getattr(node, "workeroutput", {}).get("left_out", []) if nodeid not in told]
+    told, output = node.config.stash[LEFT_OUT], getattr(node, "workeroutput", {})
+    told += [nodeid for nodeid in output.get("left_out", []) if nodeid not in told]
+    node.config.stash[NO_GPU] = output.get("no_gpu", 0)
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -127,6 +142,8 @@ def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.write_line(table)
     if must_not_skip(terminalreporter):
         terminalreporter.line("DECA_REQUIRE_ALL=1: a skipped test is a failure", red=True)
+    if config.stash[NO_GPU]:
+        terminalreporter.line(f"{config.stash[NO_GPU]} tests left out, for want of a GPU (make gpu)")
     if data_folder():
         return
     terminalreporter.section("left out, for want of the authors' files (set DECA_DATA)")
@@ -140,5 +157,6 @@ def pytest_sessionfinish(session):
     """In the full run a skipped test is a failure. A worker hands over what it left out."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
+        session.config.workeroutput["no_gpu"] = session.config.stash[NO_GPU]
     if must_not_skip(session.config.pluginmanager.getplugin("terminalreporter")):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

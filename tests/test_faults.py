@@ -232,6 +232,7 @@ OPTIONS = {
     "compare --data world --seeds x": ["--seeds"],
     "audit --data world --full --seeds 0": ["--seeds 0"],
     "audit --data world --full --jobs 0": ["--jobs 0"],
+    "reproduce table2 --data world --jobs many": ["--jobs many", "or ray"],
     "audit --data world --full --protocol paper": ["protocol paper", "--protocol clean"],
     "audit --data clicks.csv --user item": ["'item' cannot hold both", "item=..."],
     "reproduce recovery --seeds -1": ["--seeds -1"],
