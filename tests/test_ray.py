@@ -54,21 +54,6 @@ def test_a_cluster_makes_the_same_rows(cluster, here, tmp_path, monkeypatch):
     assert {path.parent for path in tmp_path.rglob("run-*.parquet")} == {tmp_path / "runs"}
 
 
-def once_killed(folder: Path, data: str, files: str):
-    """Loads the data; the first process to ask dies of it."""
-    try:
-        (folder / "killed").touch(exist_ok=False)
-    except FileExistsError:
-        return load_named(data, files)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_costs_nothing_but_time(cluster, here, tmp_path):
-    rows = sweep(jobs(), Runs(tmp_path), RAY, load=partial(once_killed, tmp_path))
-    assert (tmp_path / "killed").exists()
-    assert_same(rows, here)
-
-
 def one_broken(data: str, files: str):
     """Loads the data, unless they are a world's of another name."""
     if data != SMALL:
@@ -85,7 +70,22 @@ def test_a_mistake_is_told_as_it_is_here_and_the_rest_is_kept(cluster, here, tmp
     assert_same(sweep(good, runs, RAY), here)
 
 
-def test_workers_that_always_die_end_in_one_sentence(cluster, here, tmp_path, monkeypatch):
+def once_killed(folder: Path, data: str, files: str):
+    """Loads the data; the first process to ask dies of it."""
+    try:
+        (folder / "killed").touch(exist_ok=False)
+    except FileExistsError:
+        return load_named(data, files)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_costs_nothing_but_time(cluster, here, tmp_path):
+    rows = sweep(jobs(), Runs(tmp_path), RAY, load=partial(once_killed, tmp_path))
+    assert (tmp_path / "killed").exists()
+    assert_same(rows, here)
+
+
+def test_a_job_that_is_given_up_ends_in_one_sentence(cluster, here, tmp_path, monkeypatch):
     runs, remote = Runs(tmp_path), ray.remote
     monkeypatch.setattr(ray, "remote", lambda **how: remote(**how, max_retries=0))
     with pytest.raises(InputError, match="give the same command again"):
