@@ -124,8 +124,8 @@ class RCE(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        believed = torch.exp(-losses.detach())              # P(label): f for positives, 1 - f for negatives
-        return balanced_mean(believed ** self.settings.power * losses, batch.observed)
+        belief = torch.exp(-self.settings.power * losses.detach())      # P(label) = exp(-loss), to that power
+        return balanced_mean(belief * losses, batch.observed)
 
 # %% ../nbs/09_baselines.ipynb #controls
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class LabelSmoothing(Method):
     Settings, released_as_sum, of_each_pair = SmoothingSettings, True, True
 
     def loss(self, batch, step):
-        softened = batch.observed * (1 - self.settings.smoothing) + self.settings.smoothing / 2
+        softened = batch.observed + self.settings.smoothing * (.5 - batch.observed)
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, softened, reduction="none")
         return balanced_mean(losses, batch.observed)

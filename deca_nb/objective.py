@@ -126,11 +126,13 @@ class DeCAMean(torch.autograd.Function):
     @staticmethod
     def forward(context, f, g, liked, not_liked, weight, alpha, log):
         slope, (p, q, r, s) = SLOPES[log], (z.sigmoid() for z in (f, -f, g, -g))
+        alpha = torch.as_tensor(alpha, dtype=f.dtype, device=f.device)
+        rest = 1 - alpha
         one, zero = log(f) - log(g), log(-f) - log(-g)
-        u, v = ((1 - alpha) * p).sub_(alpha * r), ((1 - alpha) * q).sub_(alpha * s)
+        u, v = (rest * p).sub_(alpha * r), (rest * q).sub_(alpha * s)
         value = (u * one).addcmul_(v, zero).addcmul_(p, liked, value=-1).addcmul_(q, not_liked, value=-1)
         apart = one - zero
-        of_f = (p * q).mul_((not_liked - liked).add_((1 - alpha) * apart))
+        of_f = (p * q).mul_((not_liked - liked).add_(rest * apart))
         of_f.addcmul_(u, slope(p, q)).addcmul_(v, slope(q, p), value=-1)
         of_g = (r * s).mul_(apart).mul_(-alpha)
         of_g.addcmul_(u, slope(r, s), value=-1).addcmul_(v, slope(s, r))

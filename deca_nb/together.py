@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AS_MANY', 'ROWS_AT_ONCE', 'MOST_RUNS', 'joined', 'joined_table', 'ManyMF', 'ManyGMF', 'SideBySide', 'one_after_other',
-           'index_of_runs', 'BatchesTogether', 'by_users', 'columns', 'stacked', 'Member', 'EachStops', 'Together',
-           'alike', 'in_groups']
+           'index_of_runs', 'BatchesTogether', 'columns', 'stacked', 'Member', 'EachStops', 'Together', 'alike',
+           'in_groups']
 
 # %% ../nbs/14_together.ipynb #imports-export
 import time
@@ -69,9 +69,8 @@ AS_MANY = {MF: ManyMF, GMF: ManyGMF}        # the models that can be trained tog
 class SideBySide(ByRow):
     "The entries of several runs, sorted already, the rows of run r numbered from r * n_rows on."
     def __init__(self, index: torch.Tensor, parts: list[ByRow]):
-        self.parts, n = parts, len(parts[0].index)
-        orders = [part.order for part in parts]
-        order = None if orders[0] is None else one_after_other(orders, n)
+        self.parts = parts
+        order = one_after_other([part.order for part in parts], len(parts[0].index))
         super().__init__(index, len(parts) * parts[0].n_rows, order)
 
     @cached_property
@@ -115,25 +114,18 @@ class BatchesTogether:
 
     def batch(self, parts: dict[int, Batch]) -> Batch:
         "The batch of all runs, from that of each seed: users and items (runs * n,), observed (runs, n)."
-        train = self.runs[0].train
-        found = {seed: by_users(part, train.n_users, train.n_items) for seed, part in parts.items()}
-        users, items, observed = zip(*(found[run.recipe.seed] for run in self.runs), strict=True)
-        return Batch(index_of_runs(users), index_of_runs(items), torch.stack(observed))
-
-def by_users(batch: Batch, n_users: int, n_items: int) -> tuple[ByRow, ByRow, torch.Tensor]:
-    "A batch whose pairs stand in the order of their users: users, items and labels."
-    in_order = by_row(batch.users, n_users).in_order
-    users, items, observed = map(in_order, (batch.users, batch.items, batch.observed))
-    return ByRow(users, n_users, None), by_row(items, n_items), observed
+        mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
+        users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
+        items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
+        return Batch(users, items, mine[0].observed.expand(len(mine), -1))
 
 # %% ../nbs/14_together.ipynb #stacked-method
 def columns(settings: list) -> SimpleNamespace:
-    "The numbers of several runs: those that differ as columns (runs, 1), the others as they are."
-    found = {}
-    for name in (field.name for field in fields(settings[0])):
-        values = [getattr(one, name) for one in settings]
-        found[name] = values[0] if len(set(values)) == 1 else torch.tensor(values, dtype=torch.float32)[:, None]
-    return SimpleNamespace(**found)
+    "The settings of several runs: numbers as columns (runs, 1), what they share as it is."
+    def column(values): return torch.tensor(values, dtype=torch.float32)[:, None]
+    values = {field.name: [getattr(one, field.name) for one in settings] for field in fields(settings[0])}
+    return SimpleNamespace(**{name: column(some) if isinstance(some[0], float) else some[0]
+                              for name, some in values.items()})
 
 def stacked(methods: list[Method]) -> Method:
     "One method that is all of these: its models are theirs as one, its settings `columns`."
@@ -212,7 +204,7 @@ class Together(Trainer):
     def of_all(self):
         "The method and the regulariser of the members."
         runs = [member.run for member in self.members]
-        l2 = torch.tensor([run.settings.l2 for run in runs])
+        l2 = torch.tensor([run.settings.l2 for run in runs], dtype=torch.float64)
         regulariser = find("regulariser", runs[0].parts.regulariser)
         penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
         return stacked([member.method for member in self.members]), penalty
