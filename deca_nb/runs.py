@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['JUDGED', 'RAY', 'versions', 'provenance', 'Job', 'Weights', 'recovery', 'judge_both', 'only_liked', 'watch_truth',
-           'train_job', 'execute', 'describe_job', 'settings_of', 'kept_in', 'Runs', 'run_job', 'in_processes',
-           'need_answer', 'start_ray', 'in_ray', 'pick_jobs', 'fingerprint_of', 'sweep']
+           'train_job', 'execute', 'describe_job', 'settings_of', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of',
+           'in_processes', 'need_answer', 'start_ray', 'in_ray', 'pick_jobs', 'fingerprint_of', 'sweep']
 
 # %% ../nbs/A6_runs.ipynb #imports-export
 import hashlib
@@ -35,6 +35,7 @@ from .interactions import Interactions, Judging, Split
 from .judging import judge
 from .recipe import Recipe
 from .statistics import auc
+from .together import in_groups, train_together
 from .training import Run, Watch, validation_ndcg, validation_split
 from .worlds import World
 
@@ -244,12 +245,30 @@ def run_job(job: Job, runs: Runs, load: Callable = load_named):
     split = load(job.recipe.data, job.files)
     runs.add(describe_job(job, split) | execute(job, split, Weights(runs.folder / "weights")))
 
+def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
+    "The same for jobs of one of `groups_of`: what has to be trained is trained together first."
+    split, kept = load(jobs[0].recipe.data, jobs[0].files), Weights(runs.folder / "weights")
+    all_runs = [Run(job.recipe, split.train, split.valid, threads=1, kept=kept) for job in jobs]
+    missing = [run for run in all_runs if run.recipe.key() not in kept]
+    if len(missing) > 1: train_together(missing)
+    for job in jobs: run_job(job, runs, load)
+
+def groups_of(jobs: list[Job], load: Callable) -> list[list[Job]]:
+    "The jobs in groups that can be trained together (chapter 14); one that is watched goes by itself."
+    by_data, groups = {}, [[job] for job in jobs if job.watched]
+    for job in jobs:
+        if not job.watched: by_data.setdefault((job.recipe.data, job.files), []).append(job)
+    for (data, files), some in by_data.items():
+        places = in_groups([job.recipe for job in some], load(data, files).train)
+        groups += [[some[place] for place in group] for group in places]
+    return groups
+
 # %% ../nbs/A6_runs.ipynb #in-processes
-def in_processes(missing: list[Job], runs: Runs, load: Callable, processes: int):
-    "Runs the jobs in local processes of one thread each."
+def in_processes(groups: list[list[Job]], runs: Runs, load: Callable, processes: int):
+    "Runs the groups of jobs in local processes of one thread each."
     import joblib
     in_parallel = joblib.Parallel(processes, return_as="generator_unordered")
-    for _ in in_parallel(joblib.delayed(run_job)(job, runs, load) for job in missing): pass
+    for _ in in_parallel(joblib.delayed(run_jobs)(group, runs, load) for group in groups): pass
 
 # %% ../nbs/A6_runs.ipynb #start-ray
 def need_answer(address: str):
@@ -274,13 +293,13 @@ def start_ray():
     return ray
 
 # %% ../nbs/A6_runs.ipynb #in-ray
-def in_ray(missing: list[Job], runs: Runs, load: Callable):
-    """Runs the jobs as tasks of one core each on a Ray cluster. One whose worker dies is started again.
+def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
+    """Runs the groups as tasks of one core each on a Ray cluster. One whose worker dies is started again.
 
     Raises `InputError` where workers die again and again, and whatever a job raises."""
     ray = start_ray()
-    task, load, there = ray.remote(num_cpus=1)(run_job), ray.put(load), Runs(runs.folder.resolve())
-    waiting = [task.remote(job, there, load) for job in missing]
+    task, load, there = ray.remote(num_cpus=1)(run_jobs), ray.put(load), Runs(runs.folder.resolve())
+    waiting = [task.remote(group, there, load) for group in groups]
     try:
         while waiting:
             done, waiting = ray.wait(waiting)
@@ -316,6 +335,7 @@ def sweep(jobs: list[Job], runs: Runs, processes: int | str = 1, load: Callable 
     processes, done = pick_jobs(processes), runs.fingerprints()
     missing = [job for name, job in {job.name(): job for job in jobs}.items()
                if name not in done or done[name] != fingerprint_of(load, job.recipe.data, job.files)]
-    if missing and processes == RAY: in_ray(missing, runs, load)
-    elif missing: in_processes(missing, runs, load, processes)
+    groups = groups_of(missing, load)
+    if groups and processes == RAY: in_ray(groups, runs, load)
+    elif groups: in_processes(groups, runs, load, processes)
     return runs.read([job.name() for job in jobs])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AS_MANY', 'ROWS_AT_ONCE', 'MOST_RUNS', 'joined', 'joined_table', 'ManyMF', 'ManyGMF', 'SideBySide', 'one_after_other',
            'index_of_runs', 'BatchesTogether', 'columns', 'stacked', 'Member', 'EachStops', 'Together', 'alike',
-           'in_groups']
+           'in_groups', 'train_together']
 
 # %% ../nbs/14_together.ipynb #imports-export
 import time
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from .batches import Batch
+from .interactions import Interactions
 from .models import GMF, MF, ByRow, PairModel, by_row, model_class, pair_products
 from .names import find
 from .recipe import Recipe
@@ -235,12 +236,23 @@ def alike(recipe: Recipe) -> str | None:
     own = {"epochs", "patience", *numbers} - {"learning_rate"}
     return replace(recipe, seed=0, settings=replace(recipe.settings, **dict.fromkeys(own, 0))).key()
 
-ROWS_AT_ONCE, MOST_RUNS = 1 << 20, 16       # so many rows of one kind of table are trained at once, and runs
+ROWS_AT_ONCE, MOST_RUNS = 1 << 20, 8        # so many rows of one kind of table are trained at once, and runs
 
-def in_groups(recipes: list[Recipe], n_rows: int, least: int = 1) -> list[list[int]]:
-    """Places of the recipes in groups that can be trained together, on data of `n_rows` users and items; at
-    least so many groups, where there are as many recipes."""
-    groups = {}
+def in_groups(recipes: list[Recipe], train: Interactions) -> list[list[int]]:
+    """Places of the recipes in groups that can be trained together on these data.
+
+    A user with every item has no negative, so that batches may differ in length: then each goes by itself."""
+    groups, most = {}, min(MOST_RUNS, max(1, ROWS_AT_ONCE // (train.n_users + train.n_items)))
+    if train.user_counts().max() >= train.n_items: most = 1
     for place, recipe in enumerate(recipes): groups.setdefault(alike(recipe) or place, []).append(place)
-    most = min(MOST_RUNS, max(1, ROWS_AT_ONCE // n_rows), max(1, len(recipes) // least))
     return [places[start:start + most] for places in groups.values() for start in range(0, len(places), most)]
+
+# %% ../nbs/14_together.ipynb #train-together
+def train_together(runs: list[Run]):
+    "Trains runs that are `alike` at once; each is kept (`Run.kept`) with an equal share of the seconds."
+    started = time.process_time()
+    done = Together(runs).fit().done
+    seconds = (time.process_time() - started) / len(runs)
+    for run, member in zip(runs, done, strict=True):
+        weights, history = member.method.state_dict(), member.history
+        run.kept[run.recipe.key()] = {"weights": weights, "history": history, "seconds": seconds}

@@ -21,9 +21,10 @@ SMALL = world_data(n_users=60, n_items=40, noise=0.05, seed=3)
 METHODS = ("Normal", "DeCA", "DeCA(p)")
 
 
-def jobs() -> list[Job]:
-    """One short run of each method."""
-    return [Job(make_recipe("GMF", method, {"epochs": 2}, data=SMALL)) for method in METHODS]
+def jobs(seeds: int = 1) -> list[Job]:
+    """Short runs of each method; those of several seeds are trained together."""
+    recipes = [make_recipe("GMF", method, {"epochs": 2}, data=SMALL) for method in METHODS]
+    return [Job(replace(recipe, seed=seed)) for recipe in recipes for seed in range(seeds)]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,11 @@ def assert_same(rows: pd.DataFrame, others: pd.DataFrame):
             np.testing.assert_array_equal(one, other, column)
 
 
-def test_a_cluster_makes_the_same_rows(cluster, here, tmp_path, monkeypatch):
+def test_a_cluster_makes_the_same_rows(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the folder of runs is named from here, and found by workers elsewhere
-    assert_same(sweep(jobs(), Runs("runs"), RAY), here)
-    assert {path.parent for path in tmp_path.rglob("run-*.parquet")} == {tmp_path / "runs"}
+    assert_same(sweep(jobs(2), Runs("runs"), RAY), sweep(jobs(2), Runs("here")))
+    written = {path.parent.name for path in tmp_path.rglob("run-*.parquet")}
+    assert written == {"runs", "here"}
 
 
 def one_broken(data: str, files: str):
@@ -70,8 +72,10 @@ def test_a_mistake_is_told_as_it_is_here_and_the_rest_is_kept(cluster, here, tmp
     assert_same(sweep(good, runs, RAY), here)
 
 
-def once_killed(folder: Path, data: str, files: str):
-    """Loads the data; the first process to ask dies of it."""
+def once_killed(folder: Path, here: int, data: str, files: str):
+    """Loads the data; the first other process to ask dies of it."""
+    if os.getpid() == here:
+        return load_named(data, files)
     try:
         (folder / "killed").touch(exist_ok=False)
     except FileExistsError:
@@ -80,7 +84,7 @@ def once_killed(folder: Path, data: str, files: str):
 
 
 def test_a_killed_worker_costs_nothing_but_time(cluster, here, tmp_path):
-    rows = sweep(jobs(), Runs(tmp_path), RAY, load=partial(once_killed, tmp_path))
+    rows = sweep(jobs(), Runs(tmp_path), RAY, load=partial(once_killed, tmp_path, os.getpid()))
     assert (tmp_path / "killed").exists()
     assert_same(rows, here)
 
@@ -89,5 +93,5 @@ def test_a_job_that_is_given_up_ends_in_one_sentence(cluster, here, tmp_path, mo
     runs, remote = Runs(tmp_path), ray.remote
     monkeypatch.setattr(ray, "remote", lambda **how: remote(**how, max_retries=0))
     with pytest.raises(InputError, match="give the same command again"):
-        sweep(jobs()[:1], runs, RAY, load=partial(once_killed, tmp_path))
+        sweep(jobs()[:1], runs, RAY, load=partial(once_killed, tmp_path, os.getpid()))
     assert_same(sweep(jobs(), runs, RAY), here)
