@@ -269,7 +269,8 @@ def given_split(split: Split, data: str, files: str) -> Split:
 def audit(data: dict, k: Ks = None, json: Json = None,
           full: Annotated[bool, Option("--full", help="also train: does denoising pay here?")] = False,
           seeds: Annotated[int | None, Option(help="with --full: runs of each method [3]")] = None,
-          jobs: Annotated[Text, Option(help="with --full: processes of one thread each, or ray [1]")] = None):
+          jobs: Annotated[Text, Option(help="with --full: processes of one thread each; or ray, where all "
+                                            "machines must see the folder that TMPDIR names [1]")] = None):
     "`deca audit`."
     need_places(json)
     need_counts(seeds=seeds)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['JUDGED', 'RAY', 'versions', 'provenance', 'Job', 'Weights', 'recovery', 'judge_both', 'only_liked', 'watch_truth',
            'train_job', 'execute', 'describe_job', 'settings_of', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of',
-           'in_processes', 'need_answer', 'start_ray', 'in_ray', 'pick_jobs', 'fingerprint_of', 'sweep']
+           'in_processes', 'need_answer', 'start_ray', 'need_rows', 'in_ray', 'pick_jobs', 'fingerprint_of', 'sweep']
 
 # %% ../nbs/A6_runs.ipynb #imports-export
 import hashlib
@@ -292,11 +292,19 @@ def start_ray():
     ray.init(address or "local", log_to_driver=False, logging_level="error", **alone)
     return ray
 
+# %% ../nbs/A6_runs.ipynb #need-rows
+def need_rows(jobs: list[Job], runs: Runs):
+    "Raise InputError where a job was done, but its row is not to be seen: a worker has written it elsewhere."
+    unseen = [job for job in jobs if not runs.path(job.name()).is_file()]
+    if not unseen: return
+    raise InputError(f"{len(unseen)} runs are done, but not in {runs.folder}. All machines of the cluster "
+                     "must see this folder: give one on a disk that they share (--out; with audit, TMPDIR).")
+
 # %% ../nbs/A6_runs.ipynb #in-ray
 def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
     """Runs the groups as tasks of one core each on a Ray cluster. One whose worker dies is started again.
 
-    Raises `InputError` where workers die again and again, and whatever a job raises."""
+    Raises `InputError` where workers die again and again or write elsewhere, and whatever a job raises."""
     ray = start_ray()
     task, load, there = ray.remote(num_cpus=1)(run_jobs), ray.put(load), Runs(runs.folder.resolve())
     waiting = [task.remote(group, there, load) for group in groups]
@@ -310,6 +318,7 @@ def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
                          "are finished are kept: give the same command again to go on.") from error
     finally:
         for one in waiting: ray.cancel(one)
+    need_rows([job for group in groups for job in group], there)
 
 # %% ../nbs/A6_runs.ipynb #pick-jobs
 RAY = "ray"                                     # instead of a number of processes

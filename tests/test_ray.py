@@ -94,4 +94,4 @@ def test_a_job_that_is_given_up_ends_in_one_sentence(cluster, here, tmp_path, mo
     monkeypatch.setattr(ray, "remote", lambda **how: remote(**how, max_retries=0))
     with pytest.raises(InputError, match="give the same command again"):
         sweep(jobs()[:1], runs, RAY, load=partial(once_killed, tmp_path, os.getpid()))
-    assert_same(sweep(jobs(), runs, RAY), here)
+    assert_same(sweep(jobs(), runs), here)  # and goes on where it was, here as well as there
