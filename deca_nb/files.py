@@ -89,7 +89,8 @@ def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: l
     Columns in `ids` are numbers into a list of words."""
     import pyarrow as pa
     from pyarrow import csv
-    kinds = {name: pa.dictionary(pa.int32(), pa.string()) if name in ids else pa.string() for name in names}
+    kinds = {name: pa.dictionary(pa.int32(), pa.string()) if name in ids else pa.large_string()
+             for name in names}
     with opened(path) as file:
         lines = Lines(file)
         table = csv.read_csv(lines, csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names),
@@ -119,12 +120,15 @@ def read_plain_rows(path: Path, separator: str, header: list[str], names: list[s
 # %% ../nbs/A1_files.ipynb #read-text
 def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
     "The table as a frame that has no value where one of a column's words for that stands."
-    frame = table.to_pandas(split_blocks=True)
-    for name in missing.keys() & set(frame.columns):
-        if hasattr(frame[name], "cat"):
-            words = [word for word in missing[name] if word in frame[name].cat.categories]
-            if words: frame[name] = frame[name].cat.remove_categories(words)
-        elif (empty := frame[name].isin(missing[name])).any(): frame[name] = frame[name].mask(empty)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    for at, name in enumerate(table.column_names):
+        if name not in missing: continue
+        column = table[name]
+        empty = pc.is_in(column, pa.array(missing[name], pa.large_string()))
+        if pc.any(empty).as_py(): table = table.set_column(at, name, pc.if_else(empty, None, column))
+    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    pa.default_memory_pool().release_unused()           # what reading took and no longer needs
     return frame
 
 def read_text(path: Path, separator: str, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
