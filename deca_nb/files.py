@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['USUAL_COLUMNS', 'MISSING', 'BLOCK', 'READERS', 'InputError', 'resolve_columns', 'opened', 'read_header',
-           'read_any_rows', 'Lines', 'read_lines', 'has_break', 'read_plain_rows', 'without_missing', 'read_text',
-           'columns_of_roles', 'read_parquet', 'unreadable', 'read_file', 'read_frame', 'read_columns', 'need_place',
-           'replacing', 'write_text', 'write_json']
+           'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break', 'read_plain_rows', 'without_missing',
+           'columns_of_roles', 'cast_text', 'with_numbers', 'read_text', 'read_parquet', 'unreadable', 'read_file',
+           'read_frame', 'read_columns', 'need_place', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import gzip
@@ -67,6 +67,12 @@ def read_any_rows(path: Path, separator: str, names: list[str], missing: dict) -
                            keep_default_na=False,
                            na_values={name: missing[name] for name in names if name in missing})
 
+# %% ../nbs/A1_files.ipynb #give-back
+def give_back():
+    "Memory that pyarrow took and no longer needs goes back to the system."
+    import pyarrow as pa
+    pa.default_memory_pool().release_unused()
+
 # %% ../nbs/A1_files.ipynb #lines
 class Lines(io.RawIOBase):
     "The bytes of a file, whose lines are counted as they are read; the last one is ended if it is open."
@@ -123,42 +129,67 @@ def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
     import pyarrow as pa
     import pyarrow.compute as pc
     for at, name in enumerate(table.column_names):
-        if name not in missing: continue
         column = table[name]
+        if name not in missing or pa.types.is_primitive(column.type): continue
         empty = pc.is_in(column, pa.array(missing[name], pa.large_string()))
         if pc.any(empty).as_py(): table = table.set_column(at, name, pc.if_else(empty, None, column))
     frame = table.to_pandas(split_blocks=True, self_destruct=True)
-    pa.default_memory_pool().release_unused()           # what reading took and no longer needs
+    give_back()
     return frame
-
-def read_text(path: Path, separator: str, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
-    "A delimited text file as text, all of it or only the columns of roles, and the column of every role."
-    header, names = read_header(path, separator)
-    columns = resolve_columns(names, **roles)
-    missing = {columns["user"]: [""], columns["item"]: [""],
-               columns["rating"]: MISSING, columns["timestamp"]: MISSING}
-    wanted = names if whole else columns_of_roles(columns, names)
-    numbers = {columns["rating"], columns["timestamp"]}
-    ids = set() if whole else {columns["user"], columns["item"]} - numbers
-    table = read_plain_rows(path, separator, header, names, ids, wanted)
-    if table is not None: return without_missing(table, missing), columns
-    return read_any_rows(path, separator, names, missing)[wanted], columns
 
 def columns_of_roles(columns: dict, names: list[str]) -> list[str]:
     "The columns that have a role, each once; all of them where one is not there, for the message about it."
     named = list(dict.fromkeys(column for column in columns.values() if column is not None))
     return named if set(named) <= set(names) and len(set(names)) == len(names) else names
 
+# %% ../nbs/A1_files.ipynb #cast-text
+def cast_text(text: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
+    "A column of text as int64, or else float64; None where `pd.to_numeric` may see it otherwise."
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    signs = any(pc.any(pc.match_substring(text, sign)).as_py() for sign in "xX+")
+    if signs or text.null_count: return None
+    try: return text.cast(pa.int64())
+    except pa.ArrowInvalid: pass
+    try: numbers = text.cast(pa.float64())
+    except pa.ArrowInvalid: return None
+    return numbers if pc.all(pc.less(pc.abs(numbers), 2.**63)).as_py() else None
+
+# %% ../nbs/A1_files.ipynb #read-text-file
+def with_numbers(table: "pa.Table", columns: list[str]) -> "pa.Table":
+    "The table with numbers in place of text in those columns, where all of a column is plain numbers."
+    for name in columns:
+        numbers = cast_text(table[name])
+        if numbers is not None: table = table.set_column(table.column_names.index(name), name, numbers)
+        give_back()
+    return table
+
+def read_text(path: Path, separator: str, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+    """A delimited text file and the column of every role: all of it as text, or only the columns of roles,
+    ratings and times as numbers."""
+    header, names = read_header(path, separator)
+    columns = resolve_columns(names, **roles)
+    ids, others = ([columns[role] for role in pair] for pair in (("user", "item"), ("rating", "timestamp")))
+    missing = {name: [""] for name in ids} | {name: MISSING for name in others}
+    wanted = names if whole else columns_of_roles(columns, names)
+    numbered = set() if whole else set(ids) - set(others)
+    table = read_plain_rows(path, separator, header, names, numbered, wanted)
+    if table is None: return read_any_rows(path, separator, names, missing)[wanted], columns
+    if not whole: table = with_numbers(table, [name for name in others if name in wanted])
+    return without_missing(table, missing), columns
+
 # %% ../nbs/A1_files.ipynb #read-parquet
 def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A Parquet file, all of it or only the columns of roles, and the column of every role."
-    from pyarrow import parquet
+    from pyarrow import parquet, types
     with opened(path) as file:
         schema = parquet.read_schema(file)
         names = list(schema.empty_table().to_pandas().columns)
         columns = resolve_columns(names, **roles)
-        ids = [] if whole else [columns["user"], columns["item"]]
-        stored = parquet.ParquetFile(file, read_dictionary=ids)
+        text = {field.name for field in schema
+                if types.is_string(field.type) or types.is_large_string(field.type)}
+        ids = set() if whole else {columns["user"], columns["item"]} & text
+        stored = parquet.ParquetFile(file, read_dictionary=list(ids))
         table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False,
                             use_pandas_metadata=True)
     return table.to_pandas(split_blocks=True, self_destruct=True), columns

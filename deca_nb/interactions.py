@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
-           'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'numbers_of', 'cast_text',
-           'read_ratings', 'read_timestamps', 'need_distinct', 'need_choice', 'frame_to_pairs', 'read_interactions',
-           'Split', 'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts',
-           'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'read_split', 'read_part', 'Training', 'Judging',
+           'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings',
+           'read_timestamps', 'need_distinct', 'need_choice', 'frame_to_pairs', 'read_interactions', 'Split',
+           'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'concat',
+           'split_of_parts', 'cut', 'align', 'read_titles', 'read_split', 'read_part', 'Training', 'Judging',
            'need_parts', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.sparse as sp
 from fastcore.basics import patch
 
-from .files import InputError, read_columns, read_frame
+from .files import InputError, give_back, read_columns, read_frame
 from .names import listed
 
 # %% ../nbs/01_interactions.ipynb #plain-ids
@@ -178,30 +178,11 @@ def read_ids(df: pd.DataFrame, column: str, role: str, source: str) -> pd.Series
                          f"({missing.sum()} such rows); fill them in or drop those rows.")
     return df[column]
 
-# %% ../nbs/01_interactions.ipynb #numbers
-def numbers_of(column: pd.Series) -> pd.Series:
-    "The column as numbers, NaN where a value is none: `pd.to_numeric`, without an object for each text."
-    plain = cast_text(column) if pd.api.types.is_string_dtype(column) else None
-    return pd.to_numeric(column, errors="coerce") if plain is None else pd.Series(plain, column.index)
-
-def cast_text(column: pd.Series) -> np.ndarray | None:
-    "A column of text as int64, or else float64, (n,); None where `pd.to_numeric` may see it otherwise."
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    try: text = pa.array(column, pa.large_string(), from_pandas=True)
-    except pa.ArrowException: return None                           # objects that are no text
-    if any(pc.any(pc.match_substring(text, sign)).as_py() for sign in "xX+"): return None
-    for kind in (pa.int64(), pa.float64()):
-        try: values = text.cast(kind).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid: continue
-        return values if -2**63 <= values.min(initial=0) and values.max(initial=0) < 2**63 else None
-    return None
-
 # %% ../nbs/01_interactions.ipynb #read-ratings
 def read_ratings(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
     "That column as float64; InputError names the first row that is no number."
     need_column(df, column, "rating", source)
-    ratings = numbers_of(df[column]).astype(np.float64)
+    ratings = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
     if ratings.isna().any():
         row = first_row(ratings.isna())
         raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, "
@@ -213,7 +194,7 @@ def read_timestamps(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
     "That column as numbers or, for dates, as datetime64; InputError names the first row that is neither."
     need_column(df, column, "timestamp", source)
     if pd.api.types.is_datetime64_any_dtype(df[column]): numbers = pd.Series(np.nan, df.index)
-    else: numbers = numbers_of(df[column])
+    else: numbers = pd.to_numeric(df[column], errors="coerce")
     if numbers.notna().all(): return numbers.to_numpy()
     dates = pd.to_datetime(df[column], errors="coerce", utc=True, format="mixed")
     unread = numbers.isna() if numbers.notna().any() else dates.isna()
@@ -286,7 +267,10 @@ def read_interactions(path, # .csv, .tsv, .parquet or .inter, plain or gzipped
     """Interactions from a file, in the order of its rows.
     Raises `InputError`, as `Interactions.from_frame` does."""
     frame, columns = read_columns(path, user, item, rating, timestamp)
-    return Interactions.from_frame(frame, **columns, source=str(path))
+    pairs = Interactions.from_frame(frame, **columns, source=str(path))
+    del frame
+    give_back()
+    return pairs
 
 # %% ../nbs/01_interactions.ipynb #split-class
 @dataclass(frozen=True, eq=False)
