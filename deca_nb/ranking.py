@@ -58,12 +58,12 @@ def masked_scores(scorer, known: Interactions, users: np.ndarray,
     batch_size = users_at_once(known.n_items) if batch_size is None else batch_size
     seen = known.to_csr()
     offsets = torch.as_tensor(seen.indptr.astype(np.int64))
-    items = torch.as_tensor(seen.indices.astype(np.int64))
+    items = torch.tensor(seen.indices)
     for start in range(0, len(users), batch_size):
         batch = users[start:start + batch_size]
         scores = score_batch(scorer, batch, known.n_items)
         rows, at = entries(offsets, torch.as_tensor(batch))
-        scores[rows.to(scores.device), items[at].to(scores.device)] = -torch.inf
+        scores[rows.to(scores.device), items[at].to(scores.device, torch.int64)] = -torch.inf
         yield scores
 
 # %% ../nbs/04_evaluation.ipynb #top-values
@@ -176,11 +176,11 @@ def rank_truth(scorer, split: Split, depth: int, ties: str = "expected", seed: i
     """One row a truth pair, by user and item (inner): ahead (a, exact below `depth`) and tied (b).
     Raises `InputError`."""
     users, items = np.divmod(np.unique(split.truth.keys()), split.n_items)
-    table = pd.DataFrame({"user": users, "item": items, "ahead": depth, "tied": 1})
-    batches = truth_batches(scorer, split, ties, seed, batch_size)
-    found = [place(scores, rows, columns, depth, ties, keys) for scores, keys, rows, columns in batches]
-    if found: table["ahead"], table["tied"] = torch.cat(found, dim=1).cpu().numpy()
-    return table
+    found, n = np.empty((2, len(users)), np.int64), 0       # filled: what a batch leaves would split the heap
+    for scores, keys, rows, columns in truth_batches(scorer, split, ties, seed, batch_size):
+        found[:, n:n + len(rows)] = place(scores, rows, columns, depth, ties, keys).cpu().numpy()
+        n += len(rows)
+    return pd.DataFrame({"user": users, "item": items, "ahead": found[0], "tied": found[1]})
 
 # %% ../nbs/04_evaluation.ipynb #list-lengths
 def list_lengths(k) -> tuple[int, ...]:

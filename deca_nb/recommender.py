@@ -341,7 +341,8 @@ def save(self: Recommender, folder):
     tensors |= {f"known.{name}": column for name, column in columns.items()}
     with replacing(folder / "tensors.safetensors") as draft:
         save_file(tensors, draft)
-        name = f"tensors-{hashlib.sha256(draft.read_bytes()).hexdigest()[:16]}.safetensors"
+        with draft.open("rb") as file: digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)
     about = self.description() | {"tensors": name}
     with replacing(folder / "recommender.json") as draft: draft.write_text(json.dumps(about, default=plain))
