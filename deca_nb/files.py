@@ -9,6 +9,7 @@ __all__ = ['USUAL_COLUMNS', 'MISSING', 'BLOCK', 'READERS', 'InputError', 'resolv
            'read_frame', 'read_columns', 'need_place', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
+import ctypes
 import gzip
 import io
 import json
@@ -69,9 +70,11 @@ def read_any_rows(path: Path, separator: str, names: list[str], missing: dict) -
 
 # %% ../nbs/A1_files.ipynb #give-back
 def give_back():
-    "Memory that pyarrow took and no longer needs goes back to the system."
+    "Memory that reading took and no longer needs goes back to the system: pyarrow's, and that of glibc."
     import pyarrow as pa
     pa.default_memory_pool().release_unused()
+    try: ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError): pass               # another C library
 
 # %% ../nbs/A1_files.ipynb #lines
 class Lines(io.RawIOBase):
