@@ -104,7 +104,7 @@ def evaluate(scorer,                    # has score_all(users) -> (batch, n_item
              ties: str = "expected",    # or lowest-id, random, pessimistic
              metrics=("recall", "ndcg"),# names of metrics
              seed: int = 0,             # of random ties
-             batch_size: int = 1024     # users scored at once
+             batch_size: int | None = None # users scored at once; else `users_at_once`
              ) -> pd.DataFrame:         # per user with truth: user (outer id), n_truth, warm, recall@K, ...
     "Metrics over the full ranking of each user. Raises `InputError`. A module keeps the mode it is in."
     lengths, measures = list_lengths(k), {name: need_metric(name, "user") for name in names_of(metrics)}
@@ -200,7 +200,7 @@ def evaluate_lists(scorer,                    # as for `evaluate`
                    ties: str = "expected",    # or lowest-id, random, pessimistic
                    metrics=("coverage", "popularity"), # names of metrics
                    seed: int = 0,             # of random ties
-                   batch_size: int = 1024     # users scored at once
+                   batch_size: int | None = None # users scored at once; else `users_at_once`
                    ) -> pd.Series:            # index coverage@K, popularity@K, ...
     "Metrics of the lists of all users with truth together. Raises `InputError`."
     lengths, measures = list_lengths(k), {name: need_metric(name, "lists") for name in names_of(metrics)}
@@ -268,7 +268,7 @@ def recall_ceiling(by_user: pd.DataFrame, k: int) -> float:
     return float((np.minimum(by_user["findable"], k) / by_user["n_truth"]).mean())
 
 # %% ../nbs/04_evaluation.ipynb #tied-share
-def tied_share(scorer, split: Split, k=(5, 20), batch_size: int = 1024) -> dict[int, float]:
+def tied_share(scorer, split: Split, k=(5, 20), batch_size: int | None = None) -> dict[int, float]:
     """For each K the share of users with truth whose K-th and (K+1)-th score are equal,
     so that the tie policy chooses their list."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)

@@ -6,9 +6,9 @@
 __all__ = ['NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
            'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings',
            'read_timestamps', 'need_distinct', 'need_choice', 'frame_to_pairs', 'read_interactions', 'Split',
-           'fingerprint', 'tenths', 'chronological_parts', 'random_parts', 'concat', 'split_of_parts', 'cut', 'align',
-           'read_titles', 'read_split', 'read_part', 'Training', 'Judging', 'need_parts', 'Protocol', 'get_protocol',
-           'describe']
+           'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'concat',
+           'split_of_parts', 'cut', 'align', 'read_titles', 'read_split', 'read_part', 'Training', 'Judging',
+           'need_parts', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.sparse as sp
 from fastcore.basics import patch
 
-from .files import InputError, read_frame
+from .files import InputError, give_back, read_columns, read_frame
 from .names import listed
 
 # %% ../nbs/01_interactions.ipynb #plain-ids
@@ -80,7 +80,8 @@ class Interactions:
         "A SHA-256 over all columns, and over how many users and items there are."
         digest = hashlib.sha256(f"{self.n_users} users, {self.n_items} items".encode())
         for column in (self.users, self.items, self.ratings, self.timestamps, self.noise):
-            digest.update(b"|" if column is None else b"|" + column.tobytes())
+            digest.update(b"|")
+            if column is not None: digest.update(np.ascontiguousarray(column).view(np.uint8))
         return digest.digest()
     def __getstate__(self):                 # for copies and other processes: without what `once` keeps
         return {name: vars(self)[name] for name in self.__dataclass_fields__}
@@ -207,7 +208,8 @@ def read_timestamps(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
 # %% ../nbs/01_interactions.ipynb #need-distinct
 def need_distinct(pairs: Interactions, source: str):
     "Raise InputError when a pair stands in two rows."
-    in_order = np.sort(pairs.keys())
+    in_order = pairs.users * pairs.n_items + pairs.items        # `keys`, but nothing is kept
+    in_order.sort()
     if (in_order[1:] == in_order[:-1]).any():
         repeated = pd.Series(pairs.keys()).duplicated()
         row = first_row(repeated)
@@ -264,8 +266,11 @@ def read_interactions(path, # .csv, .tsv, .parquet or .inter, plain or gzipped
                       ) -> Interactions:
     """Interactions from a file, in the order of its rows.
     Raises `InputError`, as `Interactions.from_frame` does."""
-    frame, columns = read_frame(path, user, item, rating, timestamp)
-    return Interactions.from_frame(frame, **columns, source=str(path))
+    frame, columns = read_columns(path, user, item, rating, timestamp)
+    pairs = Interactions.from_frame(frame, **columns, source=str(path))
+    del frame
+    give_back()
+    return pairs
 
 # %% ../nbs/01_interactions.ipynb #split-class
 @dataclass(frozen=True, eq=False)
@@ -298,18 +303,34 @@ def tenths(position: np.ndarray, n) -> np.ndarray:
     "0 for the first 8/10 of n positions, 1 for the next tenth, 2 for the rest; exact whole numbers."
     return (position >= 8 * n // 10).astype(np.int8) + (position >= 9 * n // 10)
 
+# %% ../nbs/01_interactions.ipynb #user-time-order
+def by_digits(numbers: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+    """The rows in `order` (else as they are) sorted by whole numbers from 0 on, (n,) int64, equal ones as
+    they were."""
+    for shift in range(0, max(int(numbers.max(initial=0)).bit_length(), 1), 16):
+        digits = (numbers >> shift).astype(np.uint16)
+        if order is None: order = digits.argsort(kind="stable")
+        else: order = order[digits[order].argsort(kind="stable")]
+    return order
+
+def by_user_and_time(pairs: Interactions) -> np.ndarray:
+    "The rows by user, and each user's by time, (n,) int64; ties keep their order."
+    times = pairs.timestamps
+    whole = np.issubdtype(times.dtype, np.integer) and len(times) > 0
+    near = whole and int(times.max()) - int(times.min()) < 2**32     # two digits
+    return by_digits(pairs.users, by_digits(times - times.min()) if near else times.argsort(kind="stable"))
+
 def chronological_parts(pairs: Interactions) -> np.ndarray:
     """Each user's first 8/10 by time are 0, the next tenth 1, the rest 2.
     Raises `InputError` without timestamps."""
     if pairs.timestamps is None:
         raise InputError("a chronological split needs times; name their column with timestamp=... or "
                          "--timestamp, or choose the random split.")
-    order = np.lexsort((np.arange(len(pairs)), pairs.timestamps, pairs.users))
-    counts = pairs.user_counts()
-    n = counts[pairs.users[order]]
-    position = np.arange(len(pairs)) - (np.cumsum(counts) - counts)[pairs.users[order]]
+    n = pairs.user_counts()
+    ends = np.stack([8 * n // 10, 9 * n // 10, n], axis=1)          # of each user's three runs
     parts = np.empty(len(pairs), np.int8)
-    parts[order] = tenths(position, n)
+    parts[by_user_and_time(pairs)] = np.repeat(np.tile(np.arange(3, dtype=np.int8), pairs.n_users),
+                                               np.diff(ends, axis=1, prepend=0).ravel())
     return parts
 
 # %% ../nbs/01_interactions.ipynb #random-parts
@@ -418,7 +439,7 @@ def read_split(path,                    # the interactions (the training file, w
 # %% ../nbs/01_interactions.ipynb #read-part
 def read_part(path, **columns) -> Interactions:
     "One of several files of one split: it may hold a single user or item."
-    frame, columns = read_frame(path, **columns)
+    frame, columns = read_columns(path, **columns)
     return frame_to_pairs(frame, **columns, source=str(path))
 
 # %% ../nbs/01_interactions.ipynb #later

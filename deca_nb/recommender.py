@@ -285,15 +285,17 @@ def real_positive_probability(self: Recommender,
     self.need_fit()
     pairs = self.train if interactions is None else interactions
     need_interactions(pairs, "interactions")
-    users = inner(pairs.user_ids, self.train.user_ids)[pairs.users]
-    items = inner(pairs.item_ids, self.train.item_ids)[pairs.items]
-    trained_on = (self.learned.user_counts()[users] > 0) & (self.learned.item_counts()[items] > 0)
-    seen = (users >= 0) & (items >= 0) & trained_on
-    at = torch.as_tensor(np.stack([users[seen], items[seen]]), device=self.device)
+    places = [inner(pairs.user_ids, self.train.user_ids), inner(pairs.item_ids, self.train.item_ids)]
+    counts = [self.learned.user_counts(), self.learned.item_counts()]
+    trained_on = [(place >= 0) & (count[place] > 0) for place, count in zip(places, counts, strict=True)]
     scores = np.full(len(pairs), np.nan)
-    if seen.any():
-        found = [self.trained.real_positive_probability(*part) for part in at.split(chunk, dim=1)]
-        scores[seen] = torch.cat(found).cpu().numpy()
+    for start in range(0, len(pairs), chunk):
+        rows = slice(start, start + chunk)
+        users, items = pairs.users[rows], pairs.items[rows]
+        seen = trained_on[0][users] & trained_on[1][items]
+        at = [torch.as_tensor(place[some[seen]], device=self.device)
+              for place, some in zip(places, (users, items), strict=True)]
+        if seen.any(): scores[rows][seen] = self.trained.real_positive_probability(*at).cpu().numpy()
     return pd.Series(scores, name="real_positive_probability")
 
 # %% ../nbs/10_recommender.ipynb #save
@@ -341,7 +343,8 @@ def save(self: Recommender, folder):
     tensors |= {f"known.{name}": column for name, column in columns.items()}
     with replacing(folder / "tensors.safetensors") as draft:
         save_file(tensors, draft)
-        name = f"tensors-{hashlib.sha256(draft.read_bytes()).hexdigest()[:16]}.safetensors"
+        with draft.open("rb") as file: digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)
     about = self.description() | {"tensors": name}
     with replacing(folder / "recommender.json") as draft: draft.write_text(json.dumps(about, default=plain))

@@ -466,13 +466,12 @@ def need_optimiser(recipe: Recipe):
         raise InputError("row-sparse steps need a model and a regulariser that touch only the batch's rows; "
                          "choose another model than LightGCN, protocol clean, or optimiser dense.")
 
-ROWS_A_POSITIVE = 16                        # from so many rows for each positive of a batch, row-sparse wins
+ROWS_A_POSITIVE = 16                        # from so many rows for each positive (CDAE: user) of a batch on
 
 def suited_optimiser(recipe: Recipe, train: Interactions) -> str:
     "What `auto` comes to: row-sparse where the rows are many for the batch, and only its own are moved."
-    on_pairs = getattr(model_class(recipe.model, recipe.parts), "trains_on", "pairs") == "pairs"
     large = train.n_users + train.n_items >= ROWS_A_POSITIVE * recipe.settings.batch_size
-    return "row-sparse" if large and on_pairs and not moves_every_row(recipe) else "dense"
+    return "row-sparse" if large and not moves_every_row(recipe) else "dense"
 
 # %% ../nbs/05_training.ipynb #trainer
 class Trainer:

@@ -5,9 +5,11 @@
 # %% auto #0
 __all__ = ['STEP', 'TASTE', 'APPEAL', 'REAL', 'SEEN', 'EXAMPLE_WORLDS', 'draw_real', 'draw_observed', 'click_probability',
            'scramble', 'uniforms', 'normals', 'taste_logit', 'zipf', 'capped', 'noise_by_item', 'spread_of',
-           'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'check_world', 'noise_ceiling', 'World']
+           'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'check_world', 'noise_ceiling', 'World',
+           'together']
 
 # %% ../nbs/02_worlds.ipynb #imports-export
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
@@ -19,6 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
 
+from .files import replacing
 from .interactions import InputError, Interactions, Split, random_parts
 
 # %% ../nbs/02_worlds.ipynb #eq1
@@ -235,13 +238,43 @@ def block(self: World, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, n
     return users + start, items, ~r[users, items]
 
 @patch
-def clicks(self: World, block_cells: int = 2**20) -> Interactions:
+def blocks(self: World, block_cells: int = 2**17) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    "`block` of all users, about `block_cells` cells at a time."
+    step = max(1, block_cells // self.n_items)
+    for start in range(0, self.n_users, step): yield self.block(start, min(start + step, self.n_users))
+
+@patch
+def clicks(self: World, block_cells: int = 2**17) -> Interactions:
     """Every observed pair (r~ = 1), by user and item, with its noise flag;
     drawn by blocks of about `block_cells` cells."""
-    step = max(1, block_cells // self.n_items)
-    blocks = [self.block(start, min(start + step, self.n_users)) for start in range(0, self.n_users, step)]
-    users, items, noise = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    parts = zip(*self.blocks(block_cells), strict=True)
+    users, items, noise = (np.concatenate(column) for column in parts)
     return Interactions(users, items, pd.RangeIndex(self.n_users), pd.RangeIndex(self.n_items), noise=noise)
+
+# %% ../nbs/02_worlds.ipynb #world-write-clicks
+def together(blocks: Iterator[tuple], least: int) -> Iterator[list[np.ndarray]]:
+    "The same columns in fewer blocks: each of `least` rows or more, but for the last."
+    held, n = [], 0
+    for block in blocks:
+        held.append(block)
+        n += len(block[0])
+        if n >= least:
+            yield [np.concatenate(column) for column in zip(*held, strict=True)]
+            held, n = [], 0
+    if n: yield [np.concatenate(column) for column in zip(*held, strict=True)]
+
+@patch
+def write_clicks(self: World, path) -> int:     # how many clicks were written
+    """Writes every click to a Parquet file (user, item: int64; noise: bool), about a million at a time; whole
+    or not at all. Raises `InputError` where no file can be written."""
+    import pyarrow as pa
+    from pyarrow import parquet
+    schema, n = pa.schema({"user": pa.int64(), "item": pa.int64(), "noise": pa.bool_()}), 0
+    with replacing(path) as draft, parquet.ParquetWriter(draft, schema) as file:
+        for columns in together(self.blocks(), 2**20):
+            file.write_table(pa.table(columns, schema))
+            n += len(columns[0])
+    return n
 
 # %% ../nbs/02_worlds.ipynb #world-sample
 @patch
