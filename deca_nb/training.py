@@ -110,6 +110,7 @@ class Method(nn.Module):
     released_row = "Normal"                         # whose released hyper-parameters it takes (chapter 08)
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
+    over_pairs = False                              # whether the loss is a mean over pairs (chapter 14)
 
     def __init__(self, run: "Run"):
         super().__init__()
@@ -131,7 +132,7 @@ class Method(nn.Module):
 @method("Normal")
 class Normal(Method):
     "Binary cross-entropy on the labels as they are (Fig. 1a)."
-    released_as_sum = True
+    released_as_sum = over_pairs = True
 
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
@@ -452,22 +453,31 @@ class Trainer:
         self.losses, self.n_steps, self.n_epochs, self.stopped = [], 0, 0, False
         self.method.train()
 
+    def gradients(self, batch: Batch) -> torch.Tensor:
+        "Gives every weight its gradient; the loss."
+        loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
+        loss.backward()
+        return loss.detach()
+
     def step(self, batch: Batch):
         "One step of the optimiser."
         if not self.method.f.training: self.method.train()
         self.optimiser.zero_grad()
-        loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
-        loss.backward()
+        self.losses.append(self.gradients(batch))
         self.optimiser.step()
-        self.losses.append(loss.detach())
         self.n_steps += 1
         for callback in self.callbacks: self.stopped = bool(callback.after_step(self)) or self.stopped
 
-    def epoch(self) -> dict:
-        "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
-        started, batches = time.perf_counter(), self.batches.epoch(self.generator)
+    def steps(self):
+        "The steps of one epoch, or what is left of them."
+        batches = self.batches.epoch(self.generator)
         self.method.train()
         while not self.stopped and (batch := next(batches, None)): self.step(batch)
+
+    def epoch(self) -> dict:
+        "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
+        started = time.perf_counter()
+        self.steps()
         self.n_epochs += 1
         loss, self.losses = float(torch.stack(self.losses).mean()), []
         if not np.isfinite(loss):
@@ -568,16 +578,16 @@ def untrained(self: Run) -> Method:
     return self.method_class(self, **{name: run.untrained().f for name, run in runs.items()})
 
 @patch
-def trainer(self: Run) -> Trainer:
-    "All that the recipe says, put together and ready to `fit`. Raises `InputError`."
+def trainer(self: Run, kind: Callable = Trainer) -> Trainer:
+    "All that the recipe says, put together as such a trainer and ready to `fit`. Raises `InputError`."
     need_optimiser(self.recipe)
     run = replace(self)                                 # with a generator anew: every trainer starts alike
     method, history = run.method()
     epochs, optimiser = run.settings.epochs, find("optimiser", run.settings.optimiser)
-    return Trainer(method, run.batches(), run.penalty(), optimiser(method, run.settings.learning_rate),
-                   epochs if method.has_steps else 0, run.generator,
-                   [run.stopper(method), *run.callbacks, Progress(epochs)],
-                   run.threads, history, run.recipe.method)
+    return kind(method, run.batches(), run.penalty(), optimiser(method, run.settings.learning_rate),
+                epochs if method.has_steps else 0, run.generator,
+                [run.stopper(method), *run.callbacks, Progress(epochs)],
+                run.threads, history, run.recipe.method)
 
 
 # %% ../nbs/05_training.ipynb #run-fit
