@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LostProcess', 'Group', 'on_this_machine', 'part_of', 'Part', 'Shards', 'need_shared', 'need_dealt', 'SharedTrainer',
            'laid', 'group_ndcg', 'to_plain', 'from_plain', 'digest', 'state_to_bytes', 'state_from_bytes', 'save_state',
-           'load_state', 'unfinished', 'remove_unfinished', 'SharedRun']
+           'load_state', 'unfinished', 'remove_unfinished', 'SharedRun', 'n_processes', 'is_first', 'started',
+           'fit_together']
 
 # %% ../nbs/14_scale.ipynb #imports-export
 import hashlib
@@ -369,3 +370,32 @@ class SharedRun(Run):
             trainer.callbacks = [Callback() if isinstance(one, Progress) else one for one in trainer.callbacks]
         if path is not None: trainer.go_on()
         return trainer
+
+# %% ../nbs/14_scale.ipynb #started
+def n_processes() -> int:
+    "How many processes torchrun has started; 1 without it."
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+def is_first() -> bool:
+    "Whether this is the process that prints and writes."
+    return os.environ.get("RANK", "0") == "0"
+
+@contextmanager
+def started(device: str) -> Group:
+    "The group of the processes that torchrun has started, as long as the block lasts."
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    group = Group(device)
+    before = signal.signal(signal.SIGTERM, group.lost)                      # torchrun ends the others so
+    try: yield group
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        dist.destroy_process_group()
+
+def fit_together(run: Run, folder) -> Trainer:
+    "`Run.fit`, by all processes that torchrun has started; what is not finished is kept. Raises `InputError`."
+    if n_processes() == 1: return run.fit()
+    need_shared(run.recipe)
+    about = run.recipe, run.train, run.valid, run.device, run.threads, run.callbacks
+    with started(run.device) as group: return SharedRun(*about, group=group, folder=Path(folder)).fit()
