@@ -38,7 +38,7 @@ from .ranking import list_lengths
 from .recipe import Recipe, need_number, numbers_of, settings_of_method, sizes_of
 from .recommender import SEED, Recommender, need_method, need_own_folder
 from .runs import provenance, versions, watch_truth
-from .scale import fit_together, is_first, n_processes, remove_unfinished
+from .scale import fit_together, is_first, n_processes, need_shared, remove_unfinished
 from .statistics import over_seeds
 
 # %% ../nbs/15_cli.ipynb #takes
@@ -310,6 +310,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     split, protocol = load_split(data)
     kept = describe_split(data, split)
     recommender, source = make_recommender(split, protocol, method, training, seed)
+    if n_processes() > 1: need_shared(recommender.recipe)
     if is_first(): note(f"{recommender.model_name} + {method}: what was not given: {source}")
     recommender.fit(split.train, split.valid, by=functools.partial(fit_together, folder=out))
     if not is_first(): return
