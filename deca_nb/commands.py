@@ -63,7 +63,7 @@ def command(name: str, *groups: Group, example: str, more: str = "") -> Callable
 TOGETHER = ("train",)                           # what torchrun may start several times over
 
 def need_alone(name: str):
-    "Raise InputError for a command that torchrun has started in several processes, but for those of `TOGETHER`."
+    "Raise InputError where torchrun has started several processes of a command that is not in `TOGETHER`."
     if n_processes() > 1 and name not in TOGETHER:
         raise InputError(f"deca {name} runs in one process; start it without torchrun.")
 
