@@ -474,21 +474,23 @@ class Trainer:
         self.method.train()
         while not self.stopped and (batch := next(batches, None)): self.step(batch)
 
-    def epoch(self) -> dict:
-        "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
-        started = time.perf_counter()
-        self.steps()
-        self.n_epochs += 1
-        loss, self.losses = float(torch.stack(self.losses).mean()), []
-        if not np.isfinite(loss):
-            raise InputError(f"training diverged in epoch {self.n_epochs} (the loss is {loss}); "
-                             "give a lower learning rate.")
-        seconds = time.perf_counter() - started
-        record = {"trains": self.name, "epoch": self.n_epochs, "loss": loss, "seconds": seconds}
-        self.history.append(record)
-        self.method.after_epoch(self.n_epochs)
-        for one in self.callbacks: self.stopped = bool(one.after_epoch(self, record)) or self.stopped
-        return record
+# %% ../nbs/05_training.ipynb #trainer-epoch
+@patch
+def epoch(self: Trainer) -> dict:
+    "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
+    started = time.perf_counter()
+    self.steps()
+    self.n_epochs += 1
+    loss, self.losses = float(torch.stack(self.losses).mean()), []
+    if not np.isfinite(loss):
+        raise InputError(f"training diverged in epoch {self.n_epochs} (the loss is {loss}); "
+                         "give a lower learning rate.")
+    seconds = time.perf_counter() - started
+    record = {"trains": self.name, "epoch": self.n_epochs, "loss": loss, "seconds": seconds}
+    self.history.append(record)
+    self.method.after_epoch(self.n_epochs)
+    for one in self.callbacks: self.stopped = bool(one.after_epoch(self, record)) or self.stopped
+    return record
 
 # %% ../nbs/05_training.ipynb #trainer-fit
 @contextmanager
