@@ -69,7 +69,7 @@ class WBPR(Normal):
     """Normal training whose negatives are drawn by popularity (Gantner et al., 2012).
 
     A popular item not clicked is the likelier dislike."""
-    sampler = "by-popularity"
+    sampler, over_pairs = "by-popularity", False          # a draw asks for the clicks of all users
 
 # %% ../nbs/09_baselines.ipynb #tce
 def truncated(losses: torch.Tensor, observed: torch.Tensor, drop_rate: float) -> torch.Tensor:
@@ -119,7 +119,7 @@ class RCESettings(Settings):
 class RCE(Method):
     """Reweighted cross-entropy: each pair weighs as much as the model believes its label, to a power
     (Wang et al., 2021)."""
-    Settings, released_as_sum, of_each_pair = RCESettings, True, True
+    Settings, released_as_sum, over_pairs = RCESettings, True, True
 
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
@@ -134,7 +134,7 @@ class LabelFitSettings(HasC2, HasC1, Settings): "The numbers of Eq. 18 alone."
 @method("LabelFit")
 class LabelFit(Method):
     "Eq. 18 alone: a linear fit to the labels, weighed by c1 and c2."
-    Settings, released_row, of_each_pair = LabelFitSettings, "DeCA", True
+    Settings, released_row, over_pairs = LabelFitSettings, "DeCA", True
 
     def loss(self, batch, step):
         f = from_logits(self.f(batch.users, batch.items))
@@ -151,7 +151,7 @@ class SmoothingSettings(Settings):
 @method("LabelSmoothing")
 class LabelSmoothing(Method):
     "Cross-entropy with labels 1 - smoothing / 2 and smoothing / 2 in the place of 1 and 0."
-    Settings, released_as_sum, of_each_pair = SmoothingSettings, True, True
+    Settings, released_as_sum, over_pairs = SmoothingSettings, True, True
 
     def loss(self, batch, step):
         softened = batch.observed + self.settings.smoothing * (.5 - batch.observed)
@@ -182,7 +182,7 @@ def of_next_seed(recipe: Recipe) -> Recipe: return replace(as_normal(recipe), se
 class Ensemble(Method):
     "The mean of two normally trained models, of this seed and the next (Sec. 4.1.3)."
     needs = {"first": as_normal, "second": of_next_seed}
-    has_steps = False
+    has_steps, over_pairs = False, True
 
     def __init__(self, run, first: nn.Module, second: nn.Module):
         nn.Module.__init__(self)
@@ -252,7 +252,7 @@ class AgreementSettings(HasAlpha, Settings): "The number of agreement without a 
 class KL(Method):
     """Normal training that also agrees with a co-trained MF: Eq. 9 with the cross-entropy in the place of the
     likelihood."""
-    Settings, released_row = AgreementSettings, "DeCA"
+    Settings, released_row, over_pairs = AgreementSettings, "DeCA", True
 
     def __init__(self, run):
         super().__init__(run)
@@ -267,7 +267,7 @@ class KL(Method):
 @method("SelfDistillation")
 class SelfDistillation(Method):
     "Agreement with a normally trained model of the same kind and nothing else: Eq. 9 without the likelihood."
-    Settings, released_row = AgreementSettings, "DeCA(p)"
+    Settings, released_row, over_pairs = AgreementSettings, "DeCA(p)", True
     needs = {"teacher": prior_recipe}
 
     def __init__(self, run, teacher: nn.Module):

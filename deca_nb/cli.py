@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'main']
+           'give_up', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import ctypes
 import importlib
+import os
 import sys
 from typing import Annotated
 
@@ -63,11 +64,16 @@ def keep_memory() -> bool:
     return bool(mallopt(MMAP_THRESHOLD, 32 << 20) and mallopt(TRIM_THRESHOLD, 1 << 30))
 
 # %% ../nbs/15_cli.ipynb #main
+def give_up(why: str):
+    "Ends with exit code 2 and one line; of several processes on a machine only the first says it."
+    if os.environ.get("LOCAL_RANK", "0") == "0": print(f"deca: {why}", file=sys.stderr)
+    sys.exit(2)
+
 def main():
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input."
     keep_memory()
     try: make_app(sys.argv[1:])(prog_name="deca")
-    except InputError as error: sys.exit(print(f"deca: {error}", file=sys.stderr) or 2)
+    except InputError as error: give_up(error)
     except OSError as error:
         told = f"{error.filename or 'a file'}: {error.strerror or error}"
-        sys.exit(print(f"deca: {told}; check the path and its permissions.", file=sys.stderr) or 2)
+        give_up(f"{told}; check the path and its permissions.")

@@ -77,7 +77,7 @@ def opens_with_both_fixed() -> tuple: return ("both-fixed",)        # before DP 
 @method("DeCA")
 class DeCA(Method):
     "Denoising with cross-model agreement: DP and DN in turn, agreeing with a co-trained MF g (Algorithm 1)."
-    Settings, released_row, of_each_pair = DeCASettings, "DeCA", True
+    Settings, released_row, over_pairs = DeCASettings, "DeCA", True
     tasks = ("DP", "DN")
     posterior = staticmethod(posterior_preference)
 

@@ -230,7 +230,8 @@ class Together(Trainer):
 def alike(recipe: Recipe) -> str | None:
     "A key of all that recipes trained together have in common; None for one that goes by itself."
     names = recipe.model, getattr(recipe.settings, "h_model", "MF")
-    if not find("method", recipe.method).of_each_pair: return None
+    method = find("method", recipe.method)
+    if not (method.over_pairs and method.has_steps): return None
     if any(model_class(name, recipe.parts) not in AS_MANY for name in names): return None
     numbers = {name for name, value in vars(recipe.settings).items() if isinstance(value, float)}
     own = {"epochs", "patience", *numbers} - {"learning_rate"}

@@ -136,7 +136,7 @@ class Method(nn.Module):
     released_row = "Normal"                         # whose released hyper-parameters it takes (chapter 08)
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
-    of_each_pair = False                            # whether the loss is a balanced mean over pairs, each by itself
+    over_pairs = False                              # whether the loss is a mean over pairs, each by itself
 
     def __init__(self, run: "Run"):
         super().__init__()
@@ -158,7 +158,7 @@ class Method(nn.Module):
 @method("Normal")
 class Normal(Method):
     "Binary cross-entropy on the labels as they are (Fig. 1a)."
-    released_as_sum = of_each_pair = True
+    released_as_sum = over_pairs = True
 
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
@@ -486,33 +486,45 @@ class Trainer:
         self.loss_sum, self.n_losses = 0., 0                # of this epoch
         self.method.train()
 
+    def gradients(self, batch: Batch) -> torch.Tensor:
+        "Gives every weight its gradient; the loss."
+        loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
+        loss.backward(torch.ones_like(loss))
+        return loss.detach()
+
     def step(self, batch: Batch):
         "One step of the optimiser."
         if not self.method.f.training: self.method.train()
         self.optimiser.zero_grad()
-        loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
-        loss.backward(torch.ones_like(loss))
+        loss = self.gradients(batch)
         self.optimiser.step()
-        self.loss_sum, self.n_losses = self.loss_sum + loss.detach().double(), self.n_losses + 1
+        self.loss_sum, self.n_losses = self.loss_sum + loss.double(), self.n_losses + 1
         self.n_steps += 1
         for callback in self.callbacks: self.stopped = bool(callback.after_step(self)) or self.stopped
 
-    def epoch(self) -> dict:
-        "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
-        started, batches = time.perf_counter(), self.batches.epoch(self.generator)
+    def steps(self):
+        "The steps of one epoch, or what is left of them."
+        batches = self.batches.epoch(self.generator)
         self.method.train()
         while not self.stopped and (batch := next(batches, None)): self.step(batch)
-        self.n_epochs += 1
-        loss, self.loss_sum, self.n_losses = self.loss_sum / self.n_losses, 0., 0
-        if not loss.isfinite().all():
-            raise InputError(f"training diverged in epoch {self.n_epochs} (the loss is {loss.sum()}); "
-                             "give a lower learning rate.")
-        record = {"trains": self.name, "epoch": self.n_epochs, "loss": loss.squeeze().tolist(),
-                  "seconds": time.perf_counter() - started}
-        self.history.append(record)
-        self.method.after_epoch(self.n_epochs)
-        for one in self.callbacks: self.stopped = bool(one.after_epoch(self, record)) or self.stopped
-        return record
+
+# %% ../nbs/05_training.ipynb #trainer-epoch
+@patch
+def epoch(self: Trainer) -> dict:
+    "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
+    started = time.perf_counter()
+    self.steps()
+    self.n_epochs += 1
+    loss, self.loss_sum, self.n_losses = self.loss_sum / self.n_losses, 0., 0
+    if not loss.isfinite().all():
+        raise InputError(f"training diverged in epoch {self.n_epochs} (the loss is {loss.sum()}); "
+                         "give a lower learning rate.")
+    record = {"trains": self.name, "epoch": self.n_epochs, "loss": loss.squeeze().tolist(),
+              "seconds": time.perf_counter() - started}
+    self.history.append(record)
+    self.method.after_epoch(self.n_epochs)
+    for one in self.callbacks: self.stopped = bool(one.after_epoch(self, record)) or self.stopped
+    return record
 
 # %% ../nbs/05_training.ipynb #trainer-fit
 @contextmanager
@@ -602,16 +614,16 @@ def untrained(self: Run) -> Method:
     return self.method_class(self, **{name: run.untrained().f for name, run in runs.items()})
 
 @patch
-def trainer(self: Run) -> Trainer:
-    "All that the recipe says, put together and ready to `fit`. Raises `InputError`."
+def trainer(self: Run, kind: Callable = Trainer) -> Trainer:
+    "All that the recipe says, put together as such a trainer and ready to `fit`. Raises `InputError`."
     need_optimiser(self.recipe)
     run = replace(self)                                 # with a generator anew: every trainer starts alike
     method, history = run.method()
     epochs, optimiser = run.settings.epochs, find("optimiser", run.settings.optimiser)
-    return Trainer(method, run.batches(), run.penalty(), optimiser(method, run.settings.learning_rate),
-                   epochs if method.has_steps else 0, run.generator,
-                   [run.stopper(method), *run.callbacks, Progress(epochs)],
-                   run.threads, history, run.recipe.method)
+    return kind(method, run.batches(), run.penalty(), optimiser(method, run.settings.learning_rate),
+                epochs if method.has_steps else 0, run.generator,
+                [run.stopper(method), *run.callbacks, Progress(epochs)],
+                run.threads, history, run.recipe.method)
 
 # %% ../nbs/05_training.ipynb #run-fit
 @patch

@@ -6,7 +6,7 @@
 __all__ = ['STEP', 'TASTE', 'APPEAL', 'REAL', 'SEEN', 'EXAMPLE_WORLDS', 'draw_real', 'draw_observed', 'click_probability',
            'scramble', 'uniforms', 'normals', 'taste_logit', 'zipf', 'capped', 'noise_by_item', 'spread_of',
            'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'check_world', 'noise_ceiling', 'World',
-           'together']
+           'in_larger_blocks']
 
 # %% ../nbs/02_worlds.ipynb #imports-export
 from collections.abc import Iterator
@@ -252,7 +252,7 @@ def clicks(self: World, block_cells: int = 2**17) -> Interactions:
     return Interactions(users, items, pd.RangeIndex(self.n_users), pd.RangeIndex(self.n_items), noise=noise)
 
 # %% ../nbs/02_worlds.ipynb #world-write-clicks
-def together(blocks: Iterator[tuple], least: int) -> Iterator[list[np.ndarray]]:
+def in_larger_blocks(blocks: Iterator[tuple], least: int) -> Iterator[list[np.ndarray]]:
     "The same columns in fewer blocks: each of `least` rows or more, but for the last."
     held, n = [], 0
     for block in blocks:
@@ -271,7 +271,7 @@ def write_clicks(self: World, path) -> int:     # how many clicks were written
     from pyarrow import parquet
     schema, n = pa.schema({"user": pa.int64(), "item": pa.int64(), "noise": pa.bool_()}), 0
     with replacing(path) as draft, parquet.ParquetWriter(draft, schema) as file:
-        for columns in together(self.blocks(), 2**20):
+        for columns in in_larger_blocks(self.blocks(), 2**20):
             file.write_table(pa.table(columns, schema))
             n += len(columns[0])
     return n
