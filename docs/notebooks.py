@@ -27,7 +27,12 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "README.md": "index.ipynb",
 }
-BESIDE = ("04_judging", "05_batches")  # which share the number of the chapter that they belong to
+BESIDE = (
+    "04_judging",
+    "05_batches",
+    "14_together",
+    "14_processes",
+)  # which share the number of the chapter that they belong to
 CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}

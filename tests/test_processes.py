@@ -67,14 +67,14 @@ def trained(run: Run) -> dict:
 def train_all(folder: str, rank: int | None):
     """Every case in double precision, alone or as one of two processes."""
     torch.set_default_dtype(torch.float64)
-    split = World(n_users=80, n_items=50, density=.1, noise=.04, seed=2).sample()
+    split = World(n_users=80, n_items=50, density=0.1, noise=0.04, seed=2).sample()
     group = None
     if rank is not None:
         dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
         group = Group()
     found = []
     for model, method, numbers in CASES:
-        recipe = make_recipe(model, method, {"patience": 1, "l2": .1} | numbers)
+        recipe = make_recipe(model, method, {"patience": 1, "l2": 0.1} | numbers)
         data = recipe, split.train, split.valid
         found.append(trained(SharedRun(*data, group=group) if group else Run(*data)))
     save_state(f"{folder}/{rank}", found)
@@ -141,7 +141,7 @@ def test_a_killed_training_goes_on(tmp_path, clicks):
     broken, whole, alone = (tmp_path / name for name in ("broken", "whole", "alone"))
     processes = together(broken, words)
     while not list(broken.glob(f"model/{UNFINISHED}*")) and all(one.is_alive() for one in processes):
-        time.sleep(.01)
+        time.sleep(0.01)
     processes[1].kill()
     assert exit_codes(processes) == [1, -9]
     said = (broken / "said-0-err").read_text().splitlines()
