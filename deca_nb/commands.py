@@ -34,11 +34,11 @@ from .interactions import Interactions, Protocol, Split, get_protocol
 from .judging import task_beside
 from .models import model_class
 from .names import find, is_place, listed, name_of
+from .processes import fit_together, is_first, n_processes, need_shared, remove_unfinished
 from .ranking import list_lengths
 from .recipe import Recipe, need_number, numbers_of, settings_of_method, sizes_of
 from .recommender import SEED, Recommender, need_method, need_own_folder
 from .runs import pick_jobs, provenance, versions, watch_truth
-from .processes import fit_together, is_first, n_processes, need_shared, remove_unfinished
 from .statistics import over_seeds
 
 # %% ../nbs/15_cli.ipynb #takes

@@ -76,7 +76,7 @@ class PairModel(nn.Module):
         return [module for name, module in self.named_modules()
                 if isinstance(module, nn.Embedding) and name.split(".")[-1].startswith(f"{kind}_")]
 
-# %% ../nbs/03_models.ipynb #by-row
+# %% ../nbs/03_models.ipynb #sorting
 def sorting(index: torch.Tensor) -> torch.Tensor:
     "A stable order of whole numbers from 0 on, (n,) int64. By digits of 16 bits; on a device as it does."
     if index.device.type != "cpu": return index.argsort(stable=True)
@@ -86,6 +86,7 @@ def sorting(index: torch.Tensor) -> torch.Tensor:
         order = order[(numbers >> shift).astype(np.uint16)[order].argsort(kind="stable")]
     return torch.from_numpy(order)
 
+# %% ../nbs/03_models.ipynb #by-row
 class ByRow:
     """The entries of an index (n,) of whole numbers below `n_rows`, brought together by the row they name.
 
@@ -236,7 +237,7 @@ class PairProduct(torch.autograd.Function):
             block_u = block_of(rows_u, len(user_table), len(weight), weight.device)
             block_i = block_of(rows_i, len(item_table), len(weight), weight.device)
             of_weight = sum_by_block(of_user * own, block_u, len(weight))
-            of_user, of_item = of_user.mul_(of_block(weight, block_u)), of_item.mul_(of_block(weight, block_i))
+            for found, block in ((of_user, block_u), (of_item, block_i)): found.mul_(of_block(weight, block))
         if rows_u is not None: of_user = named_rows(rows_u, of_user, user_table.shape)
         if rows_i is not None: of_item = named_rows(rows_i, of_item, item_table.shape)
         return of_user, of_item, of_weight, None, None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% ../nbs/14_scale.ipynb #shop
-FLOAT, INDEX, CLICK = 4, 8, 16 + 8 + 8      # bytes: of a number, of a row's number, of a click with its indices
+FLOAT, INDEX, CLICK = 4, 8, 16 + 8 + 8      # bytes of a number, of a row's number, of a click and its indices
 
 @dataclass(frozen=True)
 class Shop:
@@ -44,7 +44,7 @@ def sent_bytes(shop: Shop, batch_size: int, n_machines: int) -> float:
     return (n_machines - 1) * rows * (INDEX + shop.row_bytes(shop.in_a_step))
 
 # %% ../nbs/14_scale.ipynb #moved
-MOVED = 8                                   # numbers for each weight: 4 read, 3 written, and the gradient once more
+MOVED = 8                                   # numbers for each weight: 4 read, 3 written, the gradient made
 
 def moved_bytes(shop: Shop, batch_size: int) -> float:
     "Bytes through memory in a row-sparse step, of all machines together."
