@@ -32,7 +32,7 @@ docs: $(VENV)/.installed-dev ## the site, which opens without a server; it needs
 	@echo "Open docs/_build/html/index.html in a browser."
 
 bench: $(VENV)/.installed ## how long training and evaluation take, and could take; half an hour, results in results/speed/
-	$(BIN)/python benchmarks/speed.py --anew --out results/speed
+	$(BIN)/python benchmarks/speed.py --anew --surface --out results/speed
 
 lab: $(VENV)/.installed-dev ## JupyterLab on the chapters
 	$(BIN)/jupyter lab nbs

@@ -19,15 +19,30 @@ def seconds_of(work: Callable, repeats: int = 5) -> list[float]:
     return taken[1:]
 
 
-def bandwidth() -> float:
+def finished(work: Callable, device: str) -> Callable:
+    """The work, with the wait for a GPU that does it."""
+
+    def done():
+        work()
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+
+    return done
+
+
+def bandwidth(device: str = "cpu") -> float:
     """Bytes a second: two arrays are read and a third is written, again and again."""
-    read, also, written = (torch.ones(STREAM) for _ in range(3))
-    return 3 * 4 * STREAM / median(seconds_of(lambda: torch.add(read, also, alpha=2.0, out=written)))
+    read, also, written = (torch.ones(STREAM, device=device) for _ in range(3))
+    work = finished(lambda: torch.add(read, also, alpha=2.0, out=written), device)
+    return 3 * 4 * STREAM / median(seconds_of(work))
 
 
-def peak() -> float:
+def peak(device: str = "cpu") -> float:
     """Floating-point operations a second in the product of two matrices, by the faster library at hand."""
-    left, right, product = (torch.ones(SIDE, SIDE) for _ in range(3))
+    left, right, product = (torch.ones(SIDE, SIDE, device=device) for _ in range(3))
+    if device != "cpu":
+        work = finished(lambda: torch.mm(left, right, out=product), device)
+        return 2 * SIDE**3 / median(seconds_of(work))
     pictures, kernels = left.view(16, SIDE, -1, 1), right.view(SIDE, SIDE, 1, 1)
     with torch.no_grad():
         by_product = median(seconds_of(lambda: torch.mm(left, right, out=product)))

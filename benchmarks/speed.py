@@ -2,10 +2,16 @@
 
 Every model by three methods on MovieLens, Modcloth and worlds of 10^5, 10^6 and 10^7 clicks. Each cell is a
 process of its own, which prints: seconds of a step and of an epoch, clicks a second, the most memory, a plain
-loop in the same process (`plain.py`), and the least that a step can take on this machine (`work.py` over what
-`machine.py` measures). `--models`, `--methods` and `--data` choose some cells; those that stand in
-OUT/speed.json already are left, unless `--anew` is given. Beside the table it draws how the time of a click
-grows, and adds a line to OUT/history.jsonl. The whole takes about half an hour on two idle cores.
+loop in the same process (`plain.py`), the least that a step can take on this machine (`work.py` over what
+`machine.py` measures), and how much faster a second thread makes it. `--models`, `--methods` and `--data`
+choose some cells; those that stand in OUT/speed.json already are left, unless `--anew` is given. The
+optimiser is `auto`, and LightGCN's batch grows with the clicks, since each of its steps goes over all of
+them. Beside the table it draws how the time of a click and the memory grow, and fits both. `--surface` times
+the surface of C1 and C2 trained together against its runs by themselves. It adds a line to
+OUT/history.jsonl. The whole takes about half an hour on two idle cores. What `peers.py` has written to
+OUT/peers.json is shown beside it.
+
+`--device cuda` measures on a GPU: without plain loops, without threads.
 
 `--check` measures a few cells only and fails where a loop is not as many times as fast as the plain one as it
 has to be: ratios, never seconds.
@@ -37,11 +43,12 @@ from deca_nb.cli import keep_memory
 from deca_nb.datasets import load_named, movielens_100k
 from deca_nb.evaluation import evaluate
 from deca_nb.files import write_json, write_text
-from deca_nb.interactions import CLEAN, Interactions, Split
+from deca_nb.interactions import CLEAN, PAPER, Interactions, Split
 from deca_nb.names import find
 from deca_nb.recipe import make_recipe
 from deca_nb.runs import versions
-from deca_nb.training import Run, Trainer
+from deca_nb.together import Together, in_groups
+from deca_nb.training import Run, Trainer, n_threads
 from deca_nb.worlds import World
 
 MODELS, METHODS = ("MF", "GMF", "NeuMF", "CDAE", "LightGCN"), ("Normal", "DeCA", "DeCA(p)")
@@ -100,17 +107,30 @@ def kept(path: str) -> Split:
 # One cell.
 
 
-def run_of(model: str, method: str, split: Split) -> Run:
+STEPS = 40  # of LightGCN in an epoch: its batch grows with the clicks
+
+
+def run_of(model: str, method: str, split: Split, device: str = "cpu") -> Run:
     """A run that never validates and has no other end than its epochs."""
-    recipe = make_recipe(model, method, {"epochs": 1, "l2": 0.001})
-    return Run(recipe, split.train, threads=torch.get_num_threads())
+    numbers = {"epochs": 1, "l2": 0.001, "optimiser": "auto"}
+    if model == "LightGCN":
+        numbers["batch_size"] = max(2048, len(split.train) // STEPS)
+    return Run(make_recipe(model, method, numbers), split.train, device=device)
 
 
-def timed(steps, longest: float) -> list[float]:
+def finish(device: str):
+    """Waits for what a GPU still has to do."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def timed(steps, longest: float, device: str = "cpu") -> list[float]:
     """Seconds of each step, the first left out, for about that long and three steps at least."""
     next(steps, None)
+    finish(device)
     at = [time.perf_counter()]
     for _ in steps:
+        finish(device)
         at.append(time.perf_counter())
         if at[-1] - at[0] > longest and len(at) > 3:
             break
@@ -152,20 +172,22 @@ def some_truth(split: Split, cells: float = 4e7) -> Split:
     return replace(split, truth=split.truth.select(split.truth.users < most))
 
 
-def peak_memory() -> float | None:
+def peak_memory(device: str = "cpu") -> float | None:
     """The most memory that this process has had since it began, in MB; None where no /proc says it."""
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated(device) / 1e6
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.is_file() else []
     return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), None)
 
 
-def measure(model: str, method: str, split: Split) -> dict:
+def measure(model: str, method: str, split: Split, device: str = "cpu") -> dict:
     """One cell of the table."""
     keep_memory()
-    clicks, run = len(split.train), run_of(model, method, split)
+    clicks, run = len(split.train), run_of(model, method, split, device)
     trainer = our_trainer(run)
     steps = len(trainer.batches)
-    step = median(timed(our_steps(trainer), LONGEST))
+    step = median(timed(our_steps(trainer), LONGEST, device))
     found = {
         "clicks": clicks,
         "users": split.n_users,
@@ -174,7 +196,9 @@ def measure(model: str, method: str, split: Split) -> dict:
         "step": step,
         "epoch": step * steps,
         "clicks a second": clicks / (step * steps),
-        "MB": peak_memory(),
+        "MB": peak_memory(device),
+        "optimiser": run.settings.optimiser,
+        "batch": run.settings.batch_size,
     }
     least = work.of_step(trainer.method, run, 2 * clicks / steps, clicks / steps)
     found |= {"bytes": least.bytes, "flops": least.flops}
@@ -185,18 +209,48 @@ def measure(model: str, method: str, split: Split) -> dict:
         found["users ranked a second"] = ranked / median(
             machine.seconds_of(lambda: evaluate(model_, asked, split.k), 3)
         )
+    if device != "cpu":
+        return found
     if clicks <= PLAIN_CLICKS:
-        found["plain step"] = median(timed(plain_steps(run), LONGEST))
+        found["plain step"] = median(timed(plain_steps(run_of(model, method, split)), LONGEST))
+    with n_threads(2):
+        found["step of two threads"] = median(timed(our_steps(trainer), LONGEST))
     return found
+
+
+def surface(split: Split, batch_size: int) -> dict:
+    """Seconds of an epoch of 16 points by 3 seeds of GMF + DeCA, by themselves (by a fourth of them) and
+    together, with what Figure 6 asks for: protocol paper, without its stopper."""
+    keep_memory()
+    parts = replace(PAPER.training, stopper="never")
+    points = list(product((1.0, 10.0, 100.0, 1000.0), repeat=2))
+    numbers = {"epochs": 2, "l2": 0.1, "batch_size": batch_size}
+    runs = [
+        Run(make_recipe("GMF", "DeCA", numbers | {"c1": c1, "c2": c2}, seed=seed, parts=parts), split.train)
+        for seed in range(3)
+        for c1, c2 in points
+    ]
+    places = in_groups([run.recipe for run in runs], split.train)
+    groups = [[runs[place] for place in group] for group in places]
+    alone = [seconds_of_fit(lambda run=run: replace(run).fit()) for run in runs[::4]]
+    together = [seconds_of_fit(lambda group=group: Together(group).fit()) for group in groups]
+    return {"alone": 4 * sum(alone) / 2, "together": sum(together) / 2}
+
+
+def seconds_of_fit(fit: Callable) -> float:
+    """Seconds of one training."""
+    started = time.perf_counter()
+    fit()
+    return time.perf_counter() - started
 
 
 # All cells.
 
 
-def cell_in_process(model: str, method: str, path: str) -> dict:
-    """`measure` in a process of its own, so that its memory is its own."""
-    command = [sys.executable, __file__, "--cell", model, method, path]
-    done = subprocess.run(command, capture_output=True, text=True)
+def cell_in_process(model: str, method: str, path: str, device: str) -> dict:
+    """`measure` in a process of its own, of one thread, so that its memory is its own."""
+    command = [sys.executable, __file__, "--device", device, "--cell", model, method, path]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["killed"])[-1]}
     return json.loads(done.stdout)
@@ -208,10 +262,10 @@ def run_all(options, out: Path) -> dict:
     found = json.loads(page.read_text()) if page.is_file() and not options.anew else {"cells": {}}
     found |= {
         "versions": versions(),
-        "threads": torch.get_num_threads(),
+        "device": options.device,
         "date": str(date.today()),
-        "bandwidth": machine.bandwidth(),
-        "peak": machine.peak(),
+        "bandwidth": machine.bandwidth(options.device),
+        "peak": machine.peak(options.device),
     }
     for data in options.data:
         missing = [
@@ -225,37 +279,97 @@ def run_all(options, out: Path) -> dict:
             keep(split_of(data), f"{folder}/split.npz")
             for model, method in missing:
                 name = f"{model}, {method}, {data}"
-                found["cells"][name] = cell_in_process(model, method, f"{folder}/split.npz")
+                found["cells"][name] = cell_in_process(model, method, f"{folder}/split.npz", options.device)
                 print(name, found["cells"][name], flush=True)
                 write_json(str(page), found)
+    if options.surface:
+        found["surfaces"] = {
+            "ml-100k": surface(split_of("ml-100k"), 2048),
+            "world": surface(World().sample(), 256),
+        }
+        write_json(str(page), found)
     return found
 
 
 def as_markdown(found: dict) -> str:
     """The table, and under it what was measured where."""
-    columns = "epoch, s", "1000 clicks/s", "MB", "plain loop", "of the limit", "users ranked/s"
-    lines = [f"| model, method, data | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|"]
+    columns = "epoch, s", "1000 clicks/s", "MB", "plain loop", "of the limit", "2 threads", "users ranked/s"
+    lines = [f"| model, method, data | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|---|"]
     for name, cell in found["cells"].items():
         if "error" in cell:
-            lines.append(f"| {name} | {cell['error']} | | | | | |")
+            lines.append(f"| {name} | {cell['error']} | | | | | | |")
             continue
         least = work.Work(cell["bytes"], cell["flops"]).least_seconds(found["bandwidth"], found["peak"])
         ratio = f"{cell['plain step'] / cell['step']:.1f} x" if "plain step" in cell else "–"
         ranked = f"{cell['users ranked a second']:,.0f}" if "users ranked a second" in cell else ""
         memory = f"{cell['MB']:,.0f}" if cell.get("MB") else "–"
+        two = cell.get("step of two threads")
+        threads = f"{cell['step'] / two:.1f} x" if two else "–"
         speed, limit = f"{cell['clicks a second'] / 1000:,.0f}", f"{least / cell['step']:.0%}"
-        told = f"{cell['epoch']:.3f} | {speed} | {memory} | {ratio} | {limit}"
+        told = f"{cell['epoch']:.3f} | {speed} | {memory} | {ratio} | {limit} | {threads}"
         lines.append(f"| {name} | {told} | {ranked} |")
     about = (
         f"Of the limit: the least time of a step, by {found['bandwidth'] / 1e9:.1f} GB/s and "
         f"{found['peak'] / 1e9:.0f} Gflop/s as measured here, over the time it takes. Plain loop: how many "
-        f"times its step takes. {found['versions']}, {found['threads']} thread(s), {found['date']}."
+        f"times its step takes. 2 threads: how many times as fast a step is with a second one. All else with "
+        f"one thread on {found['device']}. {found['versions']}, {found['date']}."
     )
-    return "\n".join([*lines, "", about, ""])
+    return "\n".join([*lines, "", about, "", *growth_lines(found), *surface_lines(found)])
+
+
+def world_cells(found: dict, model: str) -> list[dict]:
+    """The cells of a model by DeCA on the worlds that were measured."""
+    cells = [found["cells"].get(f"{model}, DeCA, {data}", {"error": "left out"}) for data in WORLDS]
+    return [cell for cell in cells if "error" not in cell]
+
+
+def growth_lines(found: dict) -> list[str]:
+    """How the time of a click and the memory grow: slopes of a straight line through logarithms."""
+    lines = []
+    for model in MODELS:
+        cells = world_cells(found, model)
+        if len(cells) < 2:
+            continue
+        clicks = [cell["clicks"] for cell in cells]
+        each = [1e6 / cell["clicks a second"] for cell in cells]
+        slope = np.polyfit(np.log(clicks), np.log(each), 1)[0]
+        a_click = np.polyfit(clicks, [cell["MB"] for cell in cells], 1)[0] * 1e6
+        lines.append(
+            f"- {model} + DeCA: {each[0]:.2f} microseconds a click at {clicks[0]:,} clicks, {each[-1]:.2f} "
+            f"at {clicks[-1]:,} (slope {slope:.2f}); {a_click:.0f} bytes of memory for each click more."
+        )
+    return ["## Growth", "", *lines, ""] if lines else []
+
+
+def surface_lines(found: dict) -> list[str]:
+    """The surfaces, and how many times as fast they are together."""
+    lines = [
+        f"- {data}: {times['alone']:.1f} s an epoch by themselves, {times['together']:.1f} s together, "
+        f"{times['alone'] / times['together']:.1f} times as fast."
+        for data, times in found.get("surfaces", {}).items()
+    ]
+    about = "GMF + DeCA, 16 points of C1 and C2 by 3 seeds, one thread:"
+    return ["## A surface", "", about, "", *lines, ""] if lines else []
+
+
+def peer_lines(path: Path) -> list[str]:
+    """What `peers.py` measured: seconds of a processor, of an epoch and of ranking."""
+    if not path.is_file():
+        return []
+    told = json.loads(path.read_text())
+    columns = "data", "library", "model", "method", "epoch", "evaluation", "recommend"
+    lines = [f"| {' | '.join(columns)} |", "|---|---|---|---|---|---|---|"]
+    for row in told["rows"]:
+        cells = [row.get(name) for name in columns]
+        shown = [f"{cell:.3f}" if isinstance(cell, float) else str(cell or "") for cell in cells]
+        lines.append(f"| {' | '.join(shown)} |")
+    about = "`python benchmarks/peers.py`: seconds of a processor, one thread, the least of a few. "
+    libraries = sorted({row["versions"] for row in told["rows"] if row.get("versions")})
+    return ["## Beside other libraries", "", *lines, "", about + "; ".join(libraries) + ".", ""]
 
 
 def draw_growth(found: dict, path: Path):
-    """The time of a click against the number of clicks, of the worlds that were measured."""
+    """The time of a click and the memory against the number of clicks, of the worlds that were measured."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -263,35 +377,35 @@ def draw_growth(found: dict, path: Path):
     from matplotlib.ticker import NullFormatter
 
     with plt.style.context("deca_nb.figures"):
-        fig, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
-        for model in MODELS:
-            cells = [found["cells"].get(f"{model}, DeCA, {data}", {"error": 1}) for data in WORLDS]
-            cells = [cell for cell in cells if "error" not in cell]
-            clicks, times = (
-                [cell["clicks"] for cell in cells],
-                [1e6 / cell["clicks a second"] for cell in cells],
-            )
+        fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        for model, mark in zip(MODELS, "osD^v", strict=True):
+            cells = world_cells(found, model)
+            clicks = [cell["clicks"] for cell in cells]
             if cells:
-                ax.plot(clicks, times, marker="o", label=model)
-        ax.set(title="Time of a click on worlds, DeCA", ylabel="microseconds", xscale="log", yscale="log")
-        ax.set_xlabel("training clicks")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_minor_formatter(NullFormatter())
-        if ax.lines:
-            ax.legend()
+                axes[0].plot(
+                    clicks, [1e6 / cell["clicks a second"] for cell in cells], mark + "-", label=model
+                )
+                axes[1].plot(clicks, [cell["MB"] for cell in cells], mark + "-", label=model)
+        axes[0].set(title="Time of a click on worlds, DeCA", ylabel="microseconds")
+        axes[1].set(title="Memory of the process", ylabel="MB")
+        for ax in axes:
+            ax.set(xlabel="training clicks", xscale="log", yscale="log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.yaxis.set_minor_formatter(NullFormatter())
+        if axes[0].lines:
+            axes[0].legend()
         fig.savefig(path, metadata={"Date": None})
 
 
 def write_all(found: dict, out: Path):
     """The table, the figure, and a line of history."""
-    write_text(
-        str(out / "speed.md"), f"# Speed\n\n`make bench`\n\n{as_markdown(found)}\n![growth](growth.svg)\n"
-    )
+    page = "\n".join(["# Speed", "", "`make bench`", "", as_markdown(found), *peer_lines(out / "peers.json")])
+    write_text(str(out / "speed.md"), f"{page}\n![growth](growth.svg)\n")
     draw_growth(found, out / "growth.svg")
     epochs = {name: cell.get("epoch") for name, cell in found["cells"].items()}
     with (out / "history.jsonl").open("a", encoding="utf-8") as history:
-        about = {name: found[name] for name in ("date", "versions", "threads")}
-        history.write(json.dumps(about | {"epoch": epochs}) + "\n")
+        about = {name: found[name] for name in ("date", "versions", "device")}
+        history.write(json.dumps(about | {"epoch": epochs, "surfaces": found.get("surfaces")}) + "\n")
 
 
 # The guard.
@@ -338,13 +452,15 @@ def main() -> int:
     parser.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
     parser.add_argument("--methods", type=lambda text: text.split(","), default=METHODS)
     parser.add_argument("--data", type=lambda text: text.split(","), default=DATA)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--surface", action="store_true", help="also the surface of C1 and C2, together")
     parser.add_argument("--anew", action="store_true", help="measure again what stands there already")
     parser.add_argument("--check", action="store_true", help="only the ratios, which must hold")
     parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cell:
         *names, path = options.cell
-        print(json.dumps(measure(*names, kept(path))))
+        print(json.dumps(measure(*names, kept(path), options.device)))
         return 0
     if options.check:
         return check(split_of("ml-100k"))

@@ -92,7 +92,8 @@ class ByRow:
 
     `order` is their `sorting`; None if they stand in order already."""
     def __init__(self, index: torch.Tensor, n_rows: int, order: torch.Tensor | None):
-        self.index, self.n_rows, self.order, self.version = index.view(-1), n_rows, order, index._version
+        self.index = index.detach()                     # not the tensor itself, which keeps this (`by_row`)
+        self.n_rows, self.order, self.version = n_rows, order, index._version
 
     def in_order(self, values: torch.Tensor) -> torch.Tensor:
         "A value of each entry (n,), in the order of the rows."
