@@ -85,6 +85,7 @@ guides/export
 guides/own_model
 guides/own_method
 guides/own_metric
+guides/machines
 ```
 
 ```{toctree}
