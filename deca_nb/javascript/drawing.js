@@ -65,6 +65,7 @@ function legend(parent, looks) {
     add(sample, "path", { class: "line", stroke, "stroke-dasharray": dashes, d: "M0,6H34" });
     entry.append(name);
   }
+  return list;
 }
 
 function choice(parent, label, change) {
