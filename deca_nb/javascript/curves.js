@@ -15,7 +15,7 @@ function band(frame, name, { low, high }) {                 // along the lowest,
 }
 
 function told(curve, at) {
-  return curve && at < curve.mean.length ? `${text(curve.mean[at])} (${text(curve.low[at])}–${text(curve.high[at])})` : text(null);
+  return curve && at < curve.mean.length ? [curve.mean[at], curve.low[at], curve.high[at]] : null;
 }
 
 function render({ model, el }) {
@@ -27,7 +27,7 @@ function render({ model, el }) {
   const looks = legend(frame, { DeCA: LOOKS.DeCA, Normal: LOOKS.Normal, "Oracle: trained without the noise": LOOKS.Oracle, "a level that needs no training": LEVEL });
   const entry = add(looks, "li"), sample = add(entry, "svg", { viewBox: "0 0 34 12", "aria-hidden": "true" });
   add(sample, "path", { class: "band", fill: "currentColor", d: "M0,1H34V11H0Z" });
-  entry.append("lowest to highest of the seeds; the line is their mean");
+  entry.append("lowest to highest of the seeds");
   const hint = "curves by epoch; the left and right keys choose an epoch";
   const place = add(frame, "div", { class: "deca-charts", tabindex: 0, role: "group", "aria-label": hint });
   const detail = add(frame, "div", { "aria-live": "polite" });
