@@ -26,8 +26,11 @@ from test_explorer import SHORT, recommenders, run, table  # noqa: F401
 
 from deca_nb.explorer import (
     COSTS,
+    MEASURED,
+    SEEDS,
     SEEN,
     TURNS,
+    WATCHED,
     Curves,
     Lists,
     OnePair,
@@ -241,12 +244,27 @@ def test_keys_move_along_the_curves(page, run):
     place.locator("[tabindex]").focus()
     for key, epoch in [("ArrowLeft", 1), ("ArrowLeft", 1), ("End", 2)]:
         page.keyboard.press(key)
-        assert place.locator("caption").inner_text() == f"epoch {epoch} of 2"
+        told = f"epoch {epoch} of 2: mean of {len(SEEDS)} seeds (lowest–highest)"
+        assert place.locator("caption").inner_text() == told
         cells = place.locator("tr", has_text="DeCA").locator("td").all_inner_texts()
-        assert cells == ["DeCA", *(f"{values[epoch - 1]:.3f}" for values in run["curves"]["DeCA"].values())]
+        curves = run["curves"]["DeCA"].values()
+        each = [[lines[line][epoch - 1] for line in ("mean", "low", "high")] for lines in curves]
+        assert cells == ["DeCA", *(f"{mean:.3f} ({low:.3f}–{high:.3f})" for mean, low, high in each)]
     place.locator("select").select_option("another")
     assert place.locator("tr", has_text="DeCA").count() == 0
     assert page.errors == []
+
+
+def test_a_curve_runs_through_the_band_of_its_seeds(page, run):
+    charts = page.locator("#part-2 svg[role=img]")
+    for n, metric in enumerate(MEASURED):
+        for name in WATCHED:
+            lines = run["curves"][name][metric]
+            outline = lines["low"] + lines["high"][::-1]
+            for kind, epochs, values in (("line", [1, 2], lines["mean"]), ("band", [1, 2, 2, 1], outline)):
+                drawn = charts.nth(n).locator(f'[data-{kind}="{name}"]').get_attribute("d")
+                expected = np.column_stack([50 + 149 * np.array(epochs), 194 - 168 * np.array(values)])
+                assert points(drawn.rstrip("Z")) == pytest.approx(expected, abs=0.01)
 
 
 def test_a_user_is_chosen(page, recommenders):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from deca_nb.explorer import (
     QUICK,
+    SEEDS,
     TURNS,
     WATCHED,
     Curves,
@@ -168,8 +169,20 @@ def test_a_run_has_every_method_and_number(run):
     assert list(run["curves"]) == list(WATCHED)
     for curve in run["curves"].values():
         assert set(curve) == {"recall@20", "noise AUC", "memorised noise"}
-        assert all(len(values) == 2 and all(0 <= value <= 1 for value in values) for values in curve.values())
+        for lines in curve.values():
+            low, mean, high = (np.array(lines[line]) for line in ("low", "mean", "high"))
+            assert len(mean) == 2 and (0 <= low).all() and (high <= 1).all()
+            assert (low < mean).all() and (mean < high).all()
     json.dumps(run, allow_nan=False)
+
+
+def test_the_band_spans_the_seeds_by_themselves(run):
+    each = [train_world({"noise": 0.035}, SHORT, seeds=[seed])["curves"] for seed in SEEDS]
+    for name, curve in run["curves"].items():
+        for metric, lines in curve.items():
+            alone = np.array([curves[name][metric]["mean"] for curves in each])
+            expected = {"mean": alone.mean(0), "low": alone.min(0), "high": alone.max(0)}
+            assert {line: pytest.approx(values, abs=1e-4) for line, values in expected.items()} == lines
 
 
 def test_the_costs_change_deca_alone(run):
@@ -183,7 +196,14 @@ def test_a_run_that_is_stopped_keeps_what_there_is():
     run = train_world(
         {"noise": 0.035}, SHORT, on_epoch=lambda run: seen.append(1), asked=lambda: len(seen) >= 2
     )
-    assert [len(curve["recall@20"]) for curve in run["curves"].values()] == [2]
+    assert [len(curve["recall@20"]["mean"]) for curve in run["curves"].values()] == [2]
+
+
+def test_seeds_stop_in_one_epoch_whenever_they_are_asked():
+    answers = iter([False] * 2 + [True] * 9)  # asked before the method, then once an epoch
+    settings = replace(QUICK, epochs=5)
+    run = train_world({"noise": 0.035}, settings, names=["DeCA"], asked=lambda: next(answers))
+    assert {len(values) for lines in run["curves"]["DeCA"].values() for values in lines.values()} == {2}
 
 
 def test_the_button_trains_with_what_the_sliders_say(run):

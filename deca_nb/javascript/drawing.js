@@ -65,6 +65,7 @@ function legend(parent, looks) {
     add(sample, "path", { class: "line", stroke, "stroke-dasharray": dashes, d: "M0,6H34" });
     entry.append(name);
   }
+  return list;
 }
 
 function choice(parent, label, change) {
@@ -82,15 +83,20 @@ function text(value) {
   return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(3) : String(value);
 }
 
-function table(parent, caption, columns, rows) {
+function table(parent, caption, columns, rows) {    // a value may be three: a number, and the ends of its range
   const frame = add(add(parent, "div", { class: "deca-scroll" }), "table");
   add(frame, "caption", {}, caption);
   const head = add(add(frame, "thead"), "tr");
-  const kinds = columns.map((_, i) => (rows.some((row) => typeof row[i] === "number") ? { class: "number" } : {}));
+  const kinds = columns.map((_, i) => (rows.some((row) => typeof [row[i]].flat()[0] === "number") ? { class: "number" } : {}));
   columns.forEach((column, i) => add(head, "th", { scope: "col", ...kinds[i] }, column));
   const body = add(frame, "tbody");
   for (const row of rows) {
     const line = add(body, "tr");
-    row.forEach((value, i) => add(line, "td", kinds[i], text(value)));
+    row.forEach((value, i) => {
+      const [told, low, high] = [value].flat(), cell = add(line, "td", kinds[i], text(told));
+      if (high === undefined) return;
+      cell.append(" ");
+      add(cell, "span", { class: "range" }, `(${text(low)}–${text(high)})`);
+    });
   }
 }
