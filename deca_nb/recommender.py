@@ -143,7 +143,8 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
         same = train.user_ids.equals(valid.user_ids) and train.item_ids.equals(valid.item_ids)
         if not same: train, valid = align(train, valid)
     self.trained = None                                # until this fit ends well
-    self.train, self.known = train, train if valid is None else concat(train, valid)
+    self.train, self.known = train, train
+    if valid is not None: self.known = concat(dataclasses.replace(train, timestamps=None), valid)
     run = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])])
     self.recipe, self.learned, trainer = run.recipe, run.train, by(run)
     self.trained, self.history = trainer.method, pd.DataFrame(trainer.history)

@@ -405,27 +405,24 @@ def move_rows(self: RowAdam, found: list[tuple], eps: float):
 class DenseAdam(RowAdam):
     """Adam on every row, also of a table whose gradient is given as rows.
 
-    These are laid into a table of zeros that is kept, so that no step asks for memory of that size."""
+    These are laid into a table of zeros that is kept, one for all tables of a shape, so that no step asks for
+    memory of that size."""
     def __init__(self, weights, lr: float):
         super().__init__(weights, lr)
         self.zeros = {}
 
-    @torch.no_grad()
-    def step(self):
-        "One step of every weight that has a gradient."
-        laid = [(weight, *self.lay(weight)) for weight in self.weights
-                if weight.grad is not None and weight.grad.is_sparse]
-        for weight, dense, _ in laid: weight.grad = dense
-        super().step()
-        for weight, dense, rows in laid:
-            dense.index_fill_(0, rows, 0)
-            weight.grad = None
+    def move_rows(self, found: list[tuple], eps: float):
+        for tables, gradient, steps in found:
+            rows, values = gradient._indices()[0], gradient._values()
+            whole = self.whole_zeros(tables[0]).index_add_(0, rows, values)
+            self.move([(tables, whole, steps)], self.eps)
+            whole.index_fill_(0, rows, 0)
 
-    def lay(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "The gradient of a weight as a whole table, and the rows of it that are not 0."
-        if weight not in self.zeros: self.zeros[weight] = torch.zeros_like(weight)
-        rows, values = weight.grad._indices()[0], weight.grad._values()
-        return self.zeros[weight].index_add_(0, rows, values), rows
+    def whole_zeros(self, weight: torch.Tensor) -> torch.Tensor:
+        "A table of zeros of the weight's shape."
+        key = weight.shape, weight.dtype
+        if key not in self.zeros: self.zeros[key] = torch.zeros_like(weight)
+        return self.zeros[key]
 
 # %% ../nbs/05_training.ipynb #optimiser-parts
 LARGE = 1 << 13                             # rows of a table from which its gradient is kept as rows
