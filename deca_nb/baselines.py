@@ -242,7 +242,7 @@ class ItemKNN:
 class Oracle(Normal):
     """Normal training on the clicks that were meant, stopped by the validation clicks that were meant:
     it looks at the truth."""
-    learns_from = "liked"
+    learns_from, over_pairs = "liked", True
 
 # %% ../nbs/09_baselines.ipynb #controls-kl
 @dataclass(frozen=True)

@@ -134,14 +134,14 @@ def real_positive_probability(self: DeCA, users: torch.Tensor, items: torch.Tens
 @method("DP")
 class DP(DeCA):
     "Denoising positives only (Table 3)."
-    Settings, tasks = DPSettings, ("DP",)
+    Settings, tasks, over_pairs = DPSettings, ("DP",), True
     @staticmethod
     def posterior(f, h, h_prime): return f.p / (f.p + h.p * f.q)
 
 @method("DN")
 class DN(DeCA):
     "Denoising negatives only (Table 3)."
-    Settings, tasks = DNSettings, ("DN",)
+    Settings, tasks, over_pairs = DNSettings, ("DN",), True
     @staticmethod
     def posterior(f, h, h_prime): return torch.ones_like(f.p)
 
@@ -173,7 +173,7 @@ def prior_recipe(recipe: Recipe) -> Recipe:
 @method("DeCA(p)")
 class DeCAp(DeCA):
     "DeCA with a pre-trained, frozen prior in the place of g (Algorithm 2)."
-    released_row = "DeCA(p)"
+    released_row, over_pairs = "DeCA(p)", True
     needs = {"prior": prior_recipe}
 
     def __init__(self, run: Run, prior: nn.Module):
@@ -194,12 +194,12 @@ class DeCAp(DeCA):
 @method("DP(p)")
 class DPp(DeCAp):
     "Denoising positives only, with a prior (Table 3)."
-    Settings, tasks = DPSettings, ("DP",)
+    Settings, tasks, over_pairs = DPSettings, ("DP",), True
 
 @method("DN(p)")
 class DNp(DeCAp):
     "Denoising negatives only, with a prior (Table 3)."
-    Settings, tasks = DNSettings, ("DN",)
+    Settings, tasks, over_pairs = DNSettings, ("DN",), True
 
 # %% ../nbs/08_denoising.ipynb #released-rows
 RELEASED_ROWS = """

@@ -138,6 +138,9 @@ class Method(nn.Module):
     has_steps = True                                # False for one that only joins what it needs
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
 
+    def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
+        if "over_pairs" not in vars(cls): cls.over_pairs = False
+
     def __init__(self, run: "Run"):
         super().__init__()
         self.settings, self.f = run.settings, run.build()
