@@ -90,18 +90,18 @@ def sorting(index: torch.Tensor) -> torch.Tensor:
 class ByRow:
     """The entries of an index (n,) of whole numbers below `n_rows`, brought together by the row they name.
 
-    `order` is their `sorting`; None if they stand in order already."""
-    def __init__(self, index: torch.Tensor, n_rows: int, order: torch.Tensor | None):
+    `order` is their `sorting`."""
+    def __init__(self, index: torch.Tensor, n_rows: int, order: torch.Tensor):
         self.index = index.detach()                     # not the tensor itself, which keeps this (`by_row`)
         self.n_rows, self.order, self.version = n_rows, order, index._version
 
     def in_order(self, values: torch.Tensor) -> torch.Tensor:
         "A value of each entry (n,), in the order of the rows."
-        return values if self.order is None else values.index_select(0, self.order)
+        return values.index_select(0, self.order)
 
     def back(self, values: torch.Tensor) -> torch.Tensor:
         "Out of the order of the rows, in that of the entries."
-        return values if self.order is None else torch.empty_like(values).index_copy_(0, self.order, values)
+        return torch.empty_like(values).index_copy_(0, self.order, values)
 
     @cached_property
     def counts(self) -> torch.Tensor:

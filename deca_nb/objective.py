@@ -126,7 +126,6 @@ class DeCAMean(torch.autograd.Function):
     @staticmethod
     def forward(context, f, g, liked, not_liked, weight, alpha, log):
         slope, (p, q, r, s) = SLOPES[log], (z.sigmoid() for z in (f, -f, g, -g))
-        alpha = torch.as_tensor(alpha, dtype=f.dtype, device=f.device)
         rest = 1 - alpha
         one, zero = log(f) - log(g), log(-f) - log(-g)
         u, v = (rest * p).sub_(alpha * r), (rest * q).sub_(alpha * s)

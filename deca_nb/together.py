@@ -121,20 +121,20 @@ class BatchesTogether:
         return Batch(users, items, mine[0].observed.expand(len(mine), -1))
 
 # %% ../nbs/14_together.ipynb #stacked-method
-def columns(settings: list) -> SimpleNamespace:
+def columns(settings: list, device="cpu") -> SimpleNamespace:
     "The settings of several runs: numbers as columns (runs, 1), what they share as it is."
-    def column(values): return torch.tensor(values, dtype=torch.float32)[:, None]
+    def column(values): return torch.tensor(values, dtype=torch.float32, device=device)[:, None]
     values = {field.name: [getattr(one, field.name) for one in settings] for field in fields(settings[0])}
     return SimpleNamespace(**{name: column(some) if isinstance(some[0], float) else some[0]
                               for name, some in values.items()})
 
-def stacked(methods: list[Method]) -> Method:
+def stacked(methods: list[Method], device="cpu") -> Method:
     "One method that is all of these: its models are theirs as one, its settings `columns`."
     whole = copy(methods[0])
     whole._modules = {}
     for name, model in methods[0].named_children():
         setattr(whole, name, AS_MANY[type(model)]([getattr(method, name) for method in methods]))
-    whole.settings = columns([method.settings for method in methods])
+    whole.settings = columns([method.settings for method in methods], device)
     return whole
 
 # %% ../nbs/14_together.ipynb #member
@@ -205,10 +205,10 @@ class Together(Trainer):
     def of_all(self):
         "The method and the regulariser of the members."
         runs = [member.run for member in self.members]
-        l2 = torch.tensor([run.settings.l2 for run in runs], dtype=torch.float64)
+        l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
         regulariser = find("regulariser", runs[0].parts.regulariser)
         penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
-        return stacked([member.method for member in self.members]), penalty
+        return stacked([member.method for member in self.members], runs[0].device), penalty
 
     def close_ranks(self):
         "Goes on with the members that have not stopped, their weights and Adam's memory of them."

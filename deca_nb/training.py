@@ -88,7 +88,7 @@ def squares(part: torch.Tensor, block: torch.Tensor | None, n_blocks: int) -> to
 # %% ../nbs/05_training.ipynb #regularisers
 def factor_of(l2: float | torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
     "A number, or one of each block, as `SquaredRows` takes it."
-    return torch.as_tensor(l2, dtype=weights[0].dtype, device=weights[0].device).view(-1)
+    return l2.to(weights[0]) if isinstance(l2, torch.Tensor) else weights[0].new_full((1,), l2)
 
 @named("regulariser", "batch-rows")
 @dataclass(frozen=True)
