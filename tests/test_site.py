@@ -111,7 +111,7 @@ def test_a_guide_that_is_not_true_is_noticed(tmp_path):
 
 
 def test_each_chapter_appendix_and_guide_has_a_page(site):
-    expected = {f"chapters/{path.stem}.html" for path in (ROOT / "nbs").glob("[0-9A]*_*.ipynb")} | {
+    expected = {f"chapters/{path.stem}.html" for path in (ROOT / "nbs").glob("[0-9A]*[0-9]_*.ipynb")} | {
         f"guides/{path.stem}.html" for path in GUIDES
     }
     assert expected <= {path.relative_to(site).as_posix() for path in pages(site)}
