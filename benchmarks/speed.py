@@ -5,11 +5,10 @@ process of its own, which prints: seconds of a step and of an epoch, clicks a se
 loop in the same process (`plain.py`), the least that a step can take on this machine (`work.py` over what
 `machine.py` measures), and how much faster a second thread makes it. `--models`, `--methods` and `--data`
 choose some cells; those that stand in OUT/speed.json already are left, unless `--anew` is given. The
-optimiser is `auto`, and LightGCN's batch grows with the clicks, since each of its steps goes over all of
-them. Beside the table it draws how the time of a click and the memory grow, and fits both. `--surface` times
-the surface of C1 and C2 trained together against its runs by themselves. It adds a line to
-OUT/history.jsonl. The whole takes about half an hour on two idle cores. What `peers.py` has written to
-OUT/peers.json is shown beside it.
+optimiser is `auto`, and the batch of pairs grows with the clicks, so that an epoch has 40 steps. Beside the
+table it draws how the time of a click and the memory grow, and fits both. `--surface` times the surface of C1
+and C2 trained together against its runs by themselves. It adds a line to OUT/history.jsonl. The whole takes
+about half an hour on two idle cores. What `peers.py` has written to OUT/peers.json is shown beside it.
 
 `--device cuda` measures on a GPU: without plain loops, without threads.
 
@@ -107,13 +106,13 @@ def kept(path: str) -> Split:
 # One cell.
 
 
-STEPS = 40  # of LightGCN in an epoch: its batch grows with the clicks
+STEPS = 40  # of an epoch: beyond 82,000 clicks the batch grows with them
 
 
 def run_of(model: str, method: str, split: Split, device: str = "cpu") -> Run:
     """A run that never validates and has no other end than its epochs."""
     numbers = {"epochs": 1, "l2": 0.001, "optimiser": "auto"}
-    if model == "LightGCN":
+    if model != "CDAE":
         numbers["batch_size"] = max(2048, len(split.train) // STEPS)
     return Run(make_recipe(model, method, numbers), split.train, device=device)
 
@@ -291,11 +290,17 @@ def run_all(options, out: Path) -> dict:
     return found
 
 
+def in_order(cells: dict) -> list[tuple]:
+    """The cells by data, model and method, in whatever order they were measured."""
+    places = [f"{model}, {method}, {data}" for data, model, method in product(DATA, MODELS, METHODS)]
+    return [(name, cells[name]) for name in places if name in cells]
+
+
 def as_markdown(found: dict) -> str:
     """The table, and under it what was measured where."""
     columns = "epoch, s", "1000 clicks/s", "MB", "plain loop", "of the limit", "2 threads", "users ranked/s"
     lines = [f"| model, method, data | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|---|"]
-    for name, cell in found["cells"].items():
+    for name, cell in in_order(found["cells"]):
         if "error" in cell:
             lines.append(f"| {name} | {cell['error']} | | | | | | |")
             continue
@@ -378,7 +383,7 @@ def draw_growth(found: dict, path: Path):
 
     with plt.style.context("deca_nb.figures"):
         fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-        for model, mark in zip(MODELS, "osD^v", strict=True):
+        for model, mark in zip(MODELS, "oxD^v", strict=True):
             cells = world_cells(found, model)
             clicks = [cell["clicks"] for cell in cells]
             if cells:
@@ -392,8 +397,9 @@ def draw_growth(found: dict, path: Path):
             ax.set(xlabel="training clicks", xscale="log", yscale="log")
             ax.xaxis.set_minor_formatter(NullFormatter())
             ax.yaxis.set_minor_formatter(NullFormatter())
+        axes[1].set_yticks([500, 1000, 2000, 4000], [500, 1000, 2000, 4000])
         if axes[0].lines:
-            axes[0].legend()
+            fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
         fig.savefig(path, metadata={"Date": None})
 
 
