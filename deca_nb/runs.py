@@ -249,8 +249,8 @@ def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
     "The same for jobs of one of `groups_of`: what has to be trained is trained together first."
     split, kept = load(jobs[0].recipe.data, jobs[0].files), Weights(runs.folder / "weights")
     all_runs = [Run(job.recipe, split.train, split.valid, threads=1, kept=kept) for job in jobs]
-    missing = [run for run in all_runs if run.recipe.key() not in kept]
-    if len(missing) > 1: train_together(missing)
+    missing = {key: run for run in all_runs if (key := run.recipe.key()) not in kept}
+    if len(missing) > 1: train_together(list(missing.values()))
     for job in jobs: run_job(job, runs, load)
 
 def groups_of(jobs: list[Job], load: Callable) -> list[list[Job]]:
@@ -329,7 +329,7 @@ def pick_jobs(jobs: int | str) -> int | str:
     if jobs == RAY:
         raise InputError("--jobs ray needs the package ray, which is not installed; get it with "
                          "pip install 'deca-nb[ray]', or give --jobs a number.")
-    if str(jobs).isdecimal() and int(jobs) > 0: return int(jobs)
+    if str(jobs).isascii() and str(jobs).isdecimal() and int(jobs) > 0: return int(jobs)
     raise InputError(f"--jobs {jobs} cannot be used; give a number of processes from 1 on, or ray.")
 
 # %% ../nbs/A6_runs.ipynb #sweep
