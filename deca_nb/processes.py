@@ -134,7 +134,7 @@ class Shards(PairBatches):
                  place: torch.Tensor,           # (n_pairs,) int32: the row here of each of all pairs, or -1
                  sampler, batch_size: int, device="cpu"):
         super().__init__(train, sampler, batch_size, device)
-        self.place, self.n_units = place, len(place)
+        self.place, self.n_units = place.to(device), len(place)
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator) -> Part:
         "The part of the batch of these positives."
@@ -330,18 +330,21 @@ def epoch(self: SharedTrainer) -> dict:
     "One epoch; then, if there is a path, its state is kept there. Raises as `Trainer.epoch` does."
     record = Trainer.epoch(self)
     if self.path is not None:
-        if not self.group.rank: save_state(self.path, self.state_dict())
+        if not self.group.rank: save_state(self.path, self.state_dict() | {"kept_as": self.path.name})
         self.group.summed(torch.zeros(1, device=self.group.device))             # all wait until it is written
         self.now_kept()
     return record
 
 @patch
 def go_on(self: SharedTrainer):
-    "Takes up what is kept, if anything is. Raises `InputError` for a damaged file."
+    "Takes up what is kept, if anything is. Raises `InputError` for a damaged file, or one of another recipe."
     here = not self.group.rank and self.path.is_file()
     data = self.group.told(self.path.read_bytes() if here else b"")
     if not data: return
-    self.load_state_dict(state_from_bytes(data, self.path))
+    state = state_from_bytes(data, self.path)
+    if state["kept_as"] != self.path.name:
+        raise InputError(f"{self.path}: this is the kept state of another training; delete it to begin anew.")
+    self.load_state_dict(state)
     for weight, memory in self.optimiser.state.items():
         self.optimiser.state[weight] = {name: one.to(weight.device) for name, one in memory.items()}
     self.now_kept()
@@ -371,7 +374,7 @@ class SharedRun(Run):
         if self.valid is not None: self.valid, _ = part_of(self.valid, rank, n)
 
     def batches(self) -> Shards:
-        sampler = find("sampler", self.parts.sampler)(self.train)
+        sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)
 
     def stopper(self, method) -> Callback:
