@@ -23,9 +23,9 @@ test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the si
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/ruff check
 
-gpu: $(VENV)/.installed-dev ## the tests that need a GPU, and how fast training is there; under ten minutes, results in results/gpu/
+gpu: $(VENV)/.installed-dev ## the tests that need a GPU, and how fast training is there; some five minutes, results in results/gpu/
 	$(BIN)/python -m pytest -m gpu
-	$(BIN)/python benchmarks/speed.py --anew --device cuda --data ml-100k,modcloth,"world 1e6" --out results/gpu
+	$(BIN)/python benchmarks/speed.py --anew --device cuda --methods DeCA --data ml-100k,modcloth,"world 1e6" --out results/gpu
 
 docs: $(VENV)/.installed-dev ## the site, which opens without a server; it needs npm
 	$(BIN)/python docs/build.py

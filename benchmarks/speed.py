@@ -260,7 +260,7 @@ def run_all(options, out: Path) -> dict:
     page = out / "speed.json"
     found = json.loads(page.read_text()) if page.is_file() and not options.anew else {"cells": {}}
     found |= {
-        "versions": versions(),
+        "versions": versions(options.device),
         "device": options.device,
         "date": str(date.today()),
         "bandwidth": machine.bandwidth(options.device),
@@ -298,6 +298,8 @@ def in_order(cells: dict) -> list[tuple]:
 
 def as_markdown(found: dict) -> str:
     """The table, and under it what was measured where."""
+    if found["device"] != "cpu":
+        return gpu_table(found)
     columns = "epoch, s", "1000 clicks/s", "MB", "plain loop", "of the limit", "2 threads", "users ranked/s"
     lines = [f"| model, method, data | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|---|"]
     for name, cell in in_order(found["cells"]):
@@ -320,6 +322,19 @@ def as_markdown(found: dict) -> str:
         f"one thread on {found['device']}. {found['versions']}, {found['date']}."
     )
     return "\n".join([*lines, "", about, "", *growth_lines(found), *surface_lines(found)])
+
+
+def gpu_table(found: dict) -> str:
+    """The table of a GPU, where neither plain loops nor threads are measured."""
+    lines = ["| model, method, data | epoch, s | 1000 clicks/s | MB on the GPU |", "|---|---|---|---|"]
+    for name, cell in in_order(found["cells"]):
+        if "error" in cell:
+            lines.append(f"| {name} | {cell['error']} | | |")
+            continue
+        told = f"{cell['epoch']:.3f} | {cell['clicks a second'] / 1000:,.0f} | {cell['MB']:,.0f}"
+        lines.append(f"| {name} | {told} |")
+    about = "The process has one thread beside the GPU, and each step is waited for."
+    return "\n".join([*lines, "", f"{about} {found['versions']}, {found['date']}.", ""])
 
 
 def world_cells(found: dict, model: str) -> list[dict]:
@@ -405,9 +420,12 @@ def draw_growth(found: dict, path: Path):
 
 def write_all(found: dict, out: Path):
     """The table, the figure, and a line of history."""
-    page = "\n".join(["# Speed", "", "`make bench`", "", as_markdown(found), *peer_lines(out / "peers.json")])
-    write_text(str(out / "speed.md"), f"{page}\n![growth](growth.svg)\n")
-    draw_growth(found, out / "growth.svg")
+    made_by = "make bench" if found["device"] == "cpu" else "make gpu"
+    page = "\n".join(["# Speed", "", f"`{made_by}`", "", as_markdown(found), *peer_lines(out / "peers.json")])
+    if found["device"] == "cpu":
+        page += "\n![growth](growth.svg)\n"
+        draw_growth(found, out / "growth.svg")
+    write_text(str(out / "speed.md"), page)
     epochs = {name: cell.get("epoch") for name, cell in found["cells"].items()}
     with (out / "history.jsonl").open("a", encoding="utf-8") as history:
         about = {name: found[name] for name in ("date", "versions", "device")}

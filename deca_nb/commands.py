@@ -37,7 +37,7 @@ from .names import find, is_place, listed, name_of
 from .processes import fit_together, is_first, n_processes, need_shared, remove_unfinished
 from .ranking import list_lengths
 from .recipe import Recipe, need_number, numbers_of, settings_of_method, sizes_of
-from .recommender import SEED, Recommender, need_method, need_own_folder
+from .recommender import SEED, Recommender, need_method, need_own_folder, pick_device
 from .runs import pick_jobs, provenance, versions, watch_truth
 from .statistics import over_seeds
 
@@ -591,6 +591,7 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
               epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
               optimiser: Annotated[Text, Option(help="dense, row-sparse (for very many users, protocol "
                                                      "clean) or auto [dense]")] = None,
+              device: Annotated[Text, Option(help="cpu, cuda or auto; the page says which [cpu]")] = None,
               models: Annotated[Text, Option(help="some recommenders only, separated by commas")] = None,
               methods: Annotated[Text, Option(help="some of a table's methods only, likewise")] = None,
               out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
@@ -601,15 +602,17 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
     from deca_nb.runs import Runs
     need_counts(seeds=seeds, epochs=epochs)
     need_used(what, experiment.unused, data=data, protocol=protocol, seeds=seeds, ties=ties, scores=scores,
-              epochs=epochs, optimiser=optimiser, models=models, methods=methods)
+              epochs=epochs, optimiser=optimiser, device=device, models=models, methods=methods)
     data, chosen = data or experiment.data, get_protocol(protocol or experiment.protocol)
     if scores: chosen = replace(chosen, scores=pick_scores(scores))
     if is_own_file(data): raise InputError(f"there is no data '{data}'; give {NAMES_HELP}.")
     name = f"{data.replace(':', '-')}-{chosen.name}"
     need_places(Path(out) / "runs" / name / "runs.parquet")
     picked = pick_judged(ties or experiment.ties or chosen.ties), pick_models(models), pick_methods(methods)
-    seeds, jobs, started = seeds or experiment.seeds, pick_jobs(jobs), time.process_time()
-    bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds, jobs, epochs, *picked, optimiser)
+    seeds, jobs, device = seeds or experiment.seeds, pick_jobs(jobs), pick_device(device or "cpu")
+    started = time.process_time()
+    bench = Bench(Runs(Path(out) / "runs" / name), data, chosen, seeds, jobs, epochs, *picked, optimiser,
+                  device)
     found = experiment.run(bench)
     spent = sum(spent for spent, _ in bench.made.values())           # of the runs, also of those made before
     bench.runs.pack()
@@ -661,7 +664,8 @@ def reproduced(what: str, unused: tuple, bench, seconds: float) -> str:
     options = {"data": bench.data, "protocol": protocol.name, "seeds": bench.seeds, "ties": bench.ties,
                "scores": protocol.scores if protocol.scores != get_protocol(protocol.name).scores else None,
                "epochs": bench.most_epochs, "models": ",".join(bench.models or ()),
-               "methods": methods, "optimiser": bench.optimiser}
+               "methods": methods, "optimiser": bench.optimiser,
+               "device": bench.device if bench.device != "cpu" else None}
     given = (f"--{name} {value}" for name, value in options.items() if value and name not in unused)
     command = " ".join([f"deca reproduce {what}", *given])
     made_with = " or ".join(sorted({with_these for _, with_these in bench.made.values()}))

@@ -171,6 +171,7 @@ class Bench:
     models: tuple | None = None                 # the recommenders, if not the experiment's own
     methods: tuple | None = None                # the training methods of a table, if not the experiment's own
     optimiser: str | None = None                # dense or row-sparse, if not the settings' own
+    device: str = "cpu"                         # where runs are trained and judged
     load: Callable = load_named                 # (data, files) -> split
     made: dict = field(default_factory=dict)    # run -> its seconds of training, and versions
 
@@ -195,7 +196,7 @@ class Bench:
         recipe = replace(recipe, settings=replace(recipe.settings, epochs=epochs))
         recipe = Run(recipe, split.train, split.valid).recipe          # known by what it learns from
         watched_by = protocol.ties if watched else ""
-        return Job(recipe, protocol.files, protocol.masking, protocol.scores, watched_by)
+        return Job(recipe, protocol.files, protocol.masking, protocol.scores, watched_by, self.device)
 
     def sweep(self, jobs: list[Job]) -> pd.DataFrame:
         "The rows of these jobs, run where they are missing."
@@ -233,7 +234,7 @@ def in_turn(said: pd.DataFrame) -> pd.DataFrame:
            for seed, after in zip(seeds, np.roll(seeds, -1), strict=True)]
     return pd.concat(two).swaplevel(axis=1)
 
-@experiment("figure2", "movielens-100k", "clean", 5, unused=(*PROTOCOLS, *ROWS, "optimiser"))
+@experiment("figure2", "movielens-100k", "clean", 5, unused=(*PROTOCOLS, *ROWS, "optimiser", "device"))
 def figure2(bench: Bench) -> dict:
     """Figure 2: mean prediction differences on clean and noisy clicks (chapter 06).
 
@@ -557,7 +558,7 @@ def authors_interactions(name: str) -> Interactions:
     ids = [pd.RangeIndex(1 + frame[column].max()) for column in ("user", "item")]
     return Interactions(frame["user"].to_numpy(), frame["item"].to_numpy(), *ids)
 
-@experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", *PROTOCOLS, *ROWS))
+@experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", "device", *PROTOCOLS, *ROWS))
 def table1(bench: Bench) -> dict:
     "Table 1: users, items, interactions and sparsity, counted in the files and as printed."
     name = parse_data(bench.data)[1]

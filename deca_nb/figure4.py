@@ -25,7 +25,7 @@ def rated_clicks(bench: Bench) -> Interactions:
                          "give --data authors:ml-100k or authors:modcloth.")
     return train
 
-@experiment("figure4", unused=("ties", "scores", *ROWS))
+@experiment("figure4", unused=("ties", "scores", "device", *ROWS))
 def figure4(bench: Bench) -> dict:
     """Figure 4 with its controls, of GMF with DeCA, DeCA(p) and normal training, and of popularity.
 

@@ -172,10 +172,11 @@ def pairs_of(users: torch.Tensor, items: torch.Tensor, n_users: int, n_items: in
 # %% ../nbs/03_models.ipynb #named-products
 @cache
 def quiet_about_sparse():
-    "torch says once in a process that its sparse matrices are new; here it says so to nobody."
+    "torch says once in a process what is new about its sparse matrices; here it says so to nobody."
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.eye(1).to_sparse_csr()
+        torch.sparse_coo_tensor([[0]], [1.], is_coalesced=True, check_invariants=False)
 
 def named_products(some: torch.Tensor, others: torch.Tensor, starts: torch.Tensor,
                    columns: torch.Tensor) -> torch.Tensor:
@@ -202,6 +203,7 @@ def gathered_products(user_table, item_table, weight, pairs: Pairs) -> torch.Ten
 # %% ../nbs/03_models.ipynb #pair-product
 def named_rows(rows: torch.Tensor, values: torch.Tensor, shape) -> torch.Tensor:
     "A table that is 0 but for these rows, each named once and in order, as a sparse tensor of them."
+    quiet_about_sparse()
     return torch.sparse_coo_tensor(rows[None], values, shape, is_coalesced=True, check_invariants=False)
 
 def bags_of(entries: ByRow, columns, weights, other, sparse: bool) -> torch.Tensor:
@@ -325,6 +327,7 @@ def rows_times(rows: nn.Embedding, weight: torch.Tensor, index: torch.Tensor,
 class NeuMF(PairModel):
     "GMF and a 256-128-64-32 perceptron side by side under one output layer."
     block = 32, 256                                 # users and items that `score_all` takes at once
+    block_on_gpu = 1024, 1024
 
     def __init__(self, train: Interactions, embedding_dim: Dim = 32,
                  generator: torch.Generator | None = None):
@@ -366,7 +369,7 @@ def score_all(self: NeuMF, users: torch.Tensor) -> torch.Tensor:
     def of_block(some, others):
         first = (some[:, None] + others).flatten(0, 1)
         return self.perceptron(first, of_hidden).view(len(some), -1)
-    n_users, n_items = self.block
+    n_users, n_items = self.block if users.device.type == "cpu" else self.block_on_gpu
     blocks = [torch.cat([of_block(some, others) for others in item_part.split(n_items)], 1)
               for some in user_part.split(n_users)]
     products = (self.user_factors(users) * of_product) @ self.item_factors.weight.T

@@ -330,7 +330,9 @@ def epoch(self: SharedTrainer) -> dict:
     "One epoch; then, if there is a path, its state is kept there. Raises as `Trainer.epoch` does."
     record = Trainer.epoch(self)
     if self.path is not None:
-        if not self.group.rank: save_state(self.path, self.state_dict() | {"kept_as": self.path.name})
+        if not self.group.rank:
+            save_state(self.path, self.state_dict() | {"kept_as": self.path.name})
+            self.now_kept()                                                     # whoever ends from here on
         self.group.summed(torch.zeros(1, device=self.group.device))             # all wait until it is written
         self.now_kept()
     return record

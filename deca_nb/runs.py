@@ -33,6 +33,7 @@ from .evaluation import metric_columns
 from .files import InputError, replacing
 from .interactions import Interactions, Judging, Split
 from .judging import judge
+from .ranking import scorer_device
 from .recipe import Recipe
 from .statistics import auc
 from .together import in_groups, train_together
@@ -40,10 +41,11 @@ from .training import Run, Watch, validation_ndcg, validation_split
 from .worlds import World
 
 # %% ../nbs/A6_runs.ipynb #versions
-def versions() -> str:
-    "Versions and hardware."
+def versions(device: str = "cpu") -> str:
+    "Versions and hardware, with the name of a GPU that is used."
+    on = "" if torch.device(device).type == "cpu" else f", {torch.cuda.get_device_name(device)}"
     return (f"deca_nb {deca_nb.__version__}, torch {torch.__version__}, numpy {np.__version__}, "
-            f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
+            f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores{on}")
 
 # %% ../nbs/A6_runs.ipynb #provenance
 def provenance(split: Split, judging: Judging, protocol: str, seeds, made_with: str | None = None) -> str:
@@ -63,6 +65,7 @@ class Job:
     masking: str = "known"              # as `Judging.masking`
     scores: str = "logit"               # as `Judging.scores`
     watched: str = ""                   # tie policy of the recall recorded after every epoch; empty: none is
+    device: str = "cpu"                 # where it is trained and judged; its name does not tell
 
     def judged(self) -> str:
         "How it is judged, in words."
@@ -101,14 +104,15 @@ def recovery(method, world: World, train: Interactions) -> dict:
     AUC and average precision of its doubt, Brier score, and the errors of h and h'."""
     from sklearn.metrics import average_precision_score, brier_score_loss
     if not train.noise.any(): return {"brier": np.nan}
-    users, items = torch.tensor(train.users), torch.tensor(train.items)
-    believed = method.real_positive_probability(users, items).double().numpy()
+    there = scorer_device(method)
+    users, items = (torch.tensor(ids, device=there) for ids in (train.users, train.items))
+    believed = method.real_positive_probability(users, items).double().cpu().numpy()
     found = {"noise auc": auc(-believed, train.noise),
              "noise ap": average_precision_score(train.noise, -believed),
              "brier": brier_score_loss(~train.noise, believed)}
     for task, name in (("DP", "h"), ("DN", "h_prime")):                     # each is learned in its own task
         if task not in getattr(method, "tasks", ()): continue
-        with torch.no_grad(): learned = getattr(method, name)(users, items).sigmoid().double().numpy()
+        with torch.no_grad(): learned = getattr(method, name)(users, items).sigmoid().double().cpu().numpy()
         found[f"{name} error"] = np.abs(learned - getattr(world, name)(train.users, train.items)).mean()
     return found
 
@@ -144,7 +148,7 @@ def watch_truth(split: Split, judging: Judging, k: int) -> Callable:
 # %% ../nbs/A6_runs.ipynb #execute
 def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | None = None) -> tuple:
     "The trained method, its own records, and the seconds of its training, out of `kept` where that has them."
-    run = Run(job.recipe, split.train, split.valid, threads=1, kept=kept)
+    run = Run(job.recipe, split.train, split.valid, job.device, threads=1, kept=kept)
     key = run.recipe.key()
     if watch is None and key in kept: method, history = run.trained()
     else:
@@ -181,7 +185,7 @@ def describe_job(job: Job, split: Split) -> dict:
     return {"name": job.name(), "key": recipe.key(), "data": recipe.data, "fingerprint": split.fingerprint(),
             "model": recipe.model, "method": recipe.method, "seed": recipe.seed,
             "learns_from": recipe.learns_from, "judged": job.judged(),
-            "recipe": json.dumps(recipe.to_json()), "versions": versions()}
+            "recipe": json.dumps(recipe.to_json()), "versions": versions(job.device)}
 
 def settings_of(rows: pd.DataFrame, name: str) -> list:
     "One of the settings of each row's recipe."
@@ -248,7 +252,7 @@ def run_job(job: Job, runs: Runs, load: Callable = load_named):
 def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
     "The same for jobs of one of `groups_of`: what has to be trained is trained together first."
     split, kept = load(jobs[0].recipe.data, jobs[0].files), Weights(runs.folder / "weights")
-    all_runs = [Run(job.recipe, split.train, split.valid, threads=1, kept=kept) for job in jobs]
+    all_runs = [Run(job.recipe, split.train, split.valid, job.device, threads=1, kept=kept) for job in jobs]
     missing = {key: run for run in all_runs if (key := run.recipe.key()) not in kept}
     if len(missing) > 1: train_together(list(missing.values()))
     for job in jobs: run_job(job, runs, load)

@@ -91,6 +91,33 @@ def test_two_processes_equal_one(tmp_path):
         assert ours["records"] == [pytest.approx(record, abs=1e-9) for record in one["records"]], case
 
 
+def lose_one_while_it_is_kept(folder: str, rank: int):
+    """A training of two processes, of which one ends as soon as it sees the state of the first epoch."""
+    os.chdir(folder)
+    os.dup2(os.open(f"said-{rank}", os.O_WRONLY | os.O_CREAT), 2)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    whole, kept = Group.summed, Path("kept")
+
+    def summed(group, tensor):
+        if rank and tensor.shape == (1,) and not tensor.any():  # here all wait until it is written
+            while not kept.is_dir() or not list(kept.glob(f"{UNFINISHED}*")):
+                time.sleep(0.01)
+            os._exit(9)
+        return whole(group, tensor)
+
+    Group.summed = summed
+    split = World(n_users=80, n_items=50, density=0.1, noise=0.04, seed=2).sample()
+    recipe = make_recipe("GMF", "DeCA", {"epochs": 3, "batch_size": 500})
+    SharedRun(recipe, split.train, split.valid, group=Group(), folder=kept).fit()
+
+
+def test_what_is_said_of_the_kept_epoch_is_true_at_once(tmp_path):
+    assert exit_codes([start(lose_one_while_it_is_kept, str(tmp_path), rank) for rank in (0, 1)]) == [1, 9]
+    [state] = (tmp_path / "kept").iterdir()
+    assert state.name.startswith(UNFINISHED)
+    assert "epoch 1 of DeCA is kept in kept, and" in (tmp_path / "said-0").read_text()
+
+
 # The command.
 
 
