@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
 from scipy import stats
 
 import deca_nb
@@ -198,11 +199,13 @@ class Bench:
         watched_by = protocol.ties if watched else ""
         return Job(recipe, protocol.files, protocol.masking, protocol.scores, watched_by, self.device)
 
-    def sweep(self, jobs: list[Job]) -> pd.DataFrame:
-        "The rows of these jobs, run where they are missing."
-        rows = sweep(jobs, self.runs, self.jobs, self.load)
-        self.made.update(zip(rows["name"], zip(rows["seconds"], rows["versions"], strict=True), strict=True))
-        return rows.assign(method=[label_of(json.loads(text)) for text in rows["recipe"]])
+# %% ../nbs/11_experiments.ipynb #bench-sweep
+@patch
+def sweep(self: Bench, jobs: list[Job]) -> pd.DataFrame:
+    "The rows of these jobs, run where they are missing."
+    rows = sweep(jobs, self.runs, self.jobs, self.load)
+    self.made.update(zip(rows["name"], zip(rows["seconds"], rows["versions"], strict=True), strict=True))
+    return rows.assign(method=[label_of(json.loads(text)) for text in rows["recipe"]])
 
 # %% ../nbs/11_experiments.ipynb #experiment
 ROWS, PROTOCOLS = ("models", "methods"), ("protocol", "ties", "scores")     # options of `deca reproduce`
