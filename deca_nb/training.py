@@ -7,7 +7,7 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'SquaredRows', 
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'never', 'best_ndcg', 'second_rise', 'Run', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'Watch']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import time
@@ -19,6 +19,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from fastcore.basics import patch
 from torch import nn
@@ -601,6 +602,24 @@ class Watch(Callback):
     "Calls `look(model, record)` after each epoch, with f in evaluation mode; it may add to the record."
     def __init__(self, look: Callable): self.look = look
     def after_epoch(self, trainer, record): self.look(trainer.method.f.eval(), record)
+
+# %% ../nbs/05_training.ipynb #follow
+class Follow(Callback):
+    "Notes after each epoch what models of the method say about some clicks, in `told`."
+    def __init__(self, clicks: pd.DataFrame,            # as `ten_clicks` gives them
+                 models: tuple[str, ...] = ("f",)):     # names of modules of the method
+        self.clicks, self.models, self.told = clicks, models, []
+
+    @torch.no_grad()
+    def after_epoch(self, trainer, record):
+        users, items = (torch.tensor(self.clicks[name].to_numpy()) for name in ("user", "item"))
+        trainer.method.eval()
+        said = {name: getattr(trainer.method, name)(users, items).sigmoid().numpy() for name in self.models}
+        self.told.append(pd.DataFrame({"click": self.clicks.index, "epoch": record["epoch"]} | said))
+
+    def table(self) -> pd.DataFrame:
+        "Columns click, epoch, and one for each model: its probability."
+        return pd.concat(self.told, ignore_index=True)
 
 # %% ../nbs/05_training.ipynb #run-trainer
 @patch
