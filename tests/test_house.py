@@ -1,5 +1,6 @@
 """The house rules: modules, README and wheel are what the notebooks and settings.ini say."""
 
+import ast
 import os
 import re
 import shutil
@@ -251,7 +252,9 @@ def test_wheel_imports_without_nbdev(wheel, tmp_path):
 
 # A chapter that is opened alone, on Colab for example, installs the package first.
 
-ADDRESS = "git+https://github.com/{user}/{repo}@{branch}".format(**SETTINGS["DEFAULT"])
+HOUSE = SETTINGS["DEFAULT"]
+PACKAGE = "{repo}[book]@git+https://github.com/{user}/{repo}@{branch}".format(**HOUSE)
+RESULTS = "https://raw.githubusercontent.com/{user}/{repo}/{branch}/results".format(**HOUSE)
 LINKED = [path for path in MODULES if "[Open in Colab]" in path.read_text(encoding="utf-8")]
 TWICE = """
 from importlib import invalidate_caches
@@ -281,12 +284,33 @@ def test_a_chapter_begins_by_installing_the_package(notebook):
     first = code_cells(notebook)[0]
     assert first == code_cells(LINKED[0])[0]
     assert first.startswith("#| hide\n") and len([line for line in first.splitlines() if line]) <= 4
-    assert re.findall(r"git\S+://[^\s\"']+", first) == [ADDRESS]
+    assert re.findall(r"[^\s\"']+://[^\s\"']+", first) == [PACKAGE]
+    kept = re.findall(r"[^\s\"']+://raw[^\s\"']+", "\n".join(code_cells(notebook)))
+    assert set(kept) <= {RESULTS}
+
+
+def imported(cell: str) -> set[str]:
+    """The packages that a cell imports when it runs."""
+    nodes = ast.parse(cell).body
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def test_what_chapters_import_is_installed_with_the_book():
+    wanted = [Requirement(line).name for key in ("", "book_") for line in HOUSE[f"{key}requirements"].split()]
+    there, owners = closure(set(wanted)) | {"deca-nb"}, packages_distributions()
+    names = {name for path in LINKED for cell in code_cells(path) for name in imported(cell)}
+    missing = {name for name in names if not there & set(map(canonicalize_name, owners.get(name, [])))}
+    assert "ir_measures" in names and missing == set()
 
 
 def test_the_first_cell_installs_once(wheel, tmp_path):
     """Offline, and where no finder of an editable install lies: the wheel stands for the address."""
-    cell, target = code_cells(LINKED[0])[0].replace(ADDRESS, str(wheel)), tmp_path / "target"
+    cell, target = (
+        code_cells(LINKED[0])[0].replace(PACKAGE, f"{HOUSE['repo']}[book]@{wheel.as_uri()}"),
+        tmp_path / "target",
+    )
     target.mkdir()
     site = Path(pytest.__file__).parents[1]
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
