@@ -4,7 +4,7 @@
 1 where one is unbound. tests/claims.csv names, for each sentence, the checks that a counterexample fails.
 A check is a code cell of the chapter (`check-eq7`), of another one (`07_objective#check-eq7`) or a test
 (`tests/test_properties.py::test_recall`). It has to exist and to assert something. `--all` prints the bound
-sentences too.
+sentences too; `--rows` prints the rows of the file, with those to be filled in.
 
 Not counted are the paper's words (block quotes that begin with a source), headings, code, formulas and the
 texts that stand for pictures.
@@ -131,13 +131,13 @@ def main():
     found, named = claims(), bound()
     if "--all" in sys.argv[1:]:
         for claim in found:
-            print(
-                claim.chapter,
-                claim.cell,
-                *named.get((claim.chapter, claim.sentence), ["-"]),
-                "|",
-                claim.sentence,
-            )
+            checks = named.get((claim.chapter, claim.sentence), ["-"])
+            print(claim.chapter, claim.cell, *checks, "|", claim.sentence)
+    if "--rows" in sys.argv[1:]:
+        rows = [(claim.chapter, claim.sentence) for claim in found]
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows((row[0], " ".join(named.get(row, [])), row[1]) for row in dict.fromkeys(rows))
+        return
     wrong = faults(found, named)
     print(*wrong, f"{len(found)} sentences in chapters {', '.join(COVERED)}; {len(wrong)} faults", sep="\n")
     sys.exit(bool(wrong))
