@@ -16,7 +16,8 @@ import pytest
 from conftest import ROOT
 
 sys.path.append(str(ROOT / "tools"))
-from book import NBS, appendices, chapters, equations, read, rooms
+from book import NBS, Cell, appendices, chapters, equations, read, rooms
+from claims import Claim, asserts, claims_of, faults, sentences
 from style import exports
 
 CHAPTERS = chapters()
@@ -83,6 +84,33 @@ def test_each_wrong_equation_is_noticed(record_property):
 
 def test_style_is_within_its_bands(record_property):
     record_property("table", run("tests/style.py", timeout=60))
+
+
+# A sentence without exceptions names the check that would catch one.
+
+
+def test_each_claim_without_exception_is_bound():
+    run("tests/claims.py", timeout=60)
+
+
+def test_claims_are_found():
+    quoted = "> *The paper (Sec. 1).* It always\n> works.\n\n## Cannot"
+    text = f"It *never* fails. It may.\n\n{quoted}\n\n- `never` and $x$\n- Exactly\n  so"
+    cells = [Cell("99_none", "text", text, False), Cell("99_none", "code", "# never", True)]
+    found = [claim.sentence for claim in claims_of(cells)]
+    assert found == ["It *never* fails.", "Exactly so"]
+    assert sentences("One [link](never.ipynb). Two: (2) three") == ["One [link].", "Two: (2) three"]
+
+
+def test_a_claim_without_a_check_is_noticed():
+    claim = Claim("01_interactions", "once-md", "It never changes.")
+    key = (claim.chapter, claim.sentence)
+    assert faults([claim], {key: ["check-once", "05_batches#check-sampler"]}) == []
+    assert len(faults([claim], {})) == len(faults([claim], {key: []})) == 1  # unbound
+    for empty in ("check-nothing", "once", "imports-here", "99_none#check-once", "tests/claims.py::main"):
+        assert len(faults([claim], {key: [empty]})) == 1, empty
+    assert len(faults([], {key: ["check-once"]})) == 1  # a row whose sentence is gone
+    assert asserts("tests/test_book.py::test_claims_are_found", "01_interactions")
 
 
 # The shape of a chapter.
