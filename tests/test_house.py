@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 sys.path.append(str(ROOT / "tools"))
+from book import chapters
 from outputs import tidy
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
@@ -142,6 +143,25 @@ def test_outputs_are_such_as_teach(notebook):
     before = nbformat.writes(kept)
     tidy(kept)
     assert nbformat.writes(kept) == before
+
+
+RAW = ("tensor(", "array(", "np.float", "np.int", "torch.Size", "grad_fn")
+
+
+def is_raw(output) -> bool:
+    """Whether an output shows a value as the code writes it, where a table or a sentence would teach."""
+    data = output.get("data", {})
+    if any(mime != "text/plain" for mime in data):
+        return False
+    text = output.get("text", "") or data.get("text/plain", "")
+    is_literal = output.output_type == "execute_result" and text.lstrip().startswith(("{", "[", "("))
+    return is_literal or any(word in text for word in RAW)
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_outputs_are_tables_or_sentences(chapter):
+    cells = nbformat.read(chapter, as_version=4).cells
+    assert [cell.id for cell in cells if any(map(is_raw, cell.get("outputs", ())))] == []
 
 
 # Every dependency is bounded, explained and tested in one version.
