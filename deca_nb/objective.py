@@ -58,8 +58,8 @@ def dp_log_likelihood(f: torch.Tensor | Bernoulli,      # P(r = 1) of each pair,
                       observed: torch.Tensor,           # 1 for a click and 0 for none, (n,)
                       c1: float                         # cost of calling an unclicked item liked, nats
                       ) -> torch.Tensor:                # nats, (n,), at most 0
-    """Denoising positives: Eq. 17 with h_prime = 1 and -log(1 - h_prime) replaced by c1, in nats per pair
-    (Eq. 14, its sign corrected). Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
+    """Denoising positives: Eq. 17 with h_prime = 1 and -log(1 - h_prime) replaced by c1, in nats
+    per pair (Eq. 14, its sign corrected). Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
     f, h = as_bernoulli(f), as_bernoulli(h)
     return torch.where(observed > 0, f.q * h.log_p, f.q * h.log_q - c1 * f.p)
 
