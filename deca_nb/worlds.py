@@ -80,6 +80,7 @@ def zipf(fame: np.ndarray) -> np.ndarray:
 # %% ../nbs/02_worlds.ipynb #capped
 def capped(weights: np.ndarray, ceiling: float) -> np.ndarray:
     "min(c * weights, ceiling) with c such that the mean is 1. Needs ceiling > 1."
+    ceiling = min(ceiling, 1e12)                # what is higher, no weight reaches
     c = brentq(lambda c: np.minimum(c * weights, ceiling).mean() - 1, 0, ceiling / weights.min())
     return np.minimum(c * weights, ceiling)
 

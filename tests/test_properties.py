@@ -105,6 +105,7 @@ def matrices(draw, least_users: int = 2, least_items: int = 2):
     seed=st.integers(0, 2**32),
 )
 @example(noise=0.09, share=0, unaware=0.9, density=0.095, seed=0)
+@example(noise=5e-324, share=1, unaware=0.5, density=0.25, seed=0)
 def test_a_world_has_the_noise_it_is_given(noise, share, unaware, density, seed):
     numbers = {"noise": noise, "popularity_noise": share, "unaware": unaware, "density": density}
     try:
