@@ -88,7 +88,7 @@ class DeCA(Method):
 
     def __init__(self,
                  run: Run,                          # the recipe and the data
-                 prior: nn.Module | None = None     # a finished model in the place of g; None: an MF
+                 prior: nn.Module | None = None    # a finished model in the place of g; None: an MF
                  ):
         super().__init__(run)
         self.log = find("log", run.parts.log)
@@ -113,20 +113,21 @@ class DeCA(Method):
 # %% ../nbs/08_denoising.ipynb #deca-loss
 def denoise_positives(deca: DeCA,       # whose h is learned
                       batch: Batch      # n pairs
-                      ) -> tuple:       # the label's log likelihood if liked and if not liked, (n,) each
+                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
     "Eq. 14: h is learned, h_prime is 1."
-    return deca.settings.c1 * (batch.observed - 1), label_log(deca.logits(deca.h, batch), batch.observed, deca.log)
+    not_liked = label_log(deca.logits(deca.h, batch), batch.observed, deca.log)
+    return deca.settings.c1 * (batch.observed - 1), not_liked
 
 def denoise_negatives(deca: DeCA,       # whose h_prime is learned
                       batch: Batch      # n pairs
-                      ) -> tuple:       # the label's log likelihood if liked and if not liked, (n,) each
+                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
     "Eq. 15: h_prime is learned, h is 0."
     liked = label_log(deca.logits(deca.h_prime, batch), batch.observed, deca.log)
     return liked, -deca.settings.c2 * batch.observed
 
 def fix_both(deca: DeCA,        # of protocol `paper`
              batch: Batch       # n pairs
-             ) -> tuple:        # the log likelihood of no click if liked and if not liked, (n,) each
+             ) -> tuple:       # the log likelihood of no click if liked and if not liked, (n,) each
     "The release's first step (2.3)."
     return deca.log(-deca.logits(deca.h_prime, batch)), deca.log(-deca.logits(deca.h, batch))
 
@@ -140,14 +141,15 @@ def loss(self: DeCA,
     "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
     liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
     models = self.logits(self.f, batch), self.logits(self.g, batch)
-    return deca_mean(*models, liked, not_liked, balance(batch.observed), self.settings.alpha, self.log)
+    weight = balance(batch.observed)
+    return deca_mean(*models, liked, not_liked, weight, self.settings.alpha, self.log)
 
 # %% ../nbs/08_denoising.ipynb #one-sided
 @patch
 def real_positive_probability(self: DeCA,
                               users: torch.Tensor,  # codes, int64, (n,)
                               items: torch.Tensor   # codes, int64, (n,)
-                              ) -> torch.Tensor:    # in [0, 1], (n,): meaningful where there is a click
+                              ) -> torch.Tensor:  # in [0, 1], (n,): meaningful where there is a click
     "Eq. 16 for each pair; DP alone has h_prime = 1, DN alone h = 0 (then it is 1)."
     with torch.no_grad():
         f, h, h_prime = (from_logits(model.eval()(users, items)) for model in (self.f, self.h, self.h_prime))
@@ -223,7 +225,7 @@ class DeCAp(DeCA):
     def logits(self, model, batch):
         with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
-    real_positive_probability = Method.real_positive_probability        # f, by definition (Sec. 4.4)
+    real_positive_probability = Method.real_positive_probability       # f, by definition (Sec. 4.4)
 
 # %% ../nbs/08_denoising.ipynb #deca-p-one-sided
 @method("DP(p)")
@@ -265,9 +267,11 @@ electronics Normal   CDAE - - - 15 .1 no      | LightGCN - - - 10 .01 no
 """
 
 # %% ../nbs/08_denoising.ipynb #released-settings
-def parse_released(rows: str        # lines of: data, method, then cells of model, C1, C2, alpha, epochs, l2, stops
-                   ) -> dict[tuple[str, str, str], dict]:   # (data, method, model) -> the row's numbers
-    "The released rows, each with the stopper that it comes to."
+def parse_released(rows: str        # lines as in `RELEASED_ROWS`
+                   ) -> dict[tuple[str, str, str], dict]:   # (data, method, model) -> its numbers
+    """The released rows, each with the stopper that it comes to.
+
+    A line is data and method, then cells: model, C1, C2, alpha, epochs, lambda, stops early or not."""
     released = {}
     for line in rows.strip().splitlines():
         data, name, cells = re.match(r"(\S+)\s+(\S+)\s+(.*)", line).groups()
@@ -275,7 +279,8 @@ def parse_released(rows: str        # lines of: data, method, then cells of mode
             model, c1, c2, alpha, epochs, l2, stop = cell.split()
             costs = {} if c1 == "-" else {"c1": float(c1), "c2": float(c2), "alpha": float(alpha)}
             stopper = "second-rise" if stop == "yes" else "never"
-            released[data, name, model] = {"epochs": int(epochs), "l2": float(l2), "stopper": stopper} | costs
+            common_numbers = {"epochs": int(epochs), "l2": float(l2), "stopper": stopper}
+            released[data, name, model] = common_numbers | costs
     return released
 
 RELEASED = parse_released(RELEASED_ROWS)
@@ -284,7 +289,7 @@ RELEASED = parse_released(RELEASED_ROWS)
 def released_numbers(data: str,         # 'ml-100k', 'modcloth', 'adressa' or 'electronics'
                      model: str,        # the recommender
                      name: str          # the method
-                     ) -> dict | None:  # the numbers that the method has, and `stopper`; None without a row
+                     ) -> dict | None:  # the method's numbers and `stopper`, or None without a row
     """The row that the authors released for this data set, model and method.
 
     A method without one of its own takes that of its `released_row`."""
@@ -301,11 +306,11 @@ def recipe_for(protocol: Protocol,      # `paper` takes the released row
                name: str,               # the method
                given: dict,             # numbers that are wanted as they are
                **about                  # further fields of `Recipe`
-               ) -> tuple[Recipe, str]: # checked; and where the numbers come from that were not given
+               ) -> tuple[Recipe, str]: # checked, and where the other numbers come from
     """A recipe of model and method under a protocol.
 
-    Numbers that are not given are the defaults, or under `paper` those of the released row, else of ml-100k's.
-    Raises `InputError`."""
+    Numbers that are not given are the defaults, or under `paper` those of the released row, or
+    those of ml-100k's where there is none. Raises `InputError`."""
     about = {"data": data} | about
     if protocol.hyper_parameters == "given":
         return make_recipe(model, name, given, parts=protocol.training, **about), "defaults"
@@ -316,5 +321,5 @@ def recipe_for(protocol: Protocol,      # `paper` takes the released row
         row = released_numbers("ml-100k", stand_in, name)
         source = f"no released row of {short}, {model}; that of ml-100k, {stand_in}"
     stopper, parts = row.pop("stopper"), protocol.training
-    if parts.stopper == "second-rise": parts = replace(parts, stopper=stopper)      # a row may turn it off
+    if parts.stopper == "second-rise": parts = replace(parts, stopper=stopper)  # a row may turn it off
     return make_recipe(model, name, row | given, parts=parts, **about), source
