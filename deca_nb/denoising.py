@@ -139,8 +139,8 @@ def loss(self: DeCA,
          step: int                  # the number of the step, from 0
          ) -> torch.Tensor:         # in nats, a scalar
     "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
-    liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
     models = self.logits(self.f, batch), self.logits(self.g, batch)
+    liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
     weight = balance(batch.observed)
     return deca_mean(*models, liked, not_liked, weight, self.settings.alpha, self.log)
 
