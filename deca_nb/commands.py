@@ -150,12 +150,14 @@ def training_parameters(words: list[str]) -> list[inspect.Parameter]:
     numbers = [parameter(name, entry["type"] | None, option_help(entry))
                for name, entry in known_numbers(words).items()]
     model = parameter("model", str, f"{', '.join(listed('model'))}, or FILE.py:Class", "GMF")
-    return [model, *numbers, parameter("device", str, "auto, cpu, cuda", "auto")]
+    threads = parameter("threads", int | None, "of the processor, while training; more or fewer round otherwise "
+                        "[1, from a million clicks on 2]")
+    return [model, *numbers, parameter("device", str, "auto, cpu, cuda", "auto"), threads]
 
-def collect_training(model: str, device: str, **numbers) -> dict:
-    "The training options as a dict: model, device, and the numbers that were given."
+def collect_training(model: str, device: str, threads: int | None, **numbers) -> dict:
+    "The training options as a dict: model, device, threads, and the numbers that were given."
     given = {name: value for name, value in numbers.items() if value is not None}
-    return {"model": model, "device": device, "numbers": given}
+    return {"model": model, "device": device, "threads": threads, "numbers": given}
 
 training_options = Group(training_parameters, collect_training)
 
@@ -181,7 +183,8 @@ def make_recommender(split: Split, protocol: Protocol, method: str, training: di
     need_method(method)
     model = name_of("model", training["model"])
     given = {name: value for name, value in training["numbers"].items() if name in held_by(model, method)}
-    recipe, source = recipe_for(protocol, split.name, model, method, given, seed=seed, liked=split.liked)
+    about = {"seed": seed, "liked": split.liked, "threads": training["threads"]}
+    recipe, source = recipe_for(protocol, split.name, model, method, given, **about)
     return Recommender.of(recipe, protocol.judging, training["device"]), source
 
 def list_of(text: str | None, kind=str, option: str = "") -> list | None:
@@ -200,6 +203,7 @@ def note(text: str):
 def numbers_text(recipe: Recipe) -> str:
     "Every number that a training uses in words: 'epochs 60, learning_rate 0.001, ..., embedding_dim 8'."
     numbers = asdict(recipe.settings) | recipe.sizes
+    if recipe.threads not in (None, 1): numbers["threads"] = recipe.threads
     if recipe.parts.stopper != "best-ndcg": del numbers["patience"]             # nobody waits
     return ", ".join(f"{name} {as_text(value)}" for name, value in numbers.items())
 

@@ -6,10 +6,10 @@
 __all__ = ['SEEN', 'TURNS', 'COSTS', 'STYLES', 'COLUMNS', 'CHOICES', 'MADE', 'QUICK', 'WATCHED', 'SEEDS', 'LOOKS', 'LEVELS',
            'MEASURED', 'WORLD_SLIDERS', 'PAGE', 'slopes', 'logit', 'push', 'pull', 'kl', 'loss', 'minimum',
            'turning_points', 'one_pair', 'source', 'module', 'Slider', 'Drawing', 'OnePair', 'with_sliders',
-           'draw_loss', 'draw_one_pair', 'check_surface', 'read_surface', 'surface', 'quick_recipe', 'Surface',
-           'draw_surface', 'marked', 'recall_on_truth', 'observe', 'levels', 'StopsWhenAsked', 'Observer',
-           'train_world', 'draw_run', 'Curves', 'WorldExplorer', 'busy', 'epochs_done', 'show_progress', 'clicks_of',
-           'side_by_side', 'plain_table', 'user_tables', 'Lists', 'page', 'explore']
+           'draw_loss', 'draw_one_pair', 'linked', 'landscape', 'Landscape', 'check_surface', 'read_surface', 'surface',
+           'quick_recipe', 'Surface', 'draw_surface', 'marked', 'recall_on_truth', 'observe', 'levels',
+           'StopsWhenAsked', 'Observer', 'train_world', 'draw_run', 'Curves', 'WorldExplorer', 'busy', 'epochs_done',
+           'show_progress', 'clicks_of', 'side_by_side', 'plain_table', 'user_tables', 'Lists', 'page', 'explore']
 
 # %% ../nbs/13_explorer.ipynb #imports-export
 import json
@@ -180,6 +180,30 @@ def draw_one_pair(*settings: dict):
         ax.set_ylabel(f"{seen}: loss above\nits minimum, nats")
     axes[0, 0].legend()
     return fig
+
+# %% ../nbs/13_explorer.ipynb #landscape
+def linked(h, link: float):
+    "The h' that goes with h: equal to it for link 1, its opposite for link -1."
+    return .5 + link * (h - .5)
+
+def landscape(f, h, seen: str, c1=10., c2=10., alpha=.5, g=.5, link=1., terms=1.):
+    "Eq. 17 of a pair; from terms 2 on with Eq. 18, with 3 less the agreement of two turns (Eq. 9)."
+    h_prime = linked(h, link)
+    if seen == "click": value = f * np.log(h_prime) + (1 - f) * np.log(h)
+    else: value = f * np.log1p(-h_prime) + (1 - f) * np.log1p(-h)
+    if terms > 1: value = value - (c2 * (1 - f) if seen == "click" else c1 * f)
+    if terms > 2: value = value - 2 * (alpha * kl(g, f) + (1 - alpha) * kl(f, g))
+    return value
+
+# %% ../nbs/13_explorer.ipynb #landscape-widget
+class Landscape(Drawing):
+    "The objective of a pair over f and h, with and without a click, for the settings in its traits."
+    _esm = module("landscape")
+    title = "A landscape"
+    sliders = (*COSTS, Slider("g", "g", .01, .99, .01), Slider("link", "s", -1, 1, .1),
+               Slider("terms", "terms", 1, 3, 1))
+    c1, c2 = (traitlets.Float(10.).tag(sync=True) for _ in range(2))
+    alpha, g, link, terms = (traitlets.Float(start).tag(sync=True) for start in (.5, .5, 1., 1.))
 
 # %% ../nbs/13_explorer.ipynb #read-surface
 COLUMNS = ("data", "model", "method", "c1", "c2", "metric", "mean", "low", "high", "published")

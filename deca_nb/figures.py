@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEAR', 'flat', 'mean_and_sd', 'readable', 'draw_gaps', 'standing', 'draw_cells', 'in_percent', 'draw_curves',
-           'draw_learning', 'draw_constants', 'draw_ladder', 'distinct_worlds', 'draw_map', 'p_text', 'with_intervals',
-           'with_spreads', 'explained', 'table_markdown', 'as_markdown', 'write_results']
+           'draw_learning', 'draw_strip', 'draw_constants', 'draw_ladder', 'distinct_worlds', 'draw_map', 'p_text',
+           'with_intervals', 'with_spreads', 'explained', 'table_markdown', 'as_markdown', 'write_results']
 
 # %% ../nbs/A8_figures.ipynb #imports-export
 from pathlib import Path
@@ -149,6 +149,28 @@ def draw_learning(histories: dict[str, pd.DataFrame], title: str, popular: float
         if popular is not None: axes[0, -1].axhline(popular, color="k", lw=1, label="most popular")
         axes[0, -1].legend(fontsize=8)
         fig.suptitle("\n".join(fill(line, 48 * len(watched)) for line in title.splitlines()), fontsize=11)
+    return fig
+
+# %% ../nbs/A8_figures.ipynb #draw-strip
+def draw_strip(told: pd.DataFrame,      # columns click, epoch, and one for each line
+               clicks: pd.DataFrame,    # as `deca_nb.worlds.ten_clicks` gives them
+               title: str, label: str = "probability"):
+    "A small picture for each followed click, real ones above and noisy ones below, a line for each column."
+    lines = [name for name in told if name not in ("click", "epoch")]
+    styles = list(zip(["C0", "C1", "C2", "C3"], ["-", "--", "-.", ":"], strict=True))
+    with plt.style.context("deca_nb.figures"):
+        fig, axes = plt.subplots(2, 5, figsize=(10, 4), sharex=True, sharey=True)
+        for ax, (name, click) in zip(axes.flat, clicks.iterrows(), strict=True):
+            path = told[told["click"] == name]
+            for line, (colour, style) in zip(lines, styles, strict=False):
+                ax.plot(path["epoch"], path[line], style, color=colour, label=line)
+            kind = "noisy" if click["noisy"] else "real"
+            ax.set_title(f"{name}: {kind}, {click['popularity']} clicks", fontsize=9)
+        for ax in axes[-1]: ax.set_xlabel("epoch")
+        for ax in axes[:, 0]: ax.set_ylabel(label)
+        if len(lines) > 1:
+            fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
+        fig.suptitle(title, fontsize=11)
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-constants

@@ -362,6 +362,7 @@ class SharedRun(Run):
 
     def __post_init__(self):
         of_all = self.recipe.fingerprint
+        self.recipe = replace(self.recipe, threads=self.recipe.threads or 1)    # the cores are for processes
         super().__post_init__()
         need_shared(self.recipe)
         if self.place is not None: self.recipe = self.recipe.described(of_all)
@@ -424,5 +425,5 @@ def started(device: str) -> Group:
 def fit_together(run: Run, folder) -> Trainer:
     "`Run.fit` by all processes that torchrun has started, kept after every epoch. Raises `InputError`."
     if n_processes() == 1: return run.fit()
-    about = run.recipe, run.train, run.valid, run.device, run.threads, run.callbacks
+    about = run.recipe, run.train, run.valid, run.device, run.callbacks
     with started(run.device) as group: return SharedRun(*about, group=group, folder=Path(folder)).fit()

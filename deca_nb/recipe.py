@@ -118,15 +118,17 @@ class Recipe:
     data: str = ""                                              # the name of the data set
     fingerprint: str = ""                                       # of its training and validation parts
     sources: dict = field(default_factory=dict)                 # own class -> what tells its code
+    threads: int | None = 1                                     # of torch, which rounds by them; None: by size
 
     def __post_init__(self):
         if self.learns_from not in ("all", "liked"):
             raise InputError(f"learns_from='{self.learns_from}' cannot be used; choose all or liked.")
+        if self.threads is not None: need_number("threads", self.threads, Number(1, whole=True))
         object.__setattr__(self, "liked", float(self.liked))    # 4 and 4.0 are one recipe
 
     def to_json(self) -> dict:
-        "The recipe as plain data, from which `from_json` makes it again."
-        return asdict(self)
+        "The recipe as plain data, from which `from_json` makes it again. One thread, the usual, is not told."
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("threads", 1)}
 
     @classmethod
     def from_json(cls, about: dict) -> "Recipe":

@@ -74,7 +74,7 @@ class Recommender:
                  *, seed: int = 0,
                  protocol: str | Protocol = "clean",
                  device: str = "auto",
-                 threads: int | None = None,    # of torch, while training; None: as they are
+                 threads: int | None = None,    # of torch, while training; None: by size (chapter 05)
                  learns_from: str = "all",      # or "liked": the clicks that were meant, and no others
                  liked: float = 4,              # a rating from here on is a liking, where that is asked
                  **numbers):                    # the method's settings (c1, ...) and the model's sizes
@@ -84,13 +84,13 @@ class Recommender:
         if isinstance(method, str): need_method(method)
         protocol = get_protocol(protocol)
         recipe = make_recipe(name_of("model", model), name_of("method", method), numbers, seed=int(seed),
-                             parts=protocol.training, learns_from=learns_from, liked=liked)
-        self.begin(recipe, protocol.judging, device, threads)
+                             parts=protocol.training, learns_from=learns_from, liked=liked, threads=threads)
+        self.begin(recipe, protocol.judging, device)
 
-    def begin(self, recipe: Recipe, judging: Judging, device: str, threads: int | None):
+    def begin(self, recipe: Recipe, judging: Judging, device: str):
         "What every recommender starts with."
         need_optimiser(recipe)
-        self.recipe, self.judging, self.device, self.threads = recipe, judging, pick_device(device), threads
+        self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
         self.train = self.known = self.trained = None
         self.learned = None                     # the training clicks that count: all, or the liked
         self.history = pd.DataFrame()
@@ -109,11 +109,10 @@ class Recommender:
 
 # %% ../nbs/10_recommender.ipynb #recommender-of
 @patch(cls_method=True)
-def of(cls: Recommender, recipe: Recipe, judging: Judging,
-       device: str = "auto", threads: int | None = None) -> Recommender:
+def of(cls: Recommender, recipe: Recipe, judging: Judging, device: str = "auto") -> Recommender:
     "An unfitted recommender of that recipe."
     self = cls.__new__(cls)
-    self.begin(recipe, judging, device, threads)
+    self.begin(recipe, judging, device)
     return self
 
 # %% ../nbs/10_recommender.ipynb #fit
@@ -127,7 +126,7 @@ def need_interactions(pairs, what: str):
 def run(self: Recommender, callbacks=()) -> Run:
     "The training run of this recipe on these data."
     valid = None if self.known is self.train else self.known.select(slice(len(self.train), None))
-    return Run(self.recipe, self.train, valid, self.device, self.threads, callbacks)
+    return Run(self.recipe, self.train, valid, self.device, callbacks)
 
 @patch
 def fit(self: Recommender, train: Interactions,     # what to learn from

@@ -148,7 +148,7 @@ def watch_truth(split: Split, judging: Judging, k: int) -> Callable:
 # %% ../nbs/A6_runs.ipynb #execute
 def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | None = None) -> tuple:
     "The trained method, its own records, and the seconds of its training, out of `kept` where that has them."
-    run = Run(job.recipe, split.train, split.valid, job.device, threads=1, kept=kept)
+    run = Run(job.recipe, split.train, split.valid, job.device, kept=kept)
     key = run.recipe.key()
     if watch is None and key in kept: method, history = run.trained()
     else:
@@ -252,7 +252,7 @@ def run_job(job: Job, runs: Runs, load: Callable = load_named):
 def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
     "The same for jobs of one of `groups_of`: what has to be trained is trained together first."
     split, kept = load(jobs[0].recipe.data, jobs[0].files), Weights(runs.folder / "weights")
-    all_runs = [Run(job.recipe, split.train, split.valid, job.device, threads=1, kept=kept) for job in jobs]
+    all_runs = [Run(job.recipe, split.train, split.valid, job.device, kept=kept) for job in jobs]
     missing = {key: run for run in all_runs if (key := run.recipe.key()) not in kept}
     if len(missing) > 1: train_together(list(missing.values()))
     for job in jobs: run_job(job, runs, load)

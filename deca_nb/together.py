@@ -200,7 +200,7 @@ class Together(Trainer):
         optimiser = find("optimiser", settings.optimiser)(method, settings.learning_rate)
         epochs = max(run.settings.epochs for run in runs)
         super().__init__(method, BatchesTogether([member.run for member in self.members]), penalty, optimiser,
-                         epochs, None, [EachStops()], runs[0].threads, name=runs[0].recipe.method)
+                         epochs, None, [EachStops()], runs[0].recipe.threads, name=runs[0].recipe.method)
 
     def of_all(self):
         "The method and the regulariser of the members."

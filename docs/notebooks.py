@@ -324,6 +324,8 @@ def code_cell(cell: nbformat.NotebookNode):
     """Strip a code cell of its directives, and say what its pictures show."""
     directives = set(DIRECTIVE.findall(cell.source))
     cell.metadata["tags"] = [tag for directive, tag in TAGS.items() if directive in directives]
+    if cell.id.startswith("imports"):
+        cell.metadata["tags"].append("hide-input")  # folded
     if any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})):
         cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source)}}
     cell.source = FAR_COMMENT.sub(r"\1  \2", DIRECTIVE.sub("", cell.source).strip("\n"))
@@ -350,13 +352,60 @@ def page(path: Path, target: str) -> nbformat.NotebookNode:
         title = notebook.cells[0]
         title.source = title.source.replace("# ", f"({room_anchor(stem)})=\n# {number} ", 1)
     if path.stem == "index":
+        notebook.cells[1:1] = first_screen()
         notebook.cells.append(new_markdown_cell(CONTENTS, id="contents"))
+        notebook.metadata["widgets"] = nbformat.read(SLICE[0], as_version=4).metadata["widgets"]
     if not any(
         WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
     ):
         notebook.metadata.pop("widgets", None)  # a page without widgets need not load their scripts
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
+
+
+DOORS = """
+::::{container} doors
+:::{container} door
+[Learn](chapters/01_interactions.ipynb)
+
+A book of chapters that run: from clicks to each equation of the paper, proved where it is derived.
+:::
+
+:::{container} door
+[Check](results.md)
+
+What of the paper comes out again, and what does not. One command makes each number once more.
+:::
+
+:::{container} door
+[Use](guides/own_csv.md)
+
+Your own clicks: see what they can show, train, doubt single clicks, serve lists.
+:::
+::::
+"""
+PICTURE = NBS / "07_objective.ipynb", "figure-pushes"  # how a preference becomes a click, or none
+SLICE = NBS / "13_explorer.ipynb", "explore-one-pair"
+
+
+def output_of(path: Path, name: str) -> nbformat.NotebookNode:
+    """A cell of code of another notebook, of which only what it shows is shown."""
+    cell = next(cell for cell in shown(path) if cell.id == name)
+    code_cell(cell)
+    cell.metadata["tags"].append("remove-input")
+    cell.id = f"home-{name}"
+    return cell
+
+
+def first_screen() -> list[nbformat.NotebookNode]:
+    """What the site begins with: three doors, a picture, and a slice of the explorer."""
+    about = "One pair of a user and an item, and what pushes the belief that it is liked. Move the sliders."
+    return [
+        new_markdown_cell(DOORS, id="home-doors"),
+        output_of(*PICTURE),
+        new_markdown_cell(about, id="home-about"),
+        output_of(*SLICE),
+    ]
 
 
 def with_anchor(cell: nbformat.NotebookNode, chapter: str, target: str) -> list[nbformat.NotebookNode]:

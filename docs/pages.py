@@ -16,6 +16,7 @@ import book
 import pandas as pd
 from book import NBS, ROOT, Cell, chapters, rooms
 from equations import rows
+from findings import SECTIONS, finding
 from notebooks import anchor, equation_anchor, formula, home, room_anchor, room_name, section_of, shown
 from pandas.api.types import is_float_dtype
 
@@ -383,7 +384,30 @@ def report_page(report: Path, page: str) -> str:
     tables = [link_to(path, page) for path in own if path.suffix == ".csv"]
     files = f"The tables as files: {', '.join(tables)}." if tables else ""
     about, heading, rest = report.read_text(encoding="utf-8").strip().partition("\n\n## ")
-    return "\n\n".join([about, *figures, f"{heading.strip()} {rest}", files]) + "\n"
+    title, _, about = about.partition("\n\n")
+    told = f"**{finding(report)}.**"
+    return "\n\n".join([title, told, about, *figures, f"{heading.strip()} {rest}", files]) + "\n"
+
+
+def card(report: Path) -> str:
+    """A report at a glance: its picture, what it found, and on what."""
+    page = report.relative_to(ROOT).as_posix()
+    title = report.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    pictures = [
+        path
+        for path in readable(report.parent)
+        if belongs(path, report) and BLOCKS[path.suffix] is figure_block
+    ]
+    shown = [f"[{figure_block(pictures[0], 'results.md')}]({page})"] if pictures else []
+    parts = "\n\n".join([*shown, f"[{finding(report)}]({page})", title])
+    return f":::{{container}} card\n{parts}\n:::"
+
+
+def cards(name: str) -> str:
+    """The cards of a section."""
+    folders = [ROOT / "results" / folder for folder in SECTIONS[name]]
+    reports = [report for folder in folders for report in sorted(folder.glob("*.md"))]
+    return f"## {name}\n\n::::{{container}} cards\n" + "\n\n".join(map(card, reports)) + "\n::::"
 
 
 def results_of(folder: Path) -> list[str]:
@@ -395,23 +419,30 @@ def results_of(folder: Path) -> list[str]:
 
 
 def results_pages() -> dict[str, str]:
-    """The page of results, with a section for each folder, and a page for each report."""
+    """The page of results with a card for each report, and each report's page.
+
+    Raises `ValueError` for a folder of reports that stands in no section."""
     results = ROOT / "results"
     reports = {path.relative_to(ROOT).as_posix(): path for path in sorted(results.rglob("*.md"))}
+    if homeless := {path.parent.name for path in reports.values()} - {
+        name for some in SECTIONS.values() for name in some
+    }:
+        raise ValueError(f"no section of docs/findings.py has a place for {', '.join(sorted(homeless))}")
     listed = "\n".join(page.removesuffix(".md") for page in reports)
     parts = [
         "# Results",
-        "Everything that this project measured and kept, each with what it was measured on. "
-        "Nothing here is typed by hand.",
+        "Everything that this project measured and kept. Each card says what its tables show; the sentence "
+        "is made from them. A card leads to the tables, the command that makes them again, and what they "
+        "were measured on.",
+        *map(cards, SECTIONS),
+        f"```{{toctree}}\n:hidden:\n\n{listed}\n```",
     ]
-    parts.append(f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```")
     for folder in [results, *sorted(path for path in results.rglob("*") if path.is_dir())]:
         if blocks := results_of(folder):
-            parts += (
-                blocks
-                if folder == results
-                else [f"## {folder.relative_to(results).as_posix().capitalize()}", *blocks]
+            heading = (
+                [] if folder == results else [f"## {folder.relative_to(results).as_posix().capitalize()}"]
             )
+            parts += [*heading, *blocks]
     return {page: report_page(path, page) for page, path in reports.items()} | {
         "results.md": "\n\n".join(parts) + "\n"
     }

@@ -114,7 +114,9 @@ def inputs(names: list[str], n: int = 200) -> dict | None:
     real = {
         name: torch.randn(n, generator=generator, dtype=torch.float64) * 3 for name in ("logits", "log_lik")
     }
-    known = probability | real | {"observed": torch.arange(n) % 2, "c1": 7.0, "c2": 3.0, "alpha": 0.3}
+    density = {"density": torch.rand(n, generator=generator, dtype=torch.float64) * 0.5 + 0.01}
+    numbers = {"observed": torch.arange(n) % 2, "c1": 7.0, "c2": 3.0, "alpha": 0.3}
+    known = probability | real | density | numbers
     return {name: known[name] for name in names} if names and set(names) <= set(known) else None
 
 

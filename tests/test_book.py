@@ -16,16 +16,19 @@ import pytest
 from conftest import ROOT
 
 sys.path.append(str(ROOT / "tools"))
-from book import NBS, appendices, chapters, equations, read, rooms
+from book import NBS, Cell, appendices, chapters, equations, read, rooms
+from claims import Claim, asserts, claims_of, faults, sentences
 from style import exports
 
 CHAPTERS = chapters()
 DIFFERENCES = {
     1: 14,
     2: 13,
-    3: 14,
+    3: 18,
 }  # how many each list holds: the benchmark, the released code, the equations
 NUMBERS = {path.stem[:2] for path in rooms()}
+ERRATA = NBS / "07_objective.ipynb"
+FEW_CALLOUTS = [path for path in CHAPTERS if path.stem[:2] == "07"]
 SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 HOUSE = SETTINGS["DEFAULT"]
@@ -78,11 +81,38 @@ def test_each_equation_is_proved():
 
 
 def test_each_wrong_equation_is_noticed(record_property):
-    record_property("table", run("tests/mutations.py", timeout=120))
+    record_property("table", run("tests/mutations.py", timeout=180))
 
 
 def test_style_is_within_its_bands(record_property):
     record_property("table", run("tests/style.py", timeout=60))
+
+
+# A sentence without exceptions names the check that would catch one.
+
+
+def test_each_claim_without_exception_is_bound():
+    run("tests/claims.py", timeout=60)
+
+
+def test_claims_are_found():
+    quoted = "> *The paper (Sec. 1).* It always\n> works.\n\n## Cannot"
+    text = f"It *never* fails. It may.\n\n{quoted}\n\n- `never` and $x$\n- Exactly\n  so"
+    cells = [Cell("99_none", "text", text, False), Cell("99_none", "code", "# never", True)]
+    found = [claim.sentence for claim in claims_of(cells)]
+    assert found == ["It *never* fails.", "Exactly so"]
+    assert sentences("One [link](never.ipynb). Two: (2) three") == ["One [link].", "Two: (2) three"]
+
+
+def test_a_claim_without_a_check_is_noticed():
+    claim = Claim("01_interactions", "once-md", "It never changes.")
+    key = (claim.chapter, claim.sentence)
+    assert faults([claim], {key: ["check-once", "05_batches#check-sampler"]}) == []
+    assert len(faults([claim], {})) == len(faults([claim], {key: []})) == 1  # unbound
+    for empty in ("check-nothing", "once", "imports-here", "99_none#check-once", "tests/claims.py::main"):
+        assert len(faults([claim], {key: [empty]})) == 1, empty
+    assert len(faults([], {key: ["check-once"]})) == 1  # a row whose sentence is gone
+    assert asserts("tests/test_book.py::test_claims_are_found", "01_interactions")
 
 
 # The shape of a chapter.
@@ -160,16 +190,47 @@ def test_callouts_name_the_cells_that_show_them(chapter):
         assert cells & set(re.findall(r"`([\w-]+)`", text)), f"{title}: no cell of the chapter is named"
 
 
-@pytest.mark.parametrize("part", DIFFERENCES)
+def numbered(text: str, part: int) -> set[int]:
+    """The findings of a part that a text names; the paper's sections and tables are none."""
+    text = re.sub(r"(?:Secs?\.|Tables?) [\d.]+", "", text)
+    return {int(number) for number in re.findall(rf"(?<![\w.]){part}\.(\d+)\b", text)}
+
+
+def errata() -> list[list[str]]:
+    """The rows of the table of errata in 07: equation, findings, what the paper says, what holds, cells."""
+    table = next(cell.source for cell in read(ERRATA) if cell.id == "errata")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    return [[part.strip() for part in row] for row in rows[2:]]
+
+
+@pytest.mark.parametrize("row", errata(), ids=lambda row: row[1])
+def test_each_erratum_leads_to_the_check_that_shows_it(row):
+    equation, findings, _, holds, shown = row
+    assert re.fullmatch(r"(?:Tables? )?\d+(?:(?:, | \+ )\d+)*", equation) and holds
+    assert re.fullmatch(r"[23]\.\d+(?:, [23]\.\d+)*", findings)
+    name, chapter = re.fullmatch(r"`([\w-]+)`(?: \((\d\d)\))?", shown).groups()
+    path = next(path for path in CHAPTERS if path.stem[:2] == chapter) if chapter else ERRATA
+    assert [cell.checks > 0 for cell in read(path) if cell.id == name] == [True]
+
+
+def test_each_difference_about_equations_is_in_the_table_of_errata():
+    named = [number for row in errata() for number in numbered(row[1], 3)]
+    assert sorted(named) == list(range(1, DIFFERENCES[3] + 1))
+
+
+@pytest.mark.parametrize("part", set(DIFFERENCES) - {3})
 def test_each_difference_has_its_callout(part):
-    titles = "\n".join(title for chapter in CHAPTERS for title, _ in callouts(chapter))
-    named = {
-        int(number)
-        for number in re.findall(
-            rf"(?<![\w.]){part}\.(\d+)\b", re.sub(r"(?:Secs?\.|Table) [\d.]+", "", titles)
-        )
-    }
+    titles = [title for chapter in CHAPTERS for title, _ in callouts(chapter)]
+    named = numbered("\n".join(titles + [row[1] for row in errata()]), part)
     assert set(range(1, DIFFERENCES[part] + 1)) - named == set()
+
+
+@pytest.mark.parametrize("chapter", FEW_CALLOUTS, ids=lambda path: path.stem)
+def test_a_section_has_one_callout_at_most(chapter):
+    text = re.sub(r"^```.*?^```", "", "\n".join(prose(chapter)), flags=re.MULTILINE | re.DOTALL)
+    outside = text.replace("\n## The paper says / we find", "\nThe paper says / we find")
+    sections = re.split(r"^##+ ", outside, flags=re.MULTILINE)
+    assert [s.splitlines()[0] for s in sections if s.count("::: {.callout-important}") > 1] == []
 
 
 def test_each_equation_is_quoted_before_it_is_derived():

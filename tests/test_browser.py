@@ -32,10 +32,12 @@ from deca_nb.explorer import (
     TURNS,
     WATCHED,
     Curves,
+    Landscape,
     Lists,
     OnePair,
     Surface,
     explore,
+    landscape,
     loss,
     module,
     one_pair,
@@ -109,6 +111,39 @@ def test_the_drawing_is_its_python_twin(tab):
         slope = mine["slopes"]["DN click"]
         expected = [[push(f, slope), pull(f, **agreement), loss(f, slope, **agreement)] for f in places]
         assert np.array(theirs["at"]) == pytest.approx(np.array(expected), rel=1e-7, abs=1e-12), one
+
+
+def test_the_landscape_is_its_python_twin(tab):
+    tab.goto("about:blank")
+    asked = [
+        {name: value for name, value in one.items() if name not in ("h", "h_prime")} for one in settings(30)
+    ]
+    rng = np.random.default_rng(1)
+    asked = [one | {"link": float(rng.uniform(-1, 1)), "terms": int(rng.integers(1, 4))} for one in asked]
+    found = tab.evaluate(
+        """async ([source, asked]) => {
+            const twin = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+            return asked.map((one) => ["click", "no click"].map((seen) => twin.heights(seen, one)));
+        }""",
+        [module("landscape"), asked],
+    )
+    centres = (np.arange(40) + 0.5) / 40
+    for one, theirs in zip(asked, found, strict=True):
+        for seen, heights in zip(SEEN, theirs, strict=True):
+            mine = landscape(centres, centres[:, None], seen, **one)
+            assert np.array(heights) == pytest.approx(mine, rel=1e-9, abs=1e-9), (one, seen)
+
+
+def test_the_landscape_shows_the_ridge_and_what_ends_it(tab, tmp_path):
+    explore(tmp_path / "ridge.html", Landscape())
+    tab.goto((tmp_path / "ridge.html").as_uri())
+    said = tab.locator('[data-highest="click"]')
+    assert "f from 0.01 to 0.99, h from 0.99 to 0.99; 40 of 1600" in said.inner_text()
+    tab.get_by_label("terms").fill("2")
+    tab.get_by_label("terms").dispatch_event("input")
+    assert "f from 0.99 to 0.99" in said.inner_text()
+    assert tab.locator("[data-terms]").inner_text().startswith("Eq. 17 + 18")
+    assert tab.errors == []
 
 
 # One pair: what is drawn and what is written, against Python.

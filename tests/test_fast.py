@@ -28,7 +28,7 @@ def run_of(n_users: int, n_items: int, optimiser: str = "dense") -> Run:
     drawn = np.unique(np.random.default_rng(0).integers(n_users * n_items, size=80_000))
     sizes = pd.RangeIndex(n_users), pd.RangeIndex(n_items)
     train = Interactions(drawn // n_items, drawn % n_items, *sizes)
-    return Run(make_recipe("GMF", "DeCA", {"optimiser": optimiser, "l2": 0.1}), train, threads=1)
+    return Run(make_recipe("GMF", "DeCA", {"optimiser": optimiser, "l2": 0.1}), train)
 
 
 def plain_method(run: Run):

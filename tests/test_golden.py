@@ -50,7 +50,7 @@ def made_again(golden: dict) -> dict:
         parts=protocol.training,
         liked=split.liked,
     )
-    method = Run(recipe, split.train, split.valid, threads=1).fit().method
+    method = Run(recipe, split.train, split.valid).fit().method
     trained = [
         part
         for name, part in method.named_children()

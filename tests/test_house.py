@@ -1,5 +1,7 @@
 """The house rules: modules, README and wheel are what the notebooks and settings.ini say."""
 
+import ast
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 sys.path.append(str(ROOT / "tools"))
+from book import chapters
 from outputs import tidy
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
@@ -142,6 +145,25 @@ def test_outputs_are_such_as_teach(notebook):
     assert nbformat.writes(kept) == before
 
 
+RAW = ("tensor(", "array(", "np.float", "np.int", "torch.Size", "grad_fn")
+
+
+def is_raw(output) -> bool:
+    """Whether an output shows a value as the code writes it, where a table or a sentence would teach."""
+    data = output.get("data", {})
+    if any(mime != "text/plain" for mime in data):
+        return False
+    text = output.get("text", "") or data.get("text/plain", "")
+    is_literal = output.output_type == "execute_result" and text.lstrip().startswith(("{", "[", "("))
+    return is_literal or any(word in text for word in RAW)
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_outputs_are_tables_or_sentences(chapter):
+    cells = nbformat.read(chapter, as_version=4).cells
+    assert [cell.id for cell in cells if any(map(is_raw, cell.get("outputs", ())))] == []
+
+
 # Every dependency is bounded, explained and tested in one version.
 
 
@@ -222,11 +244,22 @@ def refused_modules() -> set[str]:
     }
 
 
-def test_wheel_imports_without_nbdev(checkout, tmp_path):
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, cwd=checkout)
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy of the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, folder / "checkout", ignore=IGNORED)
+    build = ("wheel", ".", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+    run(*PIP, *build, cwd=folder / "checkout")
+    return next(folder.glob("deca_nb-*.whl"))
+
+
+def test_wheel_imports_without_nbdev(wheel, tmp_path):
     target = tmp_path / "target"
-    run(*pip, "install", "--no-deps", "--target", target, *tmp_path.glob("deca_nb-*.whl"), cwd=tmp_path)
+    run(*PIP, "install", "--no-deps", "--target", target, wheel, cwd=tmp_path)
     refused = refused_modules()
     assert {"nbdev", "execnb", "pytest", "hypothesis"} <= refused
     run(
@@ -235,3 +268,76 @@ def test_wheel_imports_without_nbdev(checkout, tmp_path):
         f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}",
         cwd=tmp_path,
     )
+
+
+# A chapter that is opened alone, on Colab for example, installs the package first.
+
+HOUSE = SETTINGS["DEFAULT"]
+PACKAGE = "{repo}[book]@git+https://github.com/{user}/{repo}@{branch}".format(**HOUSE)
+RESULTS = "https://raw.githubusercontent.com/{user}/{repo}/{branch}/results".format(**HOUSE)
+LINKED = [path for path in MODULES if "[Open in Colab]" in path.read_text(encoding="utf-8")]
+TWICE = """
+from importlib import invalidate_caches
+from importlib.util import find_spec
+from pathlib import Path
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+assert find_spec("deca_nb") is None, find_spec("deca_nb")
+shell.run_cell(CELL).raise_error()
+invalidate_caches()
+import deca_nb
+assert Path(deca_nb.__file__).is_relative_to(TARGET), deca_nb.__file__
+shell.run_line_magic = lambda *asked: 1 / 0
+shell.run_cell(CELL).raise_error()
+"""
+
+
+def code_cells(notebook: Path) -> list[str]:
+    """The sources of the code cells of a notebook."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("notebook", LINKED, ids=lambda path: path.stem)
+def test_a_chapter_begins_by_installing_the_package(notebook):
+    first = code_cells(notebook)[0]
+    assert first == code_cells(LINKED[0])[0]
+    assert first.startswith("#| hide\n") and len([line for line in first.splitlines() if line]) <= 4
+    assert re.findall(r"[^\s\"']+://[^\s\"']+", first) == [PACKAGE]
+    kept = re.findall(r"[^\s\"']+://raw[^\s\"']+", "\n".join(code_cells(notebook)))
+    assert set(kept) <= {RESULTS}
+
+
+def imported(cell: str) -> set[str]:
+    """The packages that a cell imports when it runs."""
+    nodes = ast.parse(cell).body
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def test_what_chapters_import_is_installed_with_the_book():
+    wanted = [Requirement(line).name for key in ("", "book_") for line in HOUSE[f"{key}requirements"].split()]
+    there, owners = closure(set(wanted)) | {"deca-nb"}, packages_distributions()
+    names = {name for path in LINKED for cell in code_cells(path) for name in imported(cell)}
+    missing = {name for name in names if not there & set(map(canonicalize_name, owners.get(name, [])))}
+    assert "ir_measures" in names and missing == set()
+
+
+def test_the_first_cell_installs_once(wheel, tmp_path):
+    """Offline, and where no finder of an editable install lies: the wheel stands for the address."""
+    cell, target = (
+        code_cells(LINKED[0])[0].replace(PACKAGE, f"{HOUSE['repo']}[book]@{wheel.as_uri()}"),
+        tmp_path / "target",
+    )
+    target.mkdir()
+    site = Path(pytest.__file__).parents[1]
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env |= {"PYTHONPATH": os.pathsep.join([str(target), str(site)]), "PIP_TARGET": str(target)}
+    env |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "IPYTHONDIR": str(tmp_path / "ipython")}
+    script = f"CELL, TARGET = {cell!r}, {str(target)!r}\n{TWICE}"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

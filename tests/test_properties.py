@@ -37,7 +37,7 @@ from deca_nb.interactions import (
     random_parts,
     read_interactions,
 )
-from deca_nb.models import CDAE, build_model
+from deca_nb.models import CDAE, LightGCN, build_model
 from deca_nb.names import find, listed
 from deca_nb.objective import (
     bernoulli_kl,
@@ -92,6 +92,30 @@ def matrices(draw, least_users: int = 2, least_items: int = 2):
     matrix = draw(arrays(bool, shape))
     assume(matrix.any())
     return matrix
+
+
+# Worlds.
+
+
+@given(
+    noise=st.floats(0, 0.3),
+    share=st.floats(0, 1),
+    unaware=st.floats(0.05, 0.9),
+    density=st.floats(0.01, 0.6),
+    seed=st.integers(0, 2**32),
+)
+@example(noise=0.09, share=0, unaware=0.9, density=0.095, seed=0)
+def test_a_world_has_the_noise_it_is_given(noise, share, unaware, density, seed):
+    numbers = {"noise": noise, "popularity_noise": share, "unaware": unaware, "density": density}
+    try:
+        world = World(20, 30, seed=seed, **numbers)
+    except InputError:
+        assume(False)
+    users, items = np.arange(20)[:, None], np.arange(30)
+    h, h_prime = world.h(users, items), world.h_prime(users, items)
+    np.testing.assert_allclose(h.mean(), noise, rtol=1e-9, atol=1e-12)
+    above = h_prime if share else h_prime.mean()  # where noise follows fame, each click speaks for liking
+    assert (h < above).all()
 
 
 # Negatives.
@@ -592,6 +616,25 @@ def test_the_scores_of_cdae_do_not_depend_on_who_else_is_in_the_batch(matrix, se
         together, alone = net.score_all(everyone), torch.cat([net.score_all(user[None]) for user in everyone])
         torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(net.score_all(order), together[order], rtol=1e-5, atol=1e-6)
+
+
+@given(matrix=matrices(), seed=st.integers(0, 2**32), scale=st.floats(0.01, 10))
+@few
+def test_lightgcn_keeps_its_balance_and_a_quarter_of_who_never_clicked(matrix, seed, scale):
+    clicks, rows = from_matrix(matrix), seeded(seed)
+    net = LightGCN(clicks, embedding_dim=5)
+    with torch.no_grad():
+        for table in (net.user_factors.weight, net.item_factors.weight):
+            table.copy_(scale * torch.randn(table.shape, generator=rows))
+        user_rows, item_rows = net.propagate()
+        root_u, root_i = (
+            torch.tensor(counts).float().sqrt() for counts in (clicks.user_counts(), clicks.item_counts())
+        )
+        of_users, of_items, slack = root_u @ user_rows, root_i @ item_rows, 1e-4 * scale
+        torch.testing.assert_close(of_users, of_items, rtol=1e-4, atol=slack)  # whatever the rows ...
+        assert of_users @ of_items >= -slack * scale  # ... the weighted mean of the logits is not negative
+        idle = torch.tensor(clicks.user_counts() == 0)
+        assert torch.equal(user_rows[idle], net.user_factors.weight[idle] / 4)
 
 
 def test_equal_scores_are_recommended_lowest_inner_id_first():

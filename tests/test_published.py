@@ -72,7 +72,7 @@ def test_cold_users_of_modcloth_are_ranked_by_the_tie_policy(deca_data):
 @pytest.mark.data
 def test_lightgcn_with_deca_is_near_the_release(deca_data):
     split = authors_split("ml-100k", root=deca_data / "authors-splits", protocol="paper")
-    training = {"model": "LightGCN", "device": "cpu", "numbers": {}}
+    training = {"model": "LightGCN", "device": "cpu", "threads": 1, "numbers": {}}
     recommender, source = make_recommender(split, PAPER, "DeCA", training, seed=0)
     released = dict(RELEASED["ml-100k", "DeCA", "LightGCN"])
     assert source == "the released row of ml-100k, LightGCN"

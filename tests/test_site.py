@@ -175,7 +175,50 @@ def test_what_is_broken_is_noticed(tmp_path):
     ]
 
 
+def test_each_report_has_a_card_that_its_tables_bear_out(site):
+    from findings import FINDINGS, finding
+
+    reports = sorted((ROOT / "results").rglob("*.md"))
+    text = (site / "results.html").read_text(encoding="utf-8")
+    assert text.count('class="card docutils container"') == len(reports) > 20
+    assert {report.parent.name for report in reports} == set(FINDINGS)
+    for report in reports:
+        link = f'href="{report.relative_to(ROOT).with_suffix(".html").as_posix()}"'
+        assert link in text and len(finding(report)) < 240, report
+
+
+def test_a_finding_follows_its_table(tmp_path):
+    from findings import finding
+
+    folder = tmp_path / "table2"
+    folder.mkdir()
+    rows = "model,method,metric,mean\nGMF,Normal,ndcg@20,.1\nGMF,DeCA,ndcg@20,{deca}\n"
+    ranker = "model,method,metric,mean\nEASE,-,ndcg@20,.15\n"
+    (folder / "own-rankers.csv").write_text(ranker)
+    for deca, told in (
+        (0.2, "in 1 of 1 columns; no plain"),
+        (0.05, "in 0 of 1 columns; EASE is above every"),
+    ):
+        (folder / "own-cells.csv").write_text(rows.format(deca=deca))
+        assert told in finding(folder / "own.md")
+
+
 # The pages in a browser.
+
+
+def test_home_shows_in_one_screen_what_it_is(site, browser):
+    page = Visitor(browser).open(site / "index.html")
+    for what in (".door", "article img", "article .widget-subarea .deca, article .widget-slider"):
+        box = page.locator(what).first.bounding_box()
+        assert box["y"] + min(box["height"], 400) < 900, what
+    assert page.locator(".door").count() == 3
+
+
+def test_a_figure_opens_in_full_size_and_imports_are_folded(site, browser):
+    page = Visitor(browser).open(site / "chapters" / "07_objective.html")
+    assert page.locator("article img").count() == page.locator("article a > img").count() > 2
+    imports = page.locator("details .highlight", has_text="import torch")
+    assert imports.count() > 0 and not imports.first.is_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -49,10 +49,10 @@ window.addEventListener("load", async () => {
   }
 });
 
-// Where a figure is much smaller than it was drawn, it leads to itself in full size; what is printed as sentences, not as a table, goes on in the next line.
+// A figure leads to itself in full size; what is printed as sentences, not as a table, goes on in the next line.
 window.addEventListener("load", () => {
   for (const figure of document.querySelectorAll("article img")) {
-    if (figure.naturalWidth < 1.5 * figure.clientWidth || figure.closest("a")) continue;
+    if (figure.closest("a")) continue;
     const link = Object.assign(document.createElement("a"), { href: figure.src, title: "in full size" });
     figure.replaceWith(link);
     link.append(figure);

@@ -1,0 +1,220 @@
+"""What each page of results found, in a sentence that is made from its tables, and the cards that show it.
+
+No sentence is typed with a number in it, and none says more than its table: a table that is made again
+changes the sentence.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+Finding = Callable[[Path], str]
+
+
+def table_of(report: Path, name: str) -> pd.DataFrame:
+    """One of a report's tables: "cells" of ml-100k.md is ml-100k-cells.csv."""
+    return pd.read_csv(report.with_name(f"{report.stem}-{name}.csv"))
+
+
+def last_metric(frame: pd.DataFrame) -> str:
+    """The metric that stands last: NDCG of the longest list."""
+    return frame["metric"].iloc[-1]
+
+
+def spoken(metric: str) -> str:
+    """A metric as a reader writes it: "NDCG@20"."""
+    name, _, length = metric.partition("@")
+    return f"{name.upper() if name == 'ndcg' else name}@{length}"
+
+
+def is_agreeing(methods: pd.Series) -> pd.Series:
+    """Which methods are DeCA or DeCA(p)."""
+    return methods.isin(("DeCA", "DeCA(p)"))
+
+
+# The tables.
+
+
+def who_leads(report: Path) -> str:
+    """In how many columns DeCA or DeCA(p) is best, and whether a plain ranker is above all."""
+    cells, rankers = table_of(report, "cells"), table_of(report, "rankers")
+    best = cells.loc[cells.groupby(["model", "metric"])["mean"].idxmax()]
+    n_methods = cells["method"].nunique()
+    top, plain = (
+        cells.groupby("metric")["mean"].max(),
+        rankers.pivot(index="metric", columns="model", values="mean"),
+    )
+    above = plain.gt(top, axis=0).sum().sort_values(ascending=False)
+    n_led = is_agreeing(best["method"]).sum()
+    led = f"DeCA or DeCA(p) is best of {n_methods} methods in {n_led} of {len(best)} columns"
+    if not above.iloc[0]:
+        return f"{led}; no plain ranker is above every row"
+    return f"{led}; {above.index[0]} is above every row in {above.iloc[0]} of {len(top)} metrics"
+
+
+def how_near(report: Path) -> str:
+    """How many of the paper's cells come out again."""
+    near = table_of(report, "near").set_index("method").loc["all"]
+    return f"{near['near']} of {near['printed']} of the paper's numbers come out near"
+
+
+def sizes(report: Path) -> str:
+    """What is counted, and what the paper prints."""
+    sizes = table_of(report, "table").set_index("from")[["users", "items", "interactions"]]
+    said = {row: ", ".join(f"{n:,} {name}" for name, n in sizes.loc[row].items()) for row in sizes.index}
+    return f"{said['counted']} in the files; the paper prints {said['paper']}"
+
+
+def tuned_alike(report: Path) -> str:
+    """How often tuned DeCA is below or above tuned normal training, by tests corrected over the table."""
+    tests = table_of(report, "against-normal")
+    ours = tests[is_agreeing(tests["method"]) & (tests["metric"] == last_metric(tests))]
+    below = ours[(ours["difference"] < 0) & (ours["p_holm"] < 0.05)]
+    return (
+        f"Tuned alike, DeCA and DeCA(p) are clearly below normal training in {len(below)} of {len(ours)} "
+        f"comparisons of {spoken(last_metric(tests))}, clearly above in "
+        f"{((ours['difference'] > 0) & (ours['p_holm'] < 0.05)).sum()}"
+    )
+
+
+# The figures.
+
+
+def gap_of_noise(report: Path) -> str:
+    """How much more two models differ on noisy clicks, before and after popularity and loss are matched."""
+    gaps = table_of(report, "differences").groupby("matched for", sort=False)["gap mean"].mean()
+    first, last = gaps.index[0], gaps.index[-1]
+    plainly = f"Two models differ by {gaps[first]:.3f} more on noisy clicks"
+    return f"{plainly}; with {last} matched, by {gaps[last]:.3f}"
+
+
+def falls_at_the_end(report: Path) -> str:
+    """What is left of the best recall at the last epoch."""
+    curves = table_of(report, "curves")
+    recall = next(name for name in curves if name.startswith("recall@"))
+    kept = curves.groupby("method", sort=False)[recall].agg(lambda values: values.iloc[-1] / values.max())
+    told = ", ".join(f"{method} {share:.0%}" for method, share in kept.items())
+    return f"Of the best {recall} the last epoch keeps: {told}"
+
+
+def slope_of_popularity(report: Path) -> str:
+    """How well the scores and popularity order liked before disliked clicks."""
+    auc = table_of(report, "auc").groupby("score", sort=False)["overall value"].mean()
+    others = ", ".join(f"{auc[name]:.2f} ({name})" for name in ("popularity", "Normal") if name in auc)
+    return f"DeCA orders liked before disliked clicks with an AUC of {auc['DeCA']:.2f}; others: {others}"
+
+
+def best_constants(report: Path) -> str:
+    """The best point of the surface, and where the released one stands."""
+    surface = table_of(report, "surface")
+    of_deca = surface[(surface["method"] == "DeCA") & (surface["metric"] == last_metric(surface))]
+    best = of_deca.loc[of_deca["mean"].idxmax()]
+    place = f"C1 = {best['c1']:g}, C2 = {best['c2']:g} ({best['mean']:.3f})"
+    ratio = of_deca["c1"] / of_deca["c2"]
+    equal, far = of_deca[ratio == 1]["mean"].mean(), of_deca[(ratio >= 100) | (ratio <= 0.01)]["mean"].mean()
+    return (
+        f"DeCA's {spoken(best['metric'])} is best at {place}; where both are equal it is {equal:.3f} on "
+        f"average, where one is 100 times the other or more {far:.3f}"
+    )
+
+
+# What the paper did not ask.
+
+
+def largest_step(report: Path) -> str:
+    """Which step from the paper's protocol to the clean one moves the rows most."""
+    steps = table_of(report, "steps")
+    at = steps[steps["metric"] == last_metric(steps)].pivot_table(
+        index="step", columns=["model", "method"], values="mean", sort=False
+    )
+    moved = at.diff().abs().mean(axis=1)
+    return (
+        f"Of {len(at) - 1} steps from the paper's protocol to a clean one, `{moved.idxmax()}` moves "
+        f"{spoken(last_metric(steps))} most: by {moved.max():.3f} on average"
+    )
+
+
+def where_it_pays(report: Path) -> str:
+    """In how many worlds the gain over tuned normal training is certain."""
+    worlds = table_of(report, "map")
+    gains = worlds[is_agreeing(worlds["method"])]
+    sure = gains[gains["recall@20 low"] > 0]
+    large = sure["embedding_dim"] == gains["embedding_dim"].max()
+    return (
+        f"DeCA or DeCA(p) is above tuned normal training beyond the interval in {len(sure)} of {len(gains)} "
+        f"cells, {large.sum()} of them with the larger model"
+    )
+
+
+def who_doubts_best(report: Path) -> str:
+    """Whose doubt finds noise best, over all worlds."""
+    auc = table_of(report, "recovery").groupby("method")["noise auc mean"].mean().sort_values(ascending=False)
+    return (
+        f"{auc.index[0]} finds noise best (AUC {auc.iloc[0]:.2f} over all worlds); DeCA has {auc['DeCA']:.2f}"
+    )
+
+
+# Speed.
+
+
+def cells_of(report: Path) -> dict:
+    """The measured cells beside a page of speed."""
+    return json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))["cells"]
+
+
+def how_fast(report: Path) -> str:
+    """An epoch on MovieLens, and a plain loop's."""
+    cell = cells_of(report)["GMF, DeCA, ml-100k"]
+    return (
+        f"An epoch of GMF + DeCA on MovieLens-100K takes {cell['epoch']:.2f} s on one core, "
+        f"{cell['plain step'] / cell['step']:.0f} times as fast as the plain loop"
+    )
+
+
+def on_a_gpu(report: Path) -> str:
+    """How much faster than one core: the slowest and the fastest cell."""
+    here, there = cells_of(report), cells_of(report.parents[1] / "speed" / "speed.md")
+    ratio = {name: there[name]["step"] / cell["step"] for name, cell in here.items() if "step" in cell}
+    slowest, fastest = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
+    return (
+        f"A GPU has {ratio[slowest]:.1f} times the speed of one core for {slowest}, "
+        f"{ratio[fastest]:.0f} times for {fastest}"
+    )
+
+
+# All of them.
+
+FINDINGS: dict[str, Finding] = {
+    "table1": sizes,
+    "table2": who_leads,
+    "table3": who_leads,
+    "table4": how_near,
+    "table5": who_leads,
+    "table6": how_near,
+    "probabilities": how_near,
+    "figure2": gap_of_noise,
+    "figure3": falls_at_the_end,
+    "figure4": slope_of_popularity,
+    "figure5": best_constants,
+    "figure6": best_constants,
+    "ladder": largest_step,
+    "tuned": tuned_alike,
+    "map": where_it_pays,
+    "recovery": who_doubts_best,
+    "speed": how_fast,
+    "gpu": on_a_gpu,
+}
+
+SECTIONS = {
+    "The paper's tables": ("table1", "table2", "table3", "table4", "table5", "table6", "probabilities"),
+    "The paper's figures": ("figure2", "figure3", "figure4", "figure5", "figure6"),
+    "What the paper did not ask": ("tuned", "map", "recovery", "ladder"),
+    "Speed": ("speed", "gpu"),
+}
+
+
+def finding(report: Path) -> str:
+    """The sentence of a report. Raises `KeyError` for one of an experiment that has none."""
+    return FINDINGS[report.parent.name](report)
