@@ -62,16 +62,21 @@ class DNSettings(HasH, HasAlpha, HasC2, Settings): "The numbers of DN alone."
 class DeCASettings(HasH, HasAlpha, HasC2, HasC1, Settings): "The numbers of DeCA and DeCA(p)."
 
 # %% ../nbs/08_denoising.ipynb #observation-model
-def observation_model(name: str) -> type:
-    "The class of h and h_prime (Table 4). Raises `InputError` for another name than MF, GMF and NeuMF."
+def observation_model(name: str     # MF, GMF or NeuMF
+                      ) -> type:    # the model's class
+    "The class of h and h_prime (Table 4). Raises `InputError` for another name."
     if name not in H_MODELS: raise InputError(f"h cannot be a '{name}'; choose {', '.join(H_MODELS)}.")
     return model_class(name)
 
 @named("start", "DP")
-def opens_with_dp() -> tuple: return ()
+def opens_with_dp() -> tuple:       # the tasks before DP and DN take turns: none
+    "Algorithm 1 as printed: the first step is DP."
+    return ()
 
 @named("start", "both-fixed")
-def opens_with_both_fixed() -> tuple: return ("both-fixed",)        # before DP and DN take turns (2.3)
+def opens_with_both_fixed() -> tuple:       # the tasks before DP and DN take turns: one
+    "The release: one step of a third likelihood comes first (2.3)."
+    return ("both-fixed",)
 
 # %% ../nbs/08_denoising.ipynb #deca
 @method("DeCA")
@@ -81,7 +86,10 @@ class DeCA(Method):
     tasks = ("DP", "DN")
     posterior = staticmethod(posterior_preference)
 
-    def __init__(self, run: Run, prior: nn.Module | None = None):
+    def __init__(self,
+                 run: Run,                          # the recipe and the data
+                 prior: nn.Module | None = None    # a finished model in the place of g; None: an MF
+                 ):
         super().__init__(run)
         self.log = find("log", run.parts.log)
         observation = observation_model(run.settings.h_model)
@@ -89,43 +97,60 @@ class DeCA(Method):
         self.g = run.build(MF) if prior is None else prior
         self.opening = find("start", run.parts.start)() if len(self.tasks) > 1 else ()
 
-    def task(self, step: int) -> str:
-        "What is optimised in this step: 'DP', 'DN' or, in the release's first step, 'both-fixed'."
+    def task(self, step: int        # the number of the step, from 0
+             ) -> str:              # 'DP', 'DN' or, in the release's first step, 'both-fixed'
+        "What is optimised in this step."
         turn = step - len(self.opening)
         return self.opening[step] if turn < 0 else self.tasks[turn % len(self.tasks)]
 
-    def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        "The logits that one of the models gives the pairs, (n,)."
+    def logits(self,
+               model: nn.Module,    # f, g, h or h_prime
+               batch: Batch         # n pairs
+               ) -> torch.Tensor:   # real numbers, (n,)
+        "The logits that one of the models gives the pairs."
         return model(batch.users, batch.items)
 
 # %% ../nbs/08_denoising.ipynb #deca-loss
-def denoise_positives(deca: DeCA, batch: Batch):
+def denoise_positives(deca: DeCA,       # whose h is learned
+                      batch: Batch      # n pairs
+                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
     "Eq. 14: h is learned, h_prime is 1."
-    h = deca.logits(deca.h, batch)
-    return deca.settings.c1 * (batch.observed - 1), label_log(h, batch.observed, deca.log)
+    not_liked = label_log(deca.logits(deca.h, batch), batch.observed, deca.log)
+    return deca.settings.c1 * (batch.observed - 1), not_liked
 
-def denoise_negatives(deca: DeCA, batch: Batch):
+def denoise_negatives(deca: DeCA,       # whose h_prime is learned
+                      batch: Batch      # n pairs
+                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
     "Eq. 15: h_prime is learned, h is 0."
-    h_prime = deca.logits(deca.h_prime, batch)
-    return label_log(h_prime, batch.observed, deca.log), -deca.settings.c2 * batch.observed
+    liked = label_log(deca.logits(deca.h_prime, batch), batch.observed, deca.log)
+    return liked, -deca.settings.c2 * batch.observed
 
-def fix_both(deca: DeCA, batch: Batch):
+def fix_both(deca: DeCA,        # of protocol `paper`
+             batch: Batch       # n pairs
+             ) -> tuple:       # the log likelihood of no click if liked and if not liked, (n,) each
     "The release's first step (2.3)."
     return deca.log(-deca.logits(deca.h_prime, batch)), deca.log(-deca.logits(deca.h, batch))
 
 LIKELIHOODS = {"DP": denoise_positives, "DN": denoise_negatives, "both-fixed": fix_both}
 
 @patch
-def loss(self: DeCA, batch: Batch, step: int) -> torch.Tensor:
+def loss(self: DeCA,
+         batch: Batch,              # n pairs, some of them clicked
+         step: int                  # the number of the step, from 0
+         ) -> torch.Tensor:         # in nats, a scalar
     "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
-    f, g = self.logits(self.f, batch), self.logits(self.g, batch)
+    models = self.logits(self.f, batch), self.logits(self.g, batch)
     liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
-    return deca_mean(f, g, liked, not_liked, balance(batch.observed), self.settings.alpha, self.log)
+    weight = balance(batch.observed)
+    return deca_mean(*models, liked, not_liked, weight, self.settings.alpha, self.log)
 
 # %% ../nbs/08_denoising.ipynb #one-sided
 @patch
-def real_positive_probability(self: DeCA, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    "Eq. 16 for each pair, (n,); DP alone has h_prime = 1, DN alone h = 0 (then it is 1)."
+def real_positive_probability(self: DeCA,
+                              users: torch.Tensor,  # codes, int64, (n,)
+                              items: torch.Tensor   # codes, int64, (n,)
+                              ) -> torch.Tensor:  # in [0, 1], (n,): meaningful where there is a click
+    "Eq. 16 for each pair; DP alone has h_prime = 1, DN alone h = 0 (then it is 1)."
     with torch.no_grad():
         f, h, h_prime = (from_logits(model.eval()(users, items)) for model in (self.f, self.h, self.h_prime))
         return self.posterior(f, h, h_prime)
@@ -147,25 +172,34 @@ class DN(DeCA):
 
 # %% ../nbs/08_denoising.ipynb #priors
 @named("prior", "another-seed")
-def another_seed(normal: Recipe) -> Recipe: return replace(normal, seed=normal.seed + 1000)
+def another_seed(normal: Recipe         # the normal training of the same model
+                 ) -> Recipe:           # with a seed of its own
+    "The paper's prior: other weights at the start, other batches."
+    return replace(normal, seed=normal.seed + 1000)
 
 @named("prior", "same-weights")
-def same_weights(normal: Recipe) -> Recipe:
-    """Of seed 0, stopped by the protocol's stopper; where the released row turns that off, by the second rise
-    all the same (2.5)."""
+def same_weights(normal: Recipe         # the normal training of the same model
+                 ) -> Recipe:           # of seed 0, so that all seeds share one prior
+    """The release's prior, stopped by the protocol's stopper; where the released row turns that off, by the
+    second rise all the same (2.5)."""
     stopper = "second-rise" if normal.parts.stopper == "never" else normal.parts.stopper
     return replace(normal, seed=0, parts=replace(normal.parts, stopper=stopper))
 
 @named("prior_mode", "evaluation")
-def frozen(prior: nn.Module) -> nn.Module: return prior.eval()
+def frozen(prior: nn.Module             # a trained model
+           ) -> nn.Module:              # the same, without dropout
+    "The prior predicts as a finished model does."
+    return prior.eval()
 
 @named("prior_mode", "training")
-def frozen_but_for_dropout(prior: nn.Module) -> nn.Module:
+def frozen_but_for_dropout(prior: nn.Module     # a trained model
+                           ) -> nn.Module:      # the same, with dropout if it has any
     "As the release leaves CDAE's (2.2)."
     return prior.train()
 
-def prior_recipe(recipe: Recipe) -> Recipe:
-    "The normal training that makes the prior of a recipe."
+def prior_recipe(recipe: Recipe         # of DeCA(p)
+                 ) -> Recipe:           # of the normal training that makes its prior
+    "The same model and common numbers, trained normally."
     normal = replace(recipe, method="Normal", settings=common(recipe.settings))
     return find("prior", recipe.parts.prior)(normal)
 
@@ -176,7 +210,10 @@ class DeCAp(DeCA):
     released_row, over_pairs = "DeCA(p)", True
     needs = {"prior": prior_recipe}
 
-    def __init__(self, run: Run, prior: nn.Module):
+    def __init__(self,
+                 run: Run,              # the recipe and the data
+                 prior: nn.Module       # a trained model, which is frozen here
+                 ):
         super().__init__(run, prior.requires_grad_(False))
         self.set_prior_mode = find("prior_mode", run.parts.prior_mode)
 
@@ -188,7 +225,7 @@ class DeCAp(DeCA):
     def logits(self, model, batch):
         with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
-    real_positive_probability = Method.real_positive_probability        # f, by definition (Sec. 4.4)
+    real_positive_probability = Method.real_positive_probability       # f, by definition (Sec. 4.4)
 
 # %% ../nbs/08_denoising.ipynb #deca-p-one-sided
 @method("DP(p)")
@@ -230,8 +267,11 @@ electronics Normal   CDAE - - - 15 .1 no      | LightGCN - - - 10 .01 no
 """
 
 # %% ../nbs/08_denoising.ipynb #released-settings
-def parse_released(rows: str) -> dict[tuple[str, str, str], dict]:
-    "(data, method, model) -> the numbers of the row, and the stopper that it comes to."
+def parse_released(rows: str        # lines as in `RELEASED_ROWS`
+                   ) -> dict[tuple[str, str, str], dict]:   # (data, method, model) -> its numbers
+    """The released rows, each with the stopper that it comes to.
+
+    A line is data and method, then cells: model, C1, C2, alpha, epochs, lambda, stops early or not."""
     released = {}
     for line in rows.strip().splitlines():
         data, name, cells = re.match(r"(\S+)\s+(\S+)\s+(.*)", line).groups()
@@ -239,28 +279,38 @@ def parse_released(rows: str) -> dict[tuple[str, str, str], dict]:
             model, c1, c2, alpha, epochs, l2, stop = cell.split()
             costs = {} if c1 == "-" else {"c1": float(c1), "c2": float(c2), "alpha": float(alpha)}
             stopper = "second-rise" if stop == "yes" else "never"
-            released[data, name, model] = {"epochs": int(epochs), "l2": float(l2), "stopper": stopper} | costs
+            common_numbers = {"epochs": int(epochs), "l2": float(l2), "stopper": stopper}
+            released[data, name, model] = common_numbers | costs
     return released
 
 RELEASED = parse_released(RELEASED_ROWS)
 
-def released_numbers(data: str, model: str, name: str) -> dict | None:
-    """The row that the authors released for this data set ('ml-100k', ...), model and method.
+# %% ../nbs/08_denoising.ipynb #released-numbers
+def released_numbers(data: str,         # 'ml-100k', 'modcloth', 'adressa' or 'electronics'
+                     model: str,        # the recommender
+                     name: str          # the method
+                     ) -> dict | None:  # the method's numbers and `stopper`, or None without a row
+    """The row that the authors released for this data set, model and method.
 
-    It holds the numbers that the method has, and `stopper`; None where there is no row. A method without one
-    of its own takes that of its `released_row`."""
+    A method without one of its own takes that of its `released_row`."""
     cls = find("method", name)
     row = RELEASED.get((data, name if (data, name, model) in RELEASED else cls.released_row, model))
     if row is None: return None
     held = {f.name for f in fields(cls.Settings)} | {"stopper"}
     return {number: value for number, value in row.items() if number in held}
 
-def recipe_for(protocol: Protocol, data: str, model: str, name: str, given: dict,
+# %% ../nbs/08_denoising.ipynb #recipe-for
+def recipe_for(protocol: Protocol,      # `paper` takes the released row
+               data: str,               # the name of the data set
+               model: str,              # the recommender
+               name: str,               # the method
+               given: dict,             # numbers that are wanted as they are
                **about                  # further fields of `Recipe`
-               ) -> tuple[Recipe, str]:
-    """A checked recipe of model and method under a protocol, and where numbers that are not given come from.
+               ) -> tuple[Recipe, str]: # checked, and where the other numbers come from
+    """A recipe of model and method under a protocol.
 
-    They are the defaults, or under `paper` the released row, else that of ml-100k. Raises `InputError`."""
+    Numbers that are not given are the defaults, or under `paper` those of the released row, or
+    those of ml-100k's where there is none. Raises `InputError`."""
     about = {"data": data} | about
     if protocol.hyper_parameters == "given":
         return make_recipe(model, name, given, parts=protocol.training, **about), "defaults"
@@ -271,5 +321,5 @@ def recipe_for(protocol: Protocol, data: str, model: str, name: str, given: dict
         row = released_numbers("ml-100k", stand_in, name)
         source = f"no released row of {short}, {model}; that of ml-100k, {stand_in}"
     stopper, parts = row.pop("stopper"), protocol.training
-    if parts.stopper == "second-rise": parts = replace(parts, stopper=stopper)      # a row may turn it off
+    if parts.stopper == "second-rise": parts = replace(parts, stopper=stopper)  # a row may turn it off
     return make_recipe(model, name, row | given, parts=parts, **about), source

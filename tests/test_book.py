@@ -28,7 +28,7 @@ DIFFERENCES = {
 }  # how many each list holds: the benchmark, the released code, the equations
 NUMBERS = {path.stem[:2] for path in rooms()}
 ERRATA = NBS / "07_objective.ipynb"
-FEW_CALLOUTS = [path for path in CHAPTERS if path.stem[:2] == "07"]
+FEW_CALLOUTS = [path for path in CHAPTERS if path.stem[:2] in ("07", "08")]
 SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT / "settings.ini", encoding="utf-8")
 HOUSE = SETTINGS["DEFAULT"]
