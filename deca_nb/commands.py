@@ -150,8 +150,8 @@ def training_parameters(words: list[str]) -> list[inspect.Parameter]:
     numbers = [parameter(name, entry["type"] | None, option_help(entry))
                for name, entry in known_numbers(words).items()]
     model = parameter("model", str, f"{', '.join(listed('model'))}, or FILE.py:Class", "GMF")
-    threads = parameter("threads", int | None, "of the processor, while training; more or fewer round otherwise "
-                        "[1, from a million clicks on 2]")
+    about = "of the processor, while training; other numbers round otherwise [1, from a million clicks on 2]"
+    threads = parameter("threads", int | None, about)
     return [model, *numbers, parameter("device", str, "auto, cpu, cuda", "auto"), threads]
 
 def collect_training(model: str, device: str, threads: int | None, **numbers) -> dict:

@@ -197,8 +197,8 @@ def advise(scores: pd.Series, share: float, settings) -> list[str]:
         asked = ""
         if hasattr(settings, "c1") and hasattr(settings, "c2"):
             least = settings.c1 / max(settings.c1 + settings.c2, 1e-9)
-            asked = (f" (c1={settings.c1:g}, c2={settings.c2:g} ask for a click probability above {least:.2f} "
-                     "among the pairs that training draws)")
+            asked = (f" (c1={settings.c1:g}, c2={settings.c2:g} ask for a click probability above "
+                     f"{least:.2f} among the pairs that training draws)")
         advice.append(f"More than half lie below .5, so .5 means nothing here{asked}: go by rank.")
     advice += told_apart(scores)
     if (tied := tied_at(scores, share)) > .5:

@@ -118,7 +118,7 @@ class Recipe:
     data: str = ""                                              # the name of the data set
     fingerprint: str = ""                                       # of its training and validation parts
     sources: dict = field(default_factory=dict)                 # own class -> what tells its code
-    threads: int | None = 1                                     # of torch, which rounds by them; None: by size
+    threads: int | None = 1                                     # of torch; sums depend on it; None: by size
 
     def __post_init__(self):
         if self.learns_from not in ("all", "liked"):

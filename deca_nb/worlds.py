@@ -306,7 +306,7 @@ FOLLOWED = dict(n_users=300, n_items=150, popularity_noise=0., seed=5)          
 TEN = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gina", "Hugo", "Ida", "Jon")
 
 def ten_clicks(clicks: Interactions     # of a world: it has to be known which are noise
-               ) -> pd.DataFrame:       # index click (a name); user, item (inner), noisy, popularity (the item's clicks)
+               ) -> pd.DataFrame:       # index click; user, item (inner), noisy, popularity (item's clicks)
     """Ten clicks: five real ones, then five noisy ones, each from a famous item to an obscure one.
 
     Raises `InputError` where noise is not known, or one kind has fewer than five."""
