@@ -308,7 +308,11 @@ def need_rows(jobs: list[Job], runs: Runs):
 def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
     """Runs the groups as tasks of one core each on a Ray cluster. One whose worker dies is started again.
 
-    Raises `InputError` where workers die again and again or write elsewhere, and whatever a job raises."""
+    Raises `InputError` where workers die again and again or write elsewhere, where a job asks for a GPU, and
+    whatever a job raises."""
+    if any(job.device != "cpu" for group in groups for job in group):      # Ray hides GPUs from its tasks
+        raise InputError("runs on a Ray cluster are trained on processors; leave --device out, or give "
+                         "--jobs a number.")
     ray = start_ray()
     task, load, there = ray.remote(num_cpus=1)(run_jobs), ray.put(load), Runs(runs.folder.resolve())
     waiting = [task.remote(group, there, load) for group in groups]

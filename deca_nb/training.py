@@ -49,6 +49,7 @@ from deca_nb.models import (
     sum_by_block,
 )
 from .names import find, method, named
+from .ranking import scorer_device
 from .recipe import AUTO, Recipe, Settings
 
 # %% ../nbs/05_training.ipynb #squared-rows
@@ -612,9 +613,10 @@ class Follow(Callback):
 
     @torch.no_grad()
     def after_epoch(self, trainer, record):
-        users, items = (torch.tensor(self.clicks[name].to_numpy()) for name in ("user", "item"))
-        trainer.method.eval()
-        said = {name: getattr(trainer.method, name)(users, items).sigmoid().numpy() for name in self.models}
+        there = scorer_device(trainer.method)
+        users, items = (torch.tensor(self.clicks[name].to_numpy(), device=there) for name in ("user", "item"))
+        models = {name: getattr(trainer.method.eval(), name) for name in self.models}
+        said = {name: model(users, items).sigmoid().cpu().numpy() for name, model in models.items()}
         self.told.append(pd.DataFrame({"click": self.clicks.index, "epoch": record["epoch"]} | said))
 
     def table(self) -> pd.DataFrame:

@@ -22,8 +22,8 @@ from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender, pick_device
 from deca_nb.runs import Job, Runs, recovery, sweep, versions
 from deca_nb.together import Together
-from deca_nb.training import Run, Trainer, second_rise
-from deca_nb.worlds import World
+from deca_nb.training import Follow, Run, Trainer, second_rise
+from deca_nb.worlds import World, ten_clicks
 
 MADE = World(n_users=120, n_items=80, noise=0.05, seed=1)
 WORLD = MADE.sample()
@@ -234,6 +234,14 @@ def test_runs_are_trained_together_there(device):
         for name, weight in found.items():
             torch.testing.assert_close(weight, alone[name], rtol=1e-4, atol=1e-5)
             assert weight.device.type == device
+
+
+@on_each_device
+def test_clicks_are_followed_there(device):
+    followed = Follow(ten_clicks(WORLD.train), ("f", "h"))
+    replace(run_on(device, "GMF", "DeCA", epochs=2), callbacks=[followed]).fit()
+    told = followed.table()
+    assert len(told) == 20 and told[["f", "h"]].apply(lambda p: p.between(0, 1)).all(axis=None)
 
 
 def the_world(data, files):
