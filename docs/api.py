@@ -6,9 +6,10 @@ derives it.
 
 import re
 from functools import partial
+from pydoc import locate
 
 from book import MENTION
-from fastcore.docments import docments
+from members import documents
 from notebooks import anchor, equation, room_name
 from pages import DEFINITIONS, SHORT
 
@@ -44,14 +45,10 @@ def rst(text: str, chapter: str) -> str:
     return "".join(code(part) if i % 2 else prose(part, chapter) for i, part in enumerate(text.split("`")))
 
 
-def parameters(obj, chapter: str) -> list[str]:
+def parameters(notes: dict[str, str], chapter: str) -> list[str]:
     """A field for each parameter that has a document beside it."""
-    try:
-        notes = docments(obj)
-    except (TypeError, ValueError, OSError, SyntaxError):
-        return []
     fields = {name: f":param {name}:" for name in notes} | {"return": ":returns:"}
-    return [f"{fields[name]} {rst(' '.join(note.split()), chapter)}" for name, note in notes.items() if note]
+    return [f"{fields[name]} {rst(' '.join(note.split()), chapter)}" for name, note in notes.items()]
 
 
 def derived_in(name: str) -> list[str]:
@@ -67,7 +64,8 @@ def rewrite(app, what: str, name: str, obj, options, lines: list[str]):
     chapter = DEFINITIONS[name].chapter if name in DEFINITIONS else ""
     lines[:] = [rst(line, chapter) for line in lines]
     if what != "module":
-        lines += ["", *parameters(obj, chapter), "", *derived_in(name), ""]
+        owner = locate(name.rpartition(".")[0]) if what == "method" else None
+        lines += ["", *parameters(documents(obj, owner), chapter), "", *derived_in(name), ""]
 
 
 def signature(
