@@ -35,6 +35,7 @@ class Number:
     help: str = ""
     search: tuple = ()
     log_range: bool = False             # whether `search` is (low, high)
+    times: str = ""                     # `search` holds multiples of this other number
 
     def rule(self) -> str:
         "The bounds in words."

@@ -26,7 +26,7 @@ def distributions(numbers: dict[str, Number]) -> dict:
 
 # %% ../nbs/A7_tuning.ipynb #draws
 SHARED = ("l2", "learning_rate", "c1", "c2", "alpha")
-FIRST = {"l2": .001, "learning_rate": 1e-3, "c1": 10., "c2": 10., "alpha": 1.}
+FIRST = {"l2": .001, "learning_rate": 1e-3, "c1": 1., "c2": 10., "alpha": 1.}    # c1 as a multiple of c2
 
 @cache
 def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int, seed: int) -> list[dict]:
@@ -37,7 +37,9 @@ def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     study.enqueue_trial(dict(first))
     space = distributions({name: numbers[name] for name in names})
-    return [study.ask(space).params for _ in range(n_draws)]
+    drawn = [study.ask(space).params for _ in range(n_draws)]
+    return [one | {name: value * one[numbers[name].times] for name, value in one.items() if numbers[name].times}
+            for one in drawn]
 
 def draw_numbers(method: str, n_draws: int) -> list[dict]:
     "What each draw tries for this method; the first n of more draws are the draws of n. Raises `InputError`."
@@ -49,7 +51,8 @@ def draw_numbers(method: str, n_draws: int) -> list[dict]:
     drawn = [{name: numbers[name] for name in alike} for numbers in shared]
     if own := tuple(name for name in space if name not in alike):
         usual = {name: getattr(cls(), name) for name in own}
-        plain = tuple((name, value) for name, value in usual.items() if value in space[name].search)
+        plain = tuple((name, value) for name, value in usual.items()
+                      if value in space[name].search and not space[name].times)
         others = random_draws(own, cls, plain, n_draws, crc32(method.encode()))
         drawn = [one | other for one, other in zip(drawn, others, strict=True)]
     return drawn
