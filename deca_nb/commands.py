@@ -92,6 +92,7 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  item: Annotated[Text, Option(help="... with items [item or item_id]")] = None,
                  rating: Annotated[Text, Option(help="... with ratings [rating, if there]")] = None,
                  timestamp: Annotated[Text, Option(help="... with times [timestamp, if there]")] = None,
+                 date_format: Annotated[Text, Option(help="how dates are written, such as %d.%m.%Y")] = None,
                  items: Annotated[Text, Option(help="file with a title for each item")] = None,
                  split: Annotated[Text, Option(help="chronological or random [the first]")] = None,
                  liked: Annotated[float | None, Option(help="a rating from here on is a liking [4]")] = None,
@@ -104,8 +105,11 @@ data_options = group(collect_data)
 
 # %% ../nbs/15_cli.ipynb #load-split
 def load_split(options: dict) -> tuple[Split, Protocol]:
-    "The split and the protocol that the data options name. Raises `InputError`."
-    return load_data(**options), get_protocol(options["protocol"])
+    "The split and the protocol that the data options name; the split's notes are said. Raises `InputError`."
+    split = load_data(**options)
+    if is_first():
+        for told in split.notes: note(f"{split.name}: {told}.")
+    return split, get_protocol(options["protocol"])
 
 # %% ../nbs/15_cli.ipynb #training-options
 def words_after(words: list[str], *options: str) -> list[str]:
@@ -293,7 +297,7 @@ def audit(data: dict, k: Ks = None, json: Json = None,
     report = audit_report(split, k=lengths or split.k)
     print(report)
     answer = full_answer(split, protocol, seeds or 3, processes) if full else {}
-    note(f"{split.name}, protocol {protocol.name}; {versions()}")
+    note(f"{split.title()}, protocol {protocol.name}; {versions()}")
     values = {name: None if pd.isna(value) else value for name, value in report["value"].items()}
     write_json(json, {name: {"value": value, "meaning": report.loc[name, "meaning"]}
                       for name, value in values.items()} | answer)
@@ -476,7 +480,7 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
           "Open it in a browser; it needs no network. Chapter 13 in JupyterLab (make lab) is the live "
           "version: worlds that train while you watch, and any user.")
     for advice in told_apart(second.real_positive_probability()): print(advice)
-    told = f"{split.name}, protocol {protocol.name}, {numbers_text(second.recipe)}, seed {seed}"
+    told = f"{split.title()}, protocol {protocol.name}, {numbers_text(second.recipe)}, seed {seed}"
     note(f"{told}; {versions()}")
 
 # %% ../nbs/15_cli.ipynb #compare-parts

@@ -281,7 +281,7 @@ def need_file_for(data: str, own: dict) -> dict:
     "What is given of a file's options. Raises `InputError` where the data are no file, which have their own."
     given = {name: value for name, value in own.items() if value is not None}
     if given and not is_own_file(data):
-        options = ", ".join(f"--{name}" for name in given)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise InputError(f"{options} cannot be given for {data}, which has its own; "
                          "leave out what is meant for files.")
     return given

@@ -49,11 +49,11 @@ def versions(device: str = "cpu") -> str:
 
 # %% ../nbs/A6_runs.ipynb #provenance
 def provenance(split: Split, judging: Judging, protocol: str, seeds, made_with: str | None = None) -> str:
-    """One line: data, protocol, ties, seeds, what counts as truth, versions and hardware.
+    """One line: data and how a file was cut, protocol, ties, seeds, what counts as truth, versions, hardware.
 
     Versions and hardware are today's, if no others are given."""
     ranked = ", ranked by probability" if judging.scores == "probability" else ""
-    return (f"{split.name}, protocol {protocol}, ties {judging.ties}{ranked}, "
+    return (f"{split.title()}, protocol {protocol}, ties {judging.ties}{ranked}, "
             f"seeds {', '.join(map(str, seeds))}; truth: {split.truth_means}; {made_with or versions()}")
 
 # %% ../nbs/A6_runs.ipynb #job

@@ -1,0 +1,121 @@
+"""A file's rows are cut as its owner would expect, and what was decided on the way is said."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deca_nb.files import InputError
+from deca_nb.interactions import read_interactions, read_split
+
+
+def written(folder, frame, name="own.csv", **how):
+    """The path of a file with these rows."""
+    path = folder / name
+    frame.to_csv(path, index=False, **how)
+    return path
+
+
+def shop(n_users=60, n_once=40, seed=0):
+    """Users with twelve clicks each on as many days, and others with one."""
+    rng = np.random.default_rng(seed)
+    of_many = pd.DataFrame({"user": np.repeat([f"u{user}" for user in range(n_users)], 12)})
+    of_many["item"] = np.concatenate([rng.permutation(30)[:12] for _ in range(n_users)])
+    of_many["timestamp"] = np.tile(pd.date_range("2024-01-01", periods=12), n_users)
+    once = pd.DataFrame({"user": [f"once{user}" for user in range(n_once)], "item": np.arange(n_once) % 30})
+    return pd.concat([of_many, once.assign(timestamp=pd.Timestamp("2024-06-01"))], ignore_index=True)
+
+
+@pytest.mark.parametrize("split", ["chronological", "random"])
+def test_every_user_has_a_click_in_train(split, tmp_path):
+    cut = read_split(written(tmp_path, shop()), split=split)
+    assert (cut.train.user_counts() > 0).all()
+    assert len(cut.train) + len(cut.valid) + len(cut.truth) == 60 * 12 + 40
+
+
+def test_an_only_click_is_not_recommended(tmp_path):
+    cut = read_split(written(tmp_path, shop()))
+    once = cut.known.user_ids.str.startswith("once")
+    assert (cut.train.user_counts()[once] == 1).all() and not once[cut.truth.users].any()
+
+
+DAY_FIRST = ["05.03.2024", "13.03.2024", "02.04.2024"]
+
+
+def of_dates(*dates):
+    """Rows of one user and another, one for each date."""
+    n = len(dates)
+    return pd.DataFrame({"user": ["a"] * (n - 1) + ["b"], "item": range(n), "timestamp": dates})
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (DAY_FIRST, ["2024-03-05", "2024-03-13", "2024-04-02"]),
+        (["3/5/2024", "3/13/2024"], ["2024-03-05", "2024-03-13"]),
+        (["05/03/2024 10:30", "25/03/2024 09:00"], ["2024-03-05", "2024-03-25"]),
+        (["2024-03-05", "2024-03-13 10:00", "2024-04-02T09:00:00Z"], ["2024-03-05", "2024-03-13", "2024-04-02"]),
+        (["2024/03/05", "2024/03/04"], ["2024-03-05", "2024-03-04"]),
+        (["5 March 2024", "4 April 2024"], ["2024-03-05", "2024-04-04"]),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_of_dates_has_one_format(dates, expected, suffix, tmp_path):
+    path = tmp_path / f"own.{suffix}"
+    of_dates(*dates).to_csv(path, index=False) if suffix == "csv" else of_dates(*dates).to_parquet(path)
+    times = read_interactions(path).timestamps
+    assert [str(day) for day in times.astype("datetime64[D]")] == expected
+
+
+@pytest.mark.parametrize(
+    ("dates", "said"),
+    [
+        (["05.03.2024", "02.04.2024"], "row 1, which may be 2024-03-05 or 2024-05-03; say how"),
+        (["05.05.2024", "02.04.2024"], "row 2, which may be 2024-04-02 or 2024-02-04; say how"),
+        (["2024-03-05", "02.04.2024"], "'02.04.2024' in row 2, which is neither a number nor a date written like"),
+        (["13.03.2024", "3/14/2024"], "'3/14/2024' in row 2, which is neither a number nor a date written like"),
+        (["05.03.24", "13.03.24"], "'05.03.24' in row 1, which is neither a number nor a date; mend"),
+        (["13.03.2024", None], "in row 2, which is neither a number nor a date"),
+    ],
+)
+def test_a_date_that_may_be_two_days_is_refused(dates, said, tmp_path):
+    with pytest.raises(InputError, match="--date-format, such as %d.%m.%Y") as refused:
+        read_interactions(written(tmp_path, of_dates(*dates)))
+    assert said in str(refused.value)
+
+
+def test_the_format_of_dates_can_be_said(tmp_path):
+    for dates, how in ((["05.03.2024", "02.04.2024"], "%d.%m.%Y"), (["05032024", "02042024"], "%d%m%Y")):
+        times = read_interactions(written(tmp_path, of_dates(*dates)), date_format=how).timestamps
+        assert [str(day) for day in times.astype("datetime64[D]")] == ["2024-03-05", "2024-04-02"]
+    with pytest.raises(InputError, match="no column of times"):
+        read_interactions(written(tmp_path, of_dates("1", "2").drop(columns="timestamp")), date_format="%d")
+    with pytest.raises(InputError, match="in row 1, which is neither"):
+        read_interactions(written(tmp_path, of_dates("05.03.2024", "02.04.2024")), date_format="%Y")
+
+
+def test_the_order_of_the_rows_decides_nothing(tmp_path):
+    days = shop().assign(timestamp="2024-01-01")
+    first = read_split(written(tmp_path, days))
+    mixed = read_split(written(tmp_path, days.sample(frac=1, random_state=0), "mixed.csv"))
+    assert set(first.truth.keys()) == set(mixed.truth.keys())
+    assert first.notes == mixed.notes and first.notes[0].startswith("for 60 of 100 users")
+    assert read_split(written(tmp_path, shop())).notes == ()
+
+
+def said_by(*words):
+    """What the command says beside its output."""
+    command = [sys.executable, "-m", "deca_nb", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_commands_say_how_the_rows_were_cut(tmp_path):
+    without = written(tmp_path, shop().rename(columns={"timestamp": "when"}))
+    said = said_by("audit", "--data", without)
+    assert "the split is random; --timestamp names one" in said and "own.csv, split random, protocol" in said
+    said = said_by("audit", "--data", without, "--timestamp", "when", "--date-format", "%Y-%m-%d")
+    assert "split chronological" in said and "is random" not in said
