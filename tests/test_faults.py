@@ -164,7 +164,7 @@ FILES = {
     ),
     "more fields than columns": ("x.csv", b"user,item\n1,2,9\n4,5,8\n", []),
     "binary": ("x.csv", bytes(range(256)) * 20, ["not readable as .csv"]),
-    "open quote": ("x.csv", b'user,item\n"1,2\n3,4\n', ["not readable as .csv"]),
+    "open quote": ("x.csv", b'user,item\n"1,2\n3,4\n', ["line 2 a quotation mark is not closed"]),
     "damaged parquet": ("x.parquet", b"PAR1 and no more", ["not readable as .parquet"]),
     "no gz": ("x.csv.gz", b"plain", ["not readable as .csv"]),
     "cut gz": ("x.tsv.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab", ["not readable as .tsv"]),

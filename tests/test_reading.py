@@ -125,3 +125,31 @@ def test_many_blocks_number_their_ids_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 512)
     pairs = read_interactions(tmp_path / "x.csv")
     assert pairs.to_frame().astype(int).equals(frame) and pairs.user_ids.is_monotonic_increasing
+
+
+SWALLOWED = [f"{row},{row % 7},title {row}" for row in range(200)]
+SWALLOWED[20], SWALLOWED[60] = '20,6,"The End', '60,4,"The Beginning'
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".inter", ".tsv.gz"])
+def test_without_quoting_a_mark_is_a_letter(suffix, tmp_path):
+    text = "\n".join(["user,item,title", *SWALLOWED, ""]).replace(",", "\t").encode()
+    (tmp_path / f"x{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    frame, _ = read_frame(tmp_path / f"x{suffix}")
+    assert len(frame) == len(read_interactions(tmp_path / f"x{suffix}")) == 200
+    assert frame["title"][20] == '"The End'
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_mark_that_swallows_rows_is_refused(suffix, tmp_path):
+    text = "\n".join(["user,item,title", *SWALLOWED, ""]).encode()
+    (tmp_path / f"x{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    for read in (read_frame, read_columns):
+        with pytest.raises(InputError, match="in the row that begins in line 22 a quotation mark"):
+            read(tmp_path / f"x{suffix}")
+
+
+def test_breaks_and_commas_within_marks_are_read(tmp_path):
+    (tmp_path / "x.csv").write_text('user,item,title\n1,2,"a, ""b""\nc"\n3,4,"d"\n')
+    frame, _ = read_frame(tmp_path / "x.csv")
+    assert frame["title"].tolist() == ['a, "b"\nc', "d"]

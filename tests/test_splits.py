@@ -56,7 +56,10 @@ def of_dates(*dates):
         (DAY_FIRST, ["2024-03-05", "2024-03-13", "2024-04-02"]),
         (["3/5/2024", "3/13/2024"], ["2024-03-05", "2024-03-13"]),
         (["05/03/2024 10:30", "25/03/2024 09:00"], ["2024-03-05", "2024-03-25"]),
-        (["2024-03-05", "2024-03-13 10:00", "2024-04-02T09:00:00Z"], ["2024-03-05", "2024-03-13", "2024-04-02"]),
+        (
+            ["2024-03-05", "2024-03-13 10:00", "2024-04-02T09:00:00Z"],
+            ["2024-03-05", "2024-03-13", "2024-04-02"],
+        ),
         (["2024/03/05", "2024/03/04"], ["2024-03-05", "2024-03-04"]),
         (["5 March 2024", "4 April 2024"], ["2024-03-05", "2024-04-04"]),
     ],
@@ -74,8 +77,14 @@ def test_a_column_of_dates_has_one_format(dates, expected, suffix, tmp_path):
     [
         (["05.03.2024", "02.04.2024"], "row 1, which may be 2024-03-05 or 2024-05-03; say how"),
         (["05.05.2024", "02.04.2024"], "row 2, which may be 2024-04-02 or 2024-02-04; say how"),
-        (["2024-03-05", "02.04.2024"], "'02.04.2024' in row 2, which is neither a number nor a date written like"),
-        (["13.03.2024", "3/14/2024"], "'3/14/2024' in row 2, which is neither a number nor a date written like"),
+        (
+            ["2024-03-05", "02.04.2024"],
+            "'02.04.2024' in row 2, which is neither a number nor a date written like",
+        ),
+        (
+            ["13.03.2024", "3/14/2024"],
+            "'3/14/2024' in row 2, which is neither a number nor a date written like",
+        ),
         (["05.03.24", "13.03.24"], "'05.03.24' in row 1, which is neither a number nor a date; mend"),
         (["13.03.2024", None], "in row 2, which is neither a number nor a date"),
     ],
