@@ -306,7 +306,7 @@ def tied_share(scorer,                          # as for `evaluate`
                split: Split,                    # truth says for whom, known is masked
                k=(5, 20),                       # length(s) of the list, 1 or more
                batch_size: int | None = None    # users in a batch; None: `users_at_once`
-               ) -> dict[int, float]:           # K -> share, in [0, 1]
+               ) -> dict[int, float]:           # K -> share, in [0, 1]; NaN without users
     """For each K the share of users with truth whose K-th and (K+1)-th score are equal,
     so that the tie policy chooses their list. Raises `InputError` for a length that there is not."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)
@@ -319,8 +319,8 @@ def tied_share(scorer,                          # as for `evaluate`
     return {length: share(length) for length in list_lengths(k)}
 
 # %% ../nbs/04_evaluation.ipynb #audit-sizes
-def surplus(pairs: Interactions     # any
-            ) -> int:               # 0 or more
+def surplus(pairs: Interactions     # a pair may stand in several rows
+            ) -> int:               # rows, 0 or more
     "How many rows repeat an earlier pair."
     return len(pairs) - len(np.unique(pairs.keys()))
 
