@@ -24,16 +24,17 @@ from .interactions import InputError, Interactions, Split
 from .names import find, is_place, listed, named, ranker
 
 # %% ../nbs/04_evaluation.ipynb #hits-and-gains
-def discounts(n: int) -> np.ndarray:
-    "D_0 .. D_n: the sum of 1 / log2(1 + rank) over the first ranks, (n + 1,)."
+def discounts(n: int            # longest list, 0 or more
+              ) -> np.ndarray:  # (n + 1,)
+    "D_0 .. D_n: the sum of 1 / log2(1 + rank) over the first ranks, as Eq. (2) has it."
     return np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
 
 # %% ../nbs/04_evaluation.ipynb #hits-gains
-def hits_and_gains(ahead: np.ndarray,   # a: candidates with a higher score, one value a truth pair
-                   tied: np.ndarray,    # b >= 1: candidates with the same score, itself included
-                   k: int               # length of the list
-                   ) -> tuple[np.ndarray, np.ndarray]: # of each pair the expected hit and discounted gain
-    "Eq. (2): the rank is uniform on a + 1 .. a + b."
+def hits_and_gains(ahead: np.ndarray,   # a: candidates with a higher score, (n,), int64
+                   tied: np.ndarray,    # b >= 1: candidates with its score, itself included, (n,), int64
+                   k: int               # length of the list, 1 or more
+                   ) -> tuple[np.ndarray, np.ndarray]: # expected hit and discounted gain, (n,) each
+    "Eq. (2) for each truth pair: the rank is uniform on a + 1 .. a + b."
     total = discounts(k)
     hits = np.clip(k - ahead, 0, tied) / tied
     gains = (total[np.minimum(ahead + tied, k)] - total[np.minimum(ahead, k)]) / tied
@@ -49,20 +50,28 @@ class Metric(NamedTuple):
     measure: Callable   # of a user: (Ranks, k) -> (n_users,); of lists: (ListContents) -> a number
     of: str = "user"    # or "lists"
 
-def metric(name: str, of: str = "user") -> Callable:
-    "A decorator: the function is from here on the metric of this name, of each user or of all lists."
+def metric(name: str,           # under which `evaluate` finds it
+           of: str = "user"     # "user": (Ranks, k) -> (n_users,); "lists": (ListContents) -> a number
+           ) -> Callable:       # leaves the function as it is
+    """A decorator: the function is from here on the metric of this name, of each user or of all lists.
+    Raises `InputError` for a name that another one bears."""
     return named("metric", name, lambda measure: Metric(measure, of))
 
-def names_of(metrics) -> tuple[str, ...]:
+def names_of(metrics                # a text, or several
+             ) -> tuple[str, ...]:  # names of metrics
     "One name or several, as a tuple."
     return (metrics,) if isinstance(metrics, str) else tuple(metrics)
 
-def found_metric(name: str) -> Metric:
-    "The metric of that name; a function given by FILE.py:NAME is one of each user."
+def found_metric(name: str      # as registered, or FILE.py:NAME
+                 ) -> Metric:   # how it is measured, and of what
+    """The metric of that name; a function given by FILE.py:NAME is one of each user.
+    Raises `InputError` for an unknown name."""
     found = find("metric", name)
     return found if hasattr(found, "measure") else Metric(found)
 
-def need_metric(name: str, of: str = "user") -> Callable:
+def need_metric(name: str,          # as registered, or FILE.py:NAME
+                of: str = "user"    # "user" or "lists"
+                ) -> Callable:      # as `Metric.measure` says
     "The function of that name. Raises `InputError` where there is none for one user, or for all lists."
     exists = name in listed("metric") or is_place(name)
     if not exists or found_metric(name).of != of:
@@ -82,31 +91,37 @@ class Ranks:
     tied: np.ndarray        # (n,) b of Eq. (2)
     n_truth: np.ndarray     # (n_users,) truth pairs of each user
 
-    def sum(self, values) -> np.ndarray:
-        "Of one value a pair the sum over each user, (n_users,)."
+    def sum(self, values        # one for each truth pair, (n,)
+            ) -> np.ndarray:    # (n_users,), float64
+        "The sum over each user's truth pairs."
         return np.bincount(self.row, values, len(self.n_truth))
 
 @metric("recall")
-def recall(ranks: Ranks, k: int) -> np.ndarray:
+def recall(ranks: Ranks,        # of the truth of all users
+           k: int               # length of the list, 1 or more
+           ) -> np.ndarray:     # (n_users,), in [0, 1]
     "Truth among the first K, as a share of the user's truth (Eq. 1)."
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[0]) / ranks.n_truth
 
 @metric("ndcg")
-def ndcg(ranks: Ranks, k: int) -> np.ndarray:
+def ndcg(ranks: Ranks,      # of the truth of all users
+         k: int             # length of the list, 1 or more
+         ) -> np.ndarray:   # (n_users,), in [0, 1]
     "Discounted gain of the first K, as a share of the best list's (Eq. 1)."
     ideal = discounts(k)[np.minimum(ranks.n_truth, k)]
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[1]) / ideal
 
 # %% ../nbs/04_evaluation.ipynb #evaluate
-def evaluate(scorer,                    # has score_all(users) -> (batch, n_items), or is such a function
-             split: Split,              # truth is looked for, known is masked
-             k=(5, 20),                 # length(s) of the list
-             ties: str = "expected",    # or lowest-id, random, pessimistic
-             metrics=("recall", "ndcg"),# names of metrics
-             seed: int = 0,             # of random ties
-             batch_size: int | None = None # users scored at once; else `users_at_once`
-             ) -> pd.DataFrame:         # per user with truth: user (outer id), n_truth, warm, recall@K, ...
-    "Metrics over the full ranking of each user. Raises `InputError`. A module keeps the mode it is in."
+def evaluate(scorer,                        # has score_all(users) -> (batch, n_items), or is such a function
+             split: Split,                  # truth is looked for, known is masked
+             k=(5, 20),                     # length(s) of the list, 1 or more
+             ties: str = "expected",        # or lowest-id, random, pessimistic
+             metrics=("recall", "ndcg"),    # names of metrics of a user
+             seed: int = 0,                 # of random ties
+             batch_size: int | None = None  # users scored at once; else `users_at_once`
+             ) -> pd.DataFrame: # per user with truth: user (outer id), n_truth, warm, recall@K, ...
+    """Metrics over the full ranking of each user. A module keeps the mode it is in.
+    Raises `InputError` for a length, a policy or a metric that there is not, and as `score_batch` does."""
     lengths, measures = list_lengths(k), {name: need_metric(name, "user") for name in names_of(metrics)}
     pairs = rank_truth(scorer, split, max(lengths), ties, seed, batch_size)
     users, row, n_truth = np.unique(pairs["user"].to_numpy(), return_inverse=True, return_counts=True)
@@ -119,14 +134,17 @@ def evaluate(scorer,                    # has score_all(users) -> (batch, n_item
 
 # %% ../nbs/04_evaluation.ipynb #precision
 @metric("precision")
-def precision(ranks: Ranks, k: int) -> np.ndarray:
+def precision(ranks: Ranks,     # of the truth of all users
+              k: int            # length of the list, 1 or more
+              ) -> np.ndarray:  # (n_users,), in [0, 1]
     "Truth among the first K, as a share of the K places."
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[0]) / k
 
 # %% ../nbs/04_evaluation.ipynb #first-hit
-def first_hit(ranks: Ranks, k: int) -> np.ndarray:
-    """Eq. (3), summed over the first K ranks: the chance of a hit, and the expected 1 / rank of the first,
-    (2, n_users)."""
+def first_hit(ranks: Ranks,     # of the truth of all users
+              k: int            # length of the list, 1 or more
+              ) -> np.ndarray:  # (2, n_users), in [0, 1]
+    "Eq. (3), summed over the first K ranks: the chance of a hit, and the expected 1 / rank of the first."
     start, found = np.cumsum(ranks.n_truth) - ranks.n_truth, np.zeros((2, len(ranks.n_truth)))
     if not len(start): return found
     ahead = np.minimum.reduceat(ranks.ahead, start)
@@ -142,25 +160,32 @@ def first_hit(ranks: Ranks, k: int) -> np.ndarray:
     return found
 
 @metric("hit")
-def hit_rate(ranks: Ranks, k: int) -> np.ndarray:
-    "Whether any truth is among the first K: 1 or 0, or under `expected` the chance of it."
+def hit_rate(ranks: Ranks,      # of the truth of all users
+             k: int             # length of the list, 1 or more
+             ) -> np.ndarray:   # (n_users,), in [0, 1]
+    "Whether any truth is among the first K: 1 or 0, or under `expected` the chance of it (Eq. 3)."
     return first_hit(ranks, k)[0]
 
 @metric("mrr")
-def reciprocal_rank(ranks: Ranks, k: int) -> np.ndarray:
-    "1 / rank of the first truth item, 0 if it is not among the first K."
+def reciprocal_rank(ranks: Ranks,       # of the truth of all users
+                    k: int              # length of the list, 1 or more
+                    ) -> np.ndarray:    # (n_users,), in [0, 1]
+    "1 / rank of the first truth item, 0 if it is not among the first K; its expectation under ties (Eq. 3)."
     return first_hit(ranks, k)[1]
 
 # %% ../nbs/04_evaluation.ipynb #average-precision
-def truth_in_groups(ranks: Ranks) -> tuple[np.ndarray, np.ndarray]:
-    "For each truth pair: the user's truth in higher groups (T) and in its own (t), (n,) each."
+def truth_in_groups(ranks: Ranks                            # of the truth of all users
+                    ) -> tuple[np.ndarray, np.ndarray]:     # T and t, (n,) each, int64
+    "The numbers of Eq. (4): for each truth pair, the user's truth in higher groups (T) and in its own (t)."
     group = ranks.row * (ranks.ahead.max(initial=0) + 1) + ranks.ahead
     _, where, n = np.unique(group, return_inverse=True, return_counts=True)
     start = np.cumsum(ranks.n_truth) - ranks.n_truth
     return (np.cumsum(n) - n)[where] - start[ranks.row], n[where]
 
 @metric("map")
-def average_precision(ranks: Ranks, k: int) -> np.ndarray:
+def average_precision(ranks: Ranks,     # of the truth of all users
+                      k: int            # length of the list, 1 or more
+                      ) -> np.ndarray:  # (n_users,), in [0, 1]
     "Mean of hits / rank over the hits among the first K, as a share of the best list's (Eq. 4)."
     above, together = truth_in_groups(ranks)
     ahead, tied = np.minimum(ranks.ahead, k), ranks.tied
@@ -180,13 +205,15 @@ class ListContents:
     clicks: np.ndarray      # (n_items,) training pairs
 
 @metric("coverage", of="lists")
-def coverage(lists: ListContents) -> float:
+def coverage(lists: ListContents    # of all users with truth
+             ) -> float:            # in [0, 1]
     "The share of all items that are in one list at least (Eq. 5)."
     return float((1 - lists.missed).mean())
 
 @metric("popularity", of="lists")
-def mean_popularity(lists: ListContents) -> float:
-    "Training pairs of what is shown, mean over all places of all lists (Eq. 5); null where nothing is shown."
+def mean_popularity(lists: ListContents     # of all users with truth
+                    ) -> float:             # training pairs, 0 or more
+    "Training pairs of what is shown, mean over all places of all lists (Eq. 5); NaN where nothing is shown."
     return float(lists.shown @ lists.clicks / lists.shown.sum()) if lists.shown.any() else np.nan
 
 # %% ../nbs/04_evaluation.ipynb #imports-lists
@@ -194,15 +221,15 @@ def mean_popularity(lists: ListContents) -> float:
 from .ranking import chance_shown
 
 # %% ../nbs/04_evaluation.ipynb #evaluate-lists
-def evaluate_lists(scorer,                    # as for `evaluate`
-                   split: Split,              # users with truth get a list; known is masked
-                   k=(5, 20),                 # length(s) of the lists
-                   ties: str = "expected",    # or lowest-id, random, pessimistic
-                   metrics=("coverage", "popularity"), # names of metrics
-                   seed: int = 0,             # of random ties
-                   batch_size: int | None = None # users scored at once; else `users_at_once`
-                   ) -> pd.Series:            # index coverage@K, popularity@K, ...
-    "Metrics of the lists of all users with truth together. Raises `InputError`."
+def evaluate_lists(scorer,                              # as for `evaluate`
+                   split: Split,                        # users with truth get a list; known is masked
+                   k=(5, 20),                           # length(s) of the lists, 1 or more
+                   ties: str = "expected",              # or lowest-id, random, pessimistic
+                   metrics=("coverage", "popularity"),  # names of metrics of lists
+                   seed: int = 0,                       # of random ties
+                   batch_size: int | None = None        # users scored at once; else `users_at_once`
+                   ) -> pd.Series:                      # index coverage@K, popularity@K, ...
+    "Metrics of the lists of all users with truth together. Raises `InputError`, as `evaluate` does."
     lengths, measures = list_lengths(k), {name: need_metric(name, "lists") for name in names_of(metrics)}
     shown, missed = np.zeros((len(lengths), split.n_items)), np.ones((len(lengths), split.n_items))
     for scores, keys, _, _ in truth_batches(scorer, split, ties, seed, batch_size):
@@ -216,7 +243,8 @@ def evaluate_lists(scorer,                    # as for `evaluate`
                       for name, measure in measures.items()})
 
 # %% ../nbs/04_evaluation.ipynb #unmasked
-def unmasked(split: Split) -> Split:
+def unmasked(split: Split   # any split
+             ) -> Split:    # its `known` is empty
     "The same split with nothing known, so that every item is a candidate for everybody."
     return replace(split, known=split.known.select(slice(0, 0)))
 
@@ -224,22 +252,25 @@ def unmasked(split: Split) -> Split:
 @ranker("MostPopular")
 class MostPopular:
     "Scores every item by its number of training pairs, the same for all users."
-    def __init__(self, train: Interactions):
+    def __init__(self, train: Interactions  # the pairs that are counted
+                 ):
         self.counts = torch.tensor(train.item_counts(), dtype=torch.float32)      # (n_items,)
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
-        "The counts for each user, (batch, n_items), without copying them."
+    def score_all(self, users: torch.Tensor     # inner indices, (batch,), int64
+                  ) -> torch.Tensor:            # (batch, n_items), float32, on the device of `users`
+        "The counts for each user, without copying them."
         return self.counts.to(users.device).expand(len(users), -1)
 
 # %% ../nbs/04_evaluation.ipynb #summarise
-def metric_columns(per_user: pd.DataFrame) -> list[str]:
+def metric_columns(per_user: pd.DataFrame   # as `evaluate` returns it
+                   ) -> list[str]:          # in the frame's order
     "The columns that hold a metric, such as recall@20."
     return [column for column in per_user if "@" in str(column)]
 
 # %% ../nbs/04_evaluation.ipynb #summarise-groups
-def summarise(per_user: pd.DataFrame) -> pd.DataFrame:
-    """Rows all, warm, cold; columns n (users) and, for each metric, its mean and standard error over them
-    (recall@20, recall@20_se)."""
+def summarise(per_user: pd.DataFrame    # as `evaluate` returns it
+              ) -> pd.DataFrame: # index users: all, warm, cold; columns n, recall@20, recall@20_se, ...
+    "How many users there are (n) and, for each metric, its mean and standard error over them."
     warm = per_user["warm"].astype(bool)
     groups = {"all": per_user, "warm": per_user[warm], "cold": per_user[~warm]}
     metrics = metric_columns(per_user)
@@ -251,9 +282,10 @@ def summarise(per_user: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("users").astype({"n": int})
 
 # %% ../nbs/04_evaluation.ipynb #findable
-def truth_by_user(split: Split) -> pd.DataFrame:
-    """One row a user with truth (inner index): n_truth (distinct pairs), findable (not masked),
-    candidates (items not known), warm."""
+def truth_by_user(split: Split          # any split
+                  ) -> pd.DataFrame:    # index: inner user; n_truth, findable, candidates, warm
+    """One row for each user with truth: how many distinct pairs, how many of them are not masked, how many
+    items are not known, and whether there is a training pair."""
     keys = np.unique(split.truth.keys())
     users, row, n_truth = np.unique(keys // split.n_items, return_inverse=True, return_counts=True)
     findable = np.bincount(row, ~np.isin(keys, split.known.keys()), len(users)).astype(np.int64)
@@ -263,14 +295,20 @@ def truth_by_user(split: Split) -> pd.DataFrame:
     return pd.DataFrame(columns, index=users)
 
 # %% ../nbs/04_evaluation.ipynb #recall-ceiling
-def recall_ceiling(by_user: pd.DataFrame, k: int) -> float:
+def recall_ceiling(by_user: pd.DataFrame,   # as `truth_by_user` returns it
+                   k: int                   # length of the list, 1 or more
+                   ) -> float:              # in [0, 1]; NaN without users
     "The mean recall@K of a perfect ranker: min(K, findable) / n_truth of each user."
     return float((np.minimum(by_user["findable"], k) / by_user["n_truth"]).mean())
 
 # %% ../nbs/04_evaluation.ipynb #tied-share
-def tied_share(scorer, split: Split, k=(5, 20), batch_size: int | None = None) -> dict[int, float]:
+def tied_share(scorer,                          # as for `evaluate`
+               split: Split,                    # truth says for whom, known is masked
+               k=(5, 20),                       # length(s) of the list, 1 or more
+               batch_size: int | None = None    # users in a batch; None: `users_at_once`
+               ) -> dict[int, float]:           # K -> share, in [0, 1]; NaN without users
     """For each K the share of users with truth whose K-th and (K+1)-th score are equal,
-    so that the tie policy chooses their list."""
+    so that the tie policy chooses their list. Raises `InputError` for a length that there is not."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)
     batches = masked_scores(scorer, split.known, users, batch_size)
     tops = torch.cat([torch.empty(0, depth), *(scores.topk(depth).values.cpu() for scores in batches)])
@@ -281,13 +319,15 @@ def tied_share(scorer, split: Split, k=(5, 20), batch_size: int | None = None) -
     return {length: share(length) for length in list_lengths(k)}
 
 # %% ../nbs/04_evaluation.ipynb #audit-sizes
-def surplus(pairs: Interactions) -> int:
+def surplus(pairs: Interactions     # a pair may stand in several rows
+            ) -> int:               # rows, 0 or more
     "How many rows repeat an earlier pair."
     return len(pairs) - len(np.unique(pairs.keys()))
 
 # %% ../nbs/04_evaluation.ipynb #audit-parts
-def audit_sizes(split: Split) -> dict:
-    "What is there: name -> (value, meaning)."
+def audit_sizes(split: Split    # any split
+                ) -> dict:      # name -> (value, meaning)
+    "How many users, items and pairs there are, in each part, and how many rows repeat a pair."
     with_id = "with an id, seen or not"
     rows = {"users": (split.n_users, with_id), "items": (split.n_items, with_id)}
     for name in ("train", "valid", "known", "truth"):
@@ -299,8 +339,9 @@ def audit_sizes(split: Split) -> dict:
     return rows | {f"repeated in {name}": (n, "rows that repeat a pair") for name, n in repeats.items()}
 
 # %% ../nbs/04_evaluation.ipynb #audit-noise
-def audit_noise(split: Split) -> dict:
-    "How noisy the training pairs are, where that is known: name -> (value, meaning)."
+def audit_noise(split: Split    # any split
+                ) -> dict:      # noise -> (share in [0, 1] or NaN, meaning)
+    "How noisy the training pairs are, where that is known."
     train = split.train
     if train.noise is not None:
         return {"noise": (float(np.mean(train.noise)), "of training pairs were disliked")}
@@ -309,8 +350,10 @@ def audit_noise(split: Split) -> dict:
     return {"noise": (float(np.mean(train.ratings < liked)), f"of training pairs are rated below {liked:g}")}
 
 # %% ../nbs/04_evaluation.ipynb #audit-truth
-def audit_truth(split: Split, k: tuple[int, ...]) -> dict:
-    "What can be found at all, and by whom: name -> (value, meaning)."
+def audit_truth(split: Split,       # any split
+                k: tuple[int, ...]  # lengths of the list, 1 or more
+                ) -> dict:          # name -> (value, meaning)
+    "What can be found at all, and by whom."
     by_user = truth_by_user(split)
     pairs, users, cold = by_user["n_truth"].sum(), len(by_user), by_user[~by_user["warm"]]
     masked, cold_pairs = pairs - by_user["findable"].sum(), cold["n_truth"].sum()
@@ -329,8 +372,10 @@ def audit_truth(split: Split, k: tuple[int, ...]) -> dict:
     return rows | {"unseen truth items": (int(unseen.sum()), "never seen in training")}
 
 # %% ../nbs/04_evaluation.ipynb #audit-rankers
-def audit_rankers(split: Split, k: tuple[int, ...]) -> dict:
-    "What popularity and chance reach: name -> (value, meaning)."
+def audit_rankers(split: Split,         # any split
+                  k: tuple[int, ...]    # lengths of the list, 1 or more
+                  ) -> dict:            # name -> (value, meaning)
+    "What popularity and chance reach."
     popular = MostPopular(split.train)
     expected, by_ids = (summarise(evaluate(popular, split, k, ties)).loc["all"]
                         for ties in ("expected", "lowest-id"))
@@ -360,11 +405,11 @@ class Report(pd.DataFrame):
         return "\n".join(f"{name:<{width}}  {value:>{room}}  {meaning}" for name, value, meaning in rows)
     def _repr_html_(self): return None       # notebooks show the same text
 
-def audit(split: Split,     # any split
-          k=(5, 20)         # length(s) of the list
-          ) -> pd.DataFrame:# index: name; columns: value (a number) and meaning
+def audit(split: Split,         # any split
+          k=(5, 20)             # length(s) of the list, 1 or more
+          ) -> pd.DataFrame:    # index: name; columns: value (a number) and meaning
     """The sanity report: sizes, repeats, what can be found, cold users, noise,
-    and what popularity and chance reach."""
+    and what popularity and chance reach. Raises `InputError` for a length that there is not."""
     lengths = list_lengths(k)
     rows = audit_sizes(split) | audit_noise(split)
     rows |= audit_truth(split, lengths) | audit_rankers(split, lengths)
@@ -376,9 +421,12 @@ def audit(split: Split,     # any split
 from .statistics import paired_test
 
 # %% ../nbs/04_evaluation.ipynb #paired-values
-def paired_values(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """The metric in both frames, user by user in the order of `a`.
-    Raises `InputError` unless both have it for the same users."""
+def paired_values(a: pd.DataFrame,                      # as `evaluate` returns it
+                  b: pd.DataFrame,                      # another one, over the same users
+                  metric: str                           # a column of both, such as "recall@20"
+                  ) -> tuple[np.ndarray, np.ndarray]:   # of `a` and of `b`, (n,) each
+    """The metric in both frames, user by user in the order of `a`. Raises `InputError` unless both have it
+    for the same users, two at least."""
     both = [name for name in metric_columns(a) if name in metric_columns(b)]
     if metric not in both:
         raise InputError(f"there is no metric '{metric}' in both tables; choose {', '.join(both)}.")
@@ -389,14 +437,15 @@ def paired_values(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> tuple[np.nda
     return left.to_numpy(), right.loc[left.index].to_numpy()
 
 # %% ../nbs/04_evaluation.ipynb #paired-difference
-def paired_difference(a: pd.DataFrame,          # per-user frame of `evaluate`
-                      b: pd.DataFrame,          # another one, over the same users
-                      metric: str,              # a column of both, such as "recall@20"
-                      confidence: float = 0.95, # of the interval
-                      n_resamples: int = 2000,  # of the users
-                      seed: int = 0             # of the bootstrap
-                      ) -> pd.Series:           # difference (a - b), low, high, p, d_z, n
-    "`paired_test` of a metric, user by user, and how many users there are. Raises `InputError`."
+def paired_difference(a: pd.DataFrame,              # per-user frame of `evaluate`
+                      b: pd.DataFrame,              # another one, over the same users
+                      metric: str,                  # a column of both, such as "recall@20"
+                      confidence: float = 0.95,     # of the interval, in (0, 1)
+                      n_resamples: int = 2000,      # of the users, 1 or more
+                      seed: int = 0                 # of the bootstrap
+                      ) -> pd.Series:               # difference (a - b), low, high, p, d_z, n
+    """`paired_test` of a metric, user by user, and how many users there are.
+    Raises `InputError`, as `paired_values` does."""
     left, right = paired_values(a, b, metric)
     found = paired_test(left - right, confidence=confidence, n_resamples=n_resamples, seed=seed)
     return pd.Series(found | {"n": len(left)})

@@ -17,17 +17,24 @@ from .ranking import scorer_device
 
 # %% ../nbs/04_judging.ipynb #evaluators
 @named("masking", "known")
-def mask_known(model, split: Split, **how) -> pd.DataFrame:
+def mask_known(model,               # a module, or a scorer as `evaluate` takes it
+               split: Split,        # truth is looked for, known is masked
+               **how                # for `evaluate`
+               ) -> pd.DataFrame:   # as `evaluate` gives it
     "`evaluate` in evaluation mode."
     return evaluate(model.eval() if isinstance(model, nn.Module) else model, split, **how)
 
-def released_parts(model) -> list[nn.Module]:
+def released_parts(model                    # a module; any other scorer has no such parts
+                   ) -> list[nn.Module]:    # itself among them, if it is one
     "The parts of a scorer that the release judges with their dropout on and nothing masked."
     modules = model.modules() if isinstance(model, nn.Module) else ()
     return [part for part in modules if getattr(part, "judged_in_training_mode", False)]
 
 @named("masking", "as-released")
-def mask_as_released(model, split: Split, **how) -> pd.DataFrame:
+def mask_as_released(model,                 # a module, or a scorer as `evaluate` takes it
+                     split: Split,          # truth is looked for; known is masked but for CDAE
+                     **how                  # for `evaluate`
+                     ) -> pd.DataFrame:     # as `evaluate` gives it
     """As `mask_known`; but CDAE in training mode (its dropout from a seed of its own),
     with nothing masked (2.2)."""
     if not (parts := released_parts(model)): return mask_known(model, split, **how)
@@ -40,25 +47,37 @@ def mask_as_released(model, split: Split, **how) -> pd.DataFrame:
 
 # %% ../nbs/04_judging.ipynb #by-probability
 @named("scores", "logit")
-def by_logit(model): return model
+def by_logit(model):    # its scores are logits, or what it gives
+    "The model as it is."
+    return model
 
 @named("scores", "probability")
 class Probabilities(nn.Module):
     "A model whose scores are its probabilities, in 32 bits: tiny logits are all equal then."
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module     # its score_all gives logits
+                 ):
         super().__init__()
         self.model = model
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
-        "Scores (batch, n_items) in [0, 1]."
+    def score_all(self, users: torch.Tensor     # inner indices, (batch,), int64
+                  ) -> torch.Tensor:            # (batch, n_items), in [0, 1]
+        "The sigmoid of the model's scores."
         return self.model.score_all(users).sigmoid()
 
-def judge(model: nn.Module, split: Split, judging: Judging = Judging(), **how) -> pd.DataFrame:
-    "Per-user metrics of a trained model, as `evaluate` gives them, under the judging half of a protocol."
+def judge(model: nn.Module,                 # left in evaluation mode
+          split: Split,                     # truth is looked for, known is masked
+          judging: Judging = Judging(),     # masking, scores and ties, each by its name
+          **how                             # for `evaluate`; `ties` here goes before the protocol's
+          ) -> pd.DataFrame:                # as `evaluate` gives it
+    """Metrics of each user of a trained model, under the judging half of a protocol (2.2, 2.14).
+    Raises `InputError`, as `evaluate` does."""
     scorer = find("scores", judging.scores)(model)
     return find("masking", judging.masking)(scorer, split, **{"ties": judging.ties} | how)
 
-def task_beside(model_class: type, split: Split, judging: Judging) -> Split:
+def task_beside(model_class: type,  # of the model that the ranker is compared with
+                split: Split,       # any split
+                judging: Judging    # its masking decides
+                ) -> Split:         # the split, or the same with an empty `known`
     "The split as a ranker is given it beside that model: with nothing masked, where that is judged so (2.2)."
     as_released = judging.masking == "as-released" and getattr(model_class, "judged_in_training_mode", False)
     return unmasked(split) if as_released else split

@@ -18,13 +18,15 @@ from .models import entries
 from .names import find, listed, named
 
 # %% ../nbs/04_evaluation.ipynb #score-batch
-def scorer_device(scorer) -> torch.device:
+def scorer_device(scorer                # as for `evaluate`
+                  ) -> torch.device:    # of the first parameter
     "Where a module keeps its parameters; the CPU for every other scorer."
     parameters = scorer.parameters() if isinstance(scorer, torch.nn.Module) else iter(())
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 # %% ../nbs/04_evaluation.ipynb #scores-of-batch
-def rankable(scores: torch.Tensor) -> torch.Tensor:
+def rankable(scores: torch.Tensor   # any shape but an empty one, any float or whole-number type
+             ) -> torch.Tensor:     # same shape, float32 or float64, no NaN, no -inf
     "A copy with 32 bits at least and nothing below the smallest finite number. Raises `InputError` for NaN."
     if scores.amax().isnan():                               # the maximum is NaN where any score is
         raise InputError("the scorer gave NaN for some pair, which has no place in a ranking; "
@@ -32,9 +34,11 @@ def rankable(scores: torch.Tensor) -> torch.Tensor:
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores.clamp(min=torch.finfo(scores.dtype).min)     # -inf is kept for known items
 
-def score_batch(scorer, users: np.ndarray, n_items: int) -> torch.Tensor:
-    """The scores of these inner users, (batch, n_items), as `rankable` leaves them.
-    Raises `InputError` for another shape."""
+def score_batch(scorer,             # as for `evaluate`
+                users: np.ndarray,  # inner indices, (batch,), int64
+                n_items: int        # columns that there must be
+                ) -> torch.Tensor:  # (batch, n_items), no NaN, no -inf
+    "The scores of these users, as `rankable` leaves them. Raises `InputError` for another shape, or for NaN."
     score_all = getattr(scorer, "score_all", scorer)
     with torch.no_grad():
         scores = torch.as_tensor(score_all(torch.as_tensor(users, device=scorer_device(scorer))))
@@ -46,16 +50,19 @@ def score_batch(scorer, users: np.ndarray, n_items: int) -> torch.Tensor:
 # %% ../nbs/04_evaluation.ipynb #masked-scores
 CELLS_AT_ONCE, ON_GPU = 2**21, 2**25        # scores held at once: 8 MB in 32 bits, 134 MB
 
-def users_at_once(n_items: int, device="cpu") -> int:
-    "How many users are scored in one batch: 1 to 1024, on a GPU to 16,384."
+def users_at_once(n_items: int,     # 1 or more
+                  device="cpu"      # where the scores are made
+                  ) -> int:         # 1 to 1024, on a GPU to 16,384
+    "How many users are scored in one batch."
     cells = CELLS_AT_ONCE if torch.device(device).type == "cpu" else ON_GPU
     return min(max(cells // n_items, 1), cells // 2048)
 
-def masked_scores(scorer, known: Interactions, users: np.ndarray,
-                  batch_size: int | None = None) -> Iterator[torch.Tensor]:
-    """The scores of these inner users, batch by batch, each (batch, n_items) with -inf at the known items.
-
-    A batch is of `users_at_once`, unless given."""
+def masked_scores(scorer,                           # as for `evaluate`
+                  known: Interactions,              # pairs that are masked
+                  users: np.ndarray,                # inner indices, (n,), int64
+                  batch_size: int | None = None     # users in a batch; None: `users_at_once`
+                  ) -> Iterator[torch.Tensor]:      # (batch, n_items) each, -inf where known
+    "The scores of these users, batch by batch. Raises `InputError`, as `score_batch` does."
     if batch_size is None: batch_size = users_at_once(known.n_items, scorer_device(scorer))
     seen = known.to_csr()
     offsets = torch.as_tensor(seen.indptr.astype(np.int64))
@@ -70,8 +77,10 @@ def masked_scores(scorer, known: Interactions, users: np.ndarray,
 # %% ../nbs/04_evaluation.ipynb #top-values
 GROUP = 32                                  # items in a group of `top_values`
 
-def top_values(scores: torch.Tensor, k: int) -> torch.Tensor:
-    "The k highest scores of each row in order, (batch, k), as `topk` gives them; no NaN."
+def top_values(scores: torch.Tensor,    # (batch, n_items), no NaN
+               k: int                   # 1 to n_items
+               ) -> torch.Tensor:       # (batch, k)
+    "The k highest scores of each row in order, as `topk` gives them."
     n_groups = scores.shape[1] // GROUP
     if n_groups < 8 * k: return scores.topk(k).values
     dealt, rest = scores.split([n_groups * GROUP, scores.shape[1] - n_groups * GROUP], dim=1)
@@ -80,12 +89,12 @@ def top_values(scores: torch.Tensor, k: int) -> torch.Tensor:
     return torch.cat([dealt.gather(2, groups).flatten(1), rest], dim=1).topk(k).values
 
 # %% ../nbs/04_evaluation.ipynb #ahead-and-tied
-def ahead_and_tied(scores: torch.Tensor,    # (batch, n_items), -inf where known
-                   rows: torch.Tensor,      # (n,) row of each truth pair
-                   items: torch.Tensor,     # (n,) its item
-                   depth: int               # the longest list
-                   ) -> tuple[torch.Tensor, torch.Tensor]: # (n,) each; ahead is `depth` beyond the list
-    "The numbers a and b of Eq. (2) for each truth pair."
+def ahead_and_tied(scores: torch.Tensor,                    # (batch, n_items), -inf where known
+                   rows: torch.Tensor,                      # row of each truth pair, (n,), int64
+                   items: torch.Tensor,                     # its item, (n,), int64
+                   depth: int                               # the longest list, 1 or more
+                   ) -> tuple[torch.Tensor, torch.Tensor]:  # a and b, (n,) each, int64
+    "The numbers a and b of Eq. (2) for each truth pair; a is `depth` for a pair that is not in the list."
     own = scores[rows, items]
     top = top_values(scores, min(depth, scores.shape[1]))
     ahead = (top[rows] > own[:, None]).sum(1)
@@ -102,24 +111,38 @@ def ahead_and_tied(scores: torch.Tensor,    # (batch, n_items), -inf where known
 named("ties", "expected")(None)             # equal scores stay tied
 
 @named("ties", "lowest-id")
-def by_id(shape, rows, items, rng) -> None:
+def by_id(shape,    # (batch, n_items)
+          rows,     # row of each truth pair, (n,), int64
+          items,    # its item, (n,), int64
+          rng       # for policies that draw
+          ) -> None:
     "No key is needed: the item's inner id decides."
 
 @named("ties", "random")
-def by_lot(shape, rows, items, rng) -> torch.Tensor:
-    "A random number a pair, `shape`."
+def by_lot(shape,               # (batch, n_items)
+           rows,                # row of each truth pair, (n,), int64
+           items,               # its item, (n,), int64
+           rng                  # draws the lots
+           ) -> torch.Tensor:   # keys in [0, 1), float64, `shape`
+    "A random number for each pair."
     return torch.from_numpy(rng.random(tuple(shape)))
 
 @named("ties", "pessimistic")
-def truth_last(shape, rows, items, rng) -> torch.Tensor:
-    "1 for the truth pairs (rows, items), 0 for all others, `shape`."
+def truth_last(shape,               # (batch, n_items)
+               rows,                # row of each truth pair, (n,), int64
+               items,               # its item, (n,), int64
+               rng                  # for policies that draw
+               ) -> torch.Tensor:   # keys, int8, `shape`
+    "1 for the truth pairs, 0 for all others."
     one = torch.tensor(1, dtype=torch.int8)
     return torch.zeros(tuple(shape), dtype=torch.int8).index_put_((rows, items), one)
 
 # %% ../nbs/04_evaluation.ipynb #top-items
-def first_in_queue(scores: torch.Tensor, k: int, keys: torch.Tensor | None) -> torch.Tensor:
-    """The k highest of each row in order, (batch, k);
-    of equal ones first the smaller key, then the smaller index."""
+def first_in_queue(scores: torch.Tensor,        # (batch, n_items), no NaN
+                   k: int,                      # 1 to n_items
+                   keys: torch.Tensor | None    # (batch, n_items), or None
+                   ) -> torch.Tensor:           # places in the row, (batch, k), int64
+    "The k highest scores of each row in order; of equal ones first the smaller key, then the smaller index."
     queue = None if keys is None else keys.argsort(dim=1, stable=True)
     if queue is not None: scores = scores.gather(1, queue)
     last = scores.topk(k).values[:, -1:]
@@ -130,7 +153,7 @@ def first_in_queue(scores: torch.Tensor, k: int, keys: torch.Tensor | None) -> t
     return places if queue is None else queue.gather(1, places)
 
 def top_items(scores: torch.Tensor,             # (batch, n_items), no NaN
-              k: int,                           # length of the list
+              k: int,                           # length of the list, 1 or more
               keys: torch.Tensor | None = None  # (batch, n_items): of equal scores the smaller key first
               ) -> tuple[torch.Tensor, torch.Tensor]: # items (int64), scores; (batch, min(k, n_items)) each
     """The highest scores of each row in order; equal ones by key, where there are keys,
@@ -145,8 +168,14 @@ def top_items(scores: torch.Tensor,             # (batch, n_items), no NaN
     return items, values[:, :k]
 
 # %% ../nbs/04_evaluation.ipynb #place
-def place(scores, rows, items, depth: int, ties: str, keys) -> torch.Tensor:
-    "The numbers a and b of one batch's truth pairs, (2, n); a is `depth` for a pair that is not in the list."
+def place(scores,               # (batch, n_items), -inf where known
+          rows,                 # row of each truth pair, (n,), int64
+          items,                # its item, (n,), int64
+          depth: int,           # the longest list, 1 or more
+          ties: str,            # "expected", or any other policy
+          keys                  # of the policy, (batch, n_items), or None
+          ) -> torch.Tensor:    # a and b, (2, n), int64
+    "The numbers a and b of one batch's truth pairs (Eq. 2); a is `depth` for a pair that is not in the list."
     if ties == "expected": return torch.stack(ahead_and_tied(scores, rows, items, depth))
     lists, values = top_items(scores, depth, keys)
     here = (lists[rows] == items[:, None]) & (values[rows] > -torch.inf)
@@ -154,10 +183,15 @@ def place(scores, rows, items, depth: int, ties: str, keys) -> torch.Tensor:
     return torch.stack([ahead, torch.ones_like(ahead)])
 
 # %% ../nbs/04_evaluation.ipynb #rank-truth
-def truth_batches(scorer, split: Split, ties: str = "expected", seed: int = 0,
-                  batch_size: int | None = None) -> Iterator[tuple]:
-    """Users with truth by batches: masked scores, keys of the queue (or None), rows and items of the truth.
-    Raises `InputError`."""
+def truth_batches(scorer,                           # as for `evaluate`
+                  split: Split,                     # truth is looked for, known is masked
+                  ties: str = "expected",           # expected, lowest-id, random or pessimistic
+                  seed: int = 0,                    # of random ties
+                  batch_size: int | None = None     # users in a batch; None: `users_at_once`
+                  ) -> Iterator[tuple]:             # scores, keys or None, rows, items
+    """Users with truth by batches: masked scores and keys of the queue, (batch, n_items) each; row and item
+    of each truth pair, (n,) each, int64. Raises `InputError` for a policy that there is not, and as
+    `score_batch` does."""
     if ties not in (names := listed("ties")):
         raise InputError(f"there is no way '{ties}' to rank equal scores; choose {', '.join(names)}.")
     users, items = np.divmod(np.unique(split.truth.keys()), split.n_items)
@@ -172,10 +206,15 @@ def truth_batches(scorer, split: Split, ties: str = "expected", seed: int = 0,
         start += len(scores)
         yield scores, keys, rows.to(scores.device), columns.to(scores.device)
 
-def rank_truth(scorer, split: Split, depth: int, ties: str = "expected", seed: int = 0,
-               batch_size: int | None = None) -> pd.DataFrame:
-    """One row a truth pair, by user and item (inner): ahead (a, exact below `depth`) and tied (b).
-    Raises `InputError`."""
+def rank_truth(scorer,                          # as for `evaluate`
+               split: Split,                    # truth is looked for, known is masked
+               depth: int,                      # the longest list, 1 or more
+               ties: str = "expected",          # expected, lowest-id, random or pessimistic
+               seed: int = 0,                   # of random ties
+               batch_size: int | None = None    # users in a batch; None: `users_at_once`
+               ) -> pd.DataFrame:               # user, item (inner), ahead, tied
+    """One row for each truth pair, by user and item: a, exact below `depth`, and b of Eq. (2).
+    Raises `InputError`, as `truth_batches` does."""
     users, items = np.divmod(np.unique(split.truth.keys()), split.n_items)
     found, n = np.empty((2, len(users)), np.int64), 0       # filled: what a batch leaves would split the heap
     for scores, keys, rows, columns in truth_batches(scorer, split, ties, seed, batch_size):
@@ -184,8 +223,9 @@ def rank_truth(scorer, split: Split, depth: int, ties: str = "expected", seed: i
     return pd.DataFrame({"user": users, "item": items, "ahead": found[0], "tied": found[1]})
 
 # %% ../nbs/04_evaluation.ipynb #list-lengths
-def list_lengths(k) -> tuple[int, ...]:
-    "One length or several, as a tuple. Raises `InputError` unless they are whole numbers from 1."
+def list_lengths(k                      # a whole number from 1 to a million, or several
+                 ) -> tuple[int, ...]:  # one or more
+    "One length or several, as a tuple. Raises `InputError` for anything else than such numbers."
     lengths = tuple(k) if isinstance(k, Iterable) else (k,)
     if not lengths or not all(isinstance(length, Integral) and 1 <= length <= 10**6 for length in lengths):
         raise InputError(f"{k!r} is no length of a list; give whole numbers from 1 to a million, "
@@ -193,9 +233,12 @@ def list_lengths(k) -> tuple[int, ...]:
     return tuple(int(length) for length in lengths)
 
 # %% ../nbs/04_evaluation.ipynb #chance-of-showing
-def chance_shown(scores: torch.Tensor, k: int, ties: str = "expected",
-                 keys: torch.Tensor | None = None) -> torch.Tensor:
-    "p of Eq. (5): how likely each item is in the list of each row, (batch, n_items) float64."
+def chance_shown(scores: torch.Tensor,              # (batch, n_items), -inf where known, no NaN
+                 k: int,                            # length of the list, 1 or more
+                 ties: str = "expected",            # "expected", or any other policy
+                 keys: torch.Tensor | None = None   # of the policy, (batch, n_items), or None
+                 ) -> torch.Tensor:                 # (batch, n_items), float64, in [0, 1]
+    "p of Eq. (5): how likely each item is in the list of each row."
     if ties != "expected":
         items, values = top_items(scores, k, keys)
         nowhere = torch.zeros_like(scores, dtype=torch.float64)

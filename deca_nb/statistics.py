@@ -15,17 +15,20 @@ from scipy import stats
 from .interactions import InputError
 
 # %% ../nbs/04_evaluation.ipynb #times-drawn
-def times_drawn(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    "How often each of n is in each resample of n draws with replacement, (n_resamples, n) int64."
+def times_drawn(n: int,                     # how many there are to draw from, 1 or more
+                n_resamples: int,           # 0 or more
+                rng: np.random.Generator    # draws them
+                ) -> np.ndarray:            # (n_resamples, n), int64
+    "How often each of n is in each resample of n draws with replacement."
     cells = rng.integers(0, n, (n_resamples, n)) + n * np.arange(n_resamples)[:, None]
     return np.bincount(cells.ravel(), minlength=n * n_resamples).reshape(n_resamples, n)
 
 # %% ../nbs/04_evaluation.ipynb #over-users
 def over_users(statistic: Callable,         # how often each user counts (..., n_users) -> values (k, ...)
-               n_users: int,
+               n_users: int,                # 2 or more
                n_runs: int | None = None,   # draw runs, too: `statistic` also takes how often (..., n_runs)
-               confidence: float = .95,     # of the intervals
-               n_resamples: int = 500,
+               confidence: float = .95,     # of the intervals, in (0, 1)
+               n_resamples: int = 500,      # 1 or more
                seed: int = 0,               # of the draws
                batch: int | None = None     # resamples at once; None: as fit in a few MB
                ) -> np.ndarray:             # value, low, high, (3, k)
@@ -48,7 +51,7 @@ def over_users(statistic: Callable,         # how often each user counts (..., n
 
 # %% ../nbs/04_evaluation.ipynb #mean-interval
 def mean_interval(values: np.ndarray,       # (n_users,), or (n_runs, n_users)
-                  n_resamples: int = 1000,
+                  n_resamples: int = 1000,  # 1 or more
                   **how                     # for `over_users`
                   ) -> np.ndarray:          # value, low, high, (3,)
     """The mean and its interval over users, and over runs where there are several.
@@ -69,7 +72,7 @@ def over_seeds(values: np.ndarray   # (n_runs, n_users), or (n_runs,) means
 # %% ../nbs/04_evaluation.ipynb #paired-test
 def paired_test(change: np.ndarray,     # (n_users,) or (n_runs, n_users) differences
                 **how                   # for `mean_interval`
-                ) -> dict:              # difference, low, high, p, d_z
+                ) -> dict:              # difference, low, high, p, d_z: a number each
     """The mean difference, its interval over users and runs, p of a t-test over users
     and effect size d_z = mean / sd.
 

@@ -25,33 +25,45 @@ from .files import replacing
 from .interactions import InputError, Interactions, Split, random_parts
 
 # %% ../nbs/02_worlds.ipynb #eq1
-def draw_real(f, uniform) -> np.ndarray:
-    "Eq. (1): r ~ Bernoulli(f), bool, from as many uniform numbers in [0, 1)."
+def draw_real(f,                # P(r = 1), broadcasts with `uniform`
+              uniform           # numbers in [0, 1), any shape
+              ) -> np.ndarray:  # bool, of the broadcast shape
+    "Eq. (1): r ~ Bernoulli(f). A pair is liked where its uniform number is below f."
     return np.asarray(uniform) < f
 
 # %% ../nbs/02_worlds.ipynb #eq2
-def draw_observed(r, h, h_prime, uniform) -> np.ndarray:
-    "Eq. (2): r~ ~ Bernoulli(h_prime where r else h), bool, from as many uniform numbers in [0, 1)."
+def draw_observed(r,                # bool, whether the pair is liked; broadcasts with all others
+                  h,                # P(r~ = 1 | r = 0), a click although disliked
+                  h_prime,          # P(r~ = 1 | r = 1), a click when liked
+                  uniform           # numbers in [0, 1), any shape
+                  ) -> np.ndarray:  # bool, of the broadcast shape
+    "Eq. (2): r~ ~ Bernoulli(h_prime where r else h)."
     return np.asarray(uniform) < np.where(r, h_prime, h)
 
 # %% ../nbs/02_worlds.ipynb #click-probability
-def click_probability(f, h, h_prime):
+def click_probability(f,        # P(r = 1); the three broadcast
+                      h,        # P(r~ = 1 | r = 0)
+                      h_prime   # P(r~ = 1 | r = 1)
+                      ):        # in [0, 1], of the broadcast shape
     "P(r~ = 1): Eq. (2) summed over both values that r of Eq. (1) can take."
     return h_prime * f + h * (1 - f)
 
 # %% ../nbs/02_worlds.ipynb #scramble
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
-def scramble(words: np.ndarray) -> np.ndarray:
+def scramble(words: np.ndarray  # uint64, any shape
+             ) -> np.ndarray:   # uint64, same shape
     "SplitMix64's mixing of 64-bit words (Steele, Lea and Flood, 2014); no two words give the same."
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))
 
 # %% ../nbs/02_worlds.ipynb #uniforms
-def uniforms(seed, stream: int, cells) -> np.ndarray:
-    """The uniform number in [0, 1) of each cell, out of a SplitMix64 that starts at (seed, stream);
-    `seed` and `cells` broadcast."""
+def uniforms(seed,              # whole numbers from 0; broadcasts with `cells`
+             stream: int,       # which of a seed's streams, from 0
+             cells              # whole numbers from 0, the places in the stream; any shape
+             ) -> np.ndarray:   # float64 in [0, 1), of the broadcast shape
+    "The uniform number of each cell, out of a SplitMix64 that starts at (seed, stream)."
     with np.errstate(over="ignore"):                                  # arithmetic modulo 2^64 is meant
         start = scramble(np.asarray(seed).astype(np.uint64) * STEP + np.uint64(stream))
         words = scramble(start + (np.asarray(cells).astype(np.uint64) + np.uint64(1)) * STEP)
@@ -60,48 +72,71 @@ def uniforms(seed, stream: int, cells) -> np.ndarray:
 # %% ../nbs/02_worlds.ipynb #factors
 TASTE, APPEAL = 2.5, 1.0     # standard deviations of the inner product and of the appeal, in log-odds
 
-def normals(seed: int, stream: int, *shape: int) -> np.ndarray:
-    "Standard normal numbers of that shape; every (seed, stream) has its own."
+def normals(seed: int,          # from 0
+            stream: int,        # which of a seed's streams, from 0
+            *shape: int         # length of each axis
+            ) -> np.ndarray:    # float64, of that shape
+    "Standard normal numbers; every (seed, stream) has its own."
     return np.random.default_rng([seed, stream]).standard_normal(shape)
 
-def taste_logit(user_factors, item_factors, appeal, users, items) -> np.ndarray:
-    "Appeal plus inner product, for users and items that broadcast; equal to the last bit in any shape."
+def taste_logit(user_factors,       # (n_users, rank)
+                item_factors,       # (n_items, rank)
+                appeal,             # (n_items,), in log-odds
+                users,              # inner indices, int64; broadcast with `items`
+                items               # inner indices, int64
+                ) -> np.ndarray:    # log-odds, of the broadcast shape
+    "Appeal plus inner product; equal to the last bit in any shape."
     logit = appeal[items]
     for k in range(user_factors.shape[1]): logit = logit + user_factors[users, k] * item_factors[items, k]
     return logit
 
 # %% ../nbs/02_worlds.ipynb #zipf
-def zipf(fame: np.ndarray) -> np.ndarray:
+def zipf(fame: np.ndarray   # (n_items,), any real numbers
+         ) -> np.ndarray:   # (n_items,), in (0, 1]
     "1 / rank of each item, the most famous one having rank 1."
     weights = np.empty(len(fame))
     weights[np.argsort(-fame, kind="stable")] = 1 / np.arange(1, len(fame) + 1)
     return weights
 
 # %% ../nbs/02_worlds.ipynb #capped
-def capped(weights: np.ndarray, ceiling: float) -> np.ndarray:
-    "min(c * weights, ceiling) with c such that the mean is 1. Needs ceiling > 1."
+def capped(weights: np.ndarray,     # (n,), above 0
+           ceiling: float           # above 1
+           ) -> np.ndarray:         # (n,), mean 1, at most `ceiling`
+    "min(c * weights, ceiling) with c such that the mean is 1. Raises `ValueError` for a ceiling below 1."
     ceiling = min(ceiling, 1e12)                # what is higher, no weight reaches
     c = brentq(lambda c: np.minimum(c * weights, ceiling).mean() - 1, 0, ceiling / weights.min())
     return np.minimum(c * weights, ceiling)
 
-def noise_by_item(noise: float, popularity_noise: float, fame: np.ndarray, ceiling: float) -> np.ndarray:
-    """h of each item: mean `noise`, of which the share `popularity_noise` follows fame;
-    the fame-driven part stays below `ceiling`."""
+def noise_by_item(noise: float,             # mean of h, in [0, 1)
+                  popularity_noise: float,  # share of the noise that follows fame, in [0, 1]
+                  fame: np.ndarray,         # (n_items,), the larger the more famous
+                  ceiling: float            # of the fame-driven part, above `noise`
+                  ) -> np.ndarray:          # (n_items,), in [0, 1]
+    "h of each item: a part that is the same for all, and a fame-driven part that stays below `ceiling`."
     if noise == 0 or popularity_noise == 0: return np.full(len(fame), float(noise))
     return noise * (1 - popularity_noise + popularity_noise * capped(zipf(fame), ceiling / noise))
 
 # %% ../nbs/02_worlds.ipynb #awareness
-def spread_of(unaware: float) -> float:
+def spread_of(unaware: float    # share of liked items without a click, in [0, 1)
+              ) -> float:       # in [0, 1/8]
     "Half the range over which h' varies between users."
     return min(unaware, 1 - unaware) / 4
 
-def awareness_by_user(unaware: float, n_users: int, rng: np.random.Generator) -> np.ndarray:
+def awareness_by_user(unaware: float,           # 1 - mean of h', in [0, 1)
+                      n_users: int,             # 1 or more
+                      rng: np.random.Generator  # shuffles the users
+                      ) -> np.ndarray:          # (n_users,), in (0, 1]
     "h' of each user: evenly spaced within 1 - unaware +- `spread_of(unaware)`, in random order."
     evenly = (2 * np.arange(n_users) + 1) / n_users - 1
     return 1 - unaware + spread_of(unaware) * rng.permutation(evenly)
 
 # %% ../nbs/02_worlds.ipynb #solve-intercept
-def solve_intercept(density: float, logit, h, h_prime, weights=None) -> float:
+def solve_intercept(density: float,     # wanted mean of P(r~ = 1), between the means of h and h'
+                    logit,              # log-odds of liking without b, any shape
+                    h,                  # P(r~ = 1 | r = 0), broadcasts with `logit`
+                    h_prime,            # P(r~ = 1 | r = 1), broadcasts with `logit`
+                    weights=None        # of the cells, same shape as `logit`; None: all alike
+                    ) -> float:         # b, in log-odds, in (-100, 100)
     """The b with which f = sigmoid(b + logit) brings the (weighted) mean of P(r~ = 1) to `density`.
     Raises `InputError` where none does."""
     def excess(b):
@@ -111,20 +146,27 @@ def solve_intercept(density: float, logit, h, h_prime, weights=None) -> float:
     return brentq(excess, -100, 100)
 
 # %% ../nbs/02_worlds.ipynb #taste-grid
-def taste_grid(item_factors, appeal) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of each item for users at 81 points z of a standard normal population, (n_items, 81),
-    and the weights of these points."""
+def taste_grid(item_factors,                        # (n_items, rank)
+               appeal                               # (n_items,), in log-odds
+               ) -> tuple[np.ndarray, np.ndarray]:  # logits and weights, (n_items, 81) each
+    """The logits of each item for users at 81 points z of a standard normal population, and the weights of
+    these points, which sum to 1 for each item."""
     z = np.linspace(-8, 8, 81)
     logit = appeal[:, None] + np.linalg.norm(item_factors, axis=1)[:, None] * z
     return logit, np.broadcast_to(norm.pdf(z) / norm.pdf(z).sum(), logit.shape)
 
 # %% ../nbs/02_worlds.ipynb #check-world
-def need(holds: bool, name: str, value, rule: str):
-    "Raise InputError unless the rule for this parameter of a world holds."
+def need(holds: bool,   # whether the value is right
+         name: str,     # the parameter, a field of `World`
+         value,         # what was given for it
+         rule: str      # what to give instead, a clause without a full stop
+         ):
+    "Raises `InputError` unless the rule for this parameter of a world holds."
     if not holds: raise InputError(f"World: {name}={value!r} is out of range; {rule}.")
 
-def check_world(world):
-    "Raise InputError for the first parameter that is out of range, or for a density that cannot be reached."
+def check_world(world   # anything with the fields of `World`
+                ):
+    "Raises `InputError` for the first parameter that is out of range. A density out of reach is one."
     for name, least in (("n_users", 2), ("n_items", 2), ("rank", 1), ("seed", 0)):
         value = getattr(world, name)
         whole = isinstance(value, Integral) and least <= value < 2**63
@@ -141,7 +183,8 @@ def check_world(world):
     need(world.popularity_noise == 0 or world.noise < ceiling, "noise", world.noise,
          f"with popularity_noise and unaware={world.unaware:g} it must lie below {ceiling:g}")
 
-def noise_ceiling(unaware: float) -> float:
+def noise_ceiling(unaware: float    # share of liked items without a click, in [0, 1)
+                  ) -> float:       # in (0, .95]
     "The fame-driven noise stays below this: a little less than the lowest h'."
     return .95 * (1 - unaware - spread_of(unaware))
 
@@ -152,15 +195,15 @@ REAL, SEEN = 1, 2     # the streams of the two coins
 class World:
     """Users and items whose real preferences and noise are known (Eqs. 1 and 2).
     Raises `InputError` for parameters out of range."""
-    n_users: int = 300
-    n_items: int = 200
-    rank: int = 4                   # dimensions of taste
+    n_users: int = 300              # 2 or more
+    n_items: int = 200              # 2 or more
+    rank: int = 4                   # dimensions of taste, 1 or more
     noise: float = .035             # mean of h: P(click | disliked)
     popularity_noise: float = .5    # share of the noise that follows fame
     unaware: float = .4             # 1 - mean of h': P(no click | liked)
     density: float = .1             # expected share of cells with a click
     cold_users: float = .0          # share of users without a click in train or valid
-    seed: int = 0
+    seed: int = 0                   # of all tables and coins, 0 or more
 
     def __post_init__(self): check_world(self)
     @cached_property
@@ -193,27 +236,35 @@ class World:
 
 # %% ../nbs/02_worlds.ipynb #world-probabilities
 @patch
-def f(self: World, users, items) -> np.ndarray:
-    "P(r = 1) of these pairs; `users` and `items` broadcast."
+def f(self: World, users,   # inner indices, int64; broadcast with `items`
+      items                 # inner indices, int64
+      ) -> np.ndarray:      # in (0, 1), of the broadcast shape
+    "P(r = 1) of these pairs, the f of Eq. (1)."
     logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
     return expit(self.intercept + logit)
 
 @patch
-def h(self: World, users, items) -> np.ndarray:
-    "P(r~ = 1 | r = 0) of these pairs, a click although disliked; it depends on the item."
+def h(self: World, users,   # inner indices, int64; broadcast with `items`
+      items                 # inner indices, int64
+      ) -> np.ndarray:      # in [0, 1), of the broadcast shape
+    "P(r~ = 1 | r = 0) of these pairs, a click although disliked (Eq. 2); it depends on the item."
     shape = np.broadcast_shapes(np.shape(users), np.shape(items))
     return np.broadcast_to(self.item_noise[items], shape).copy()
 
 @patch
-def h_prime(self: World, users, items) -> np.ndarray:
-    "P(r~ = 1 | r = 1) of these pairs, a click when liked; it depends on the user."
+def h_prime(self: World, users,     # inner indices, int64; broadcast with `items`
+            items                   # inner indices, int64
+            ) -> np.ndarray:        # in (0, 1], of the broadcast shape
+    "P(r~ = 1 | r = 1) of these pairs, a click when liked (Eq. 2); it depends on the user."
     shape = np.broadcast_shapes(np.shape(users), np.shape(items))
     return np.broadcast_to(self.user_awareness[users], shape).copy()
 
 # %% ../nbs/02_worlds.ipynb #world-draw
 @patch
-def draw(self: World, users, items) -> tuple[np.ndarray, np.ndarray]:
-    "Eqs. (1) and (2) for these pairs: (r, r~), two bool arrays; the same pair always falls the same way."
+def draw(self: World, users,                    # inner indices, int64; broadcast with `items`
+         items                                  # inner indices, int64
+         ) -> tuple[np.ndarray, np.ndarray]:    # r and r~, bool, of the broadcast shape
+    "Eqs. (1) and (2) for these pairs; the same pair always falls the same way."
     users, items = np.asarray(users), np.asarray(items)
     cells = users * self.n_items + items
     r = draw_real(self.f(users, items), uniforms(self.seed, REAL, cells))
@@ -221,40 +272,49 @@ def draw(self: World, users, items) -> tuple[np.ndarray, np.ndarray]:
     return r, draw_observed(r, self.item_noise[items], self.user_awareness[users], coin)
 
 @patch
-def r(self: World, users, items) -> np.ndarray:
-    "Eq. (1): whether these users really like these items, bool."
+def r(self: World, users,   # inner indices, int64; broadcast with `items`
+      items                 # inner indices, int64
+      ) -> np.ndarray:      # bool, of the broadcast shape
+    "Eq. (1): whether these users really like these items."
     return self.draw(users, items)[0]
 
 @patch
-def observed(self: World, users, items) -> np.ndarray:
-    "Eq. (2): whether there is a click (r~), bool."
+def observed(self: World, users,    # inner indices, int64; broadcast with `items`
+             items                  # inner indices, int64
+             ) -> np.ndarray:       # bool, of the broadcast shape
+    "Eq. (2): whether there is a click (r~)."
     return self.draw(users, items)[1]
 
 # %% ../nbs/02_worlds.ipynb #world-clicks
 @patch
-def block(self: World, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "Users, items and noise flags (r = 0) of the clicks of users start to stop - 1."
+def block(self: World, start: int,                          # the first user, inner index
+          stop: int                                         # one after the last user
+          ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:   # (n_clicks,) each: users, items, noise
+    "The clicks of users start to stop - 1: inner indices, int64, and whether each is noise (r = 0), bool."
     r, seen = self.draw(np.arange(start, stop)[:, None], np.arange(self.n_items))
     users, items = np.nonzero(seen)
     return users + start, items, ~r[users, items]
 
 @patch
-def blocks(self: World, block_cells: int = 2**17) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    "`block` of all users, about `block_cells` cells at a time."
+def blocks(self: World, block_cells: int = 2**17    # about so many cells are drawn at once
+           ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]: # as `block` gives them
+    "The clicks of all users, one block of users after another."
     step = max(1, block_cells // self.n_items)
     for start in range(0, self.n_users, step): yield self.block(start, min(start + step, self.n_users))
 
 @patch
-def clicks(self: World, block_cells: int = 2**17) -> Interactions:
-    """Every observed pair (r~ = 1), by user and item, with its noise flag;
-    drawn by blocks of about `block_cells` cells."""
+def clicks(self: World, block_cells: int = 2**17    # about so many cells are drawn at once
+           ) -> Interactions:                       # by user and item, each with its noise flag
+    "Every observed pair (r~ = 1)."
     parts = zip(*self.blocks(block_cells), strict=True)
     users, items, noise = (np.concatenate(column) for column in parts)
     return Interactions(users, items, pd.RangeIndex(self.n_users), pd.RangeIndex(self.n_items), noise=noise)
 
 # %% ../nbs/02_worlds.ipynb #world-write-clicks
-def in_larger_blocks(blocks: Iterator[tuple], least: int) -> Iterator[list[np.ndarray]]:
-    "The same columns in fewer blocks: each of `least` rows or more, but for the last."
+def in_larger_blocks(blocks: Iterator[tuple],           # each a tuple of columns, arrays of one length
+                     least: int                         # rows in a block, 1 or more
+                     ) -> Iterator[list[np.ndarray]]:   # lists of the same columns
+    "The same rows in fewer blocks: each of `least` rows or more, but for the last."
     held, n = [], 0
     for block in blocks:
         held.append(block)
@@ -265,7 +325,8 @@ def in_larger_blocks(blocks: Iterator[tuple], least: int) -> Iterator[list[np.nd
     if n: yield [np.concatenate(column) for column in zip(*held, strict=True)]
 
 @patch
-def write_clicks(self: World, path) -> int:     # how many clicks were written
+def write_clicks(self: World, path  # the file; its folder is made where there is none
+                 ) -> int:          # how many clicks were written
     """Writes every click to a Parquet file (user, item: int64; noise: bool), about a million at a time; whole
     or not at all. Raises `InputError` where no file can be written."""
     import pyarrow as pa
@@ -279,8 +340,8 @@ def write_clicks(self: World, path) -> int:     # how many clicks were written
 
 # %% ../nbs/02_worlds.ipynb #world-sample
 @patch
-def sample(self: World) -> Split:
-    """All clicks, 8:1:1 at random (cold users: test only); truth = real test clicks.
+def sample(self: World) -> Split:   # named "world", with k = (5, 20)
+    """All clicks, 8:1:1 at random (cold users: test only); known = train and valid, truth = real test clicks.
     Raises `InputError` when train or truth is empty."""
     pairs = self.clicks()
     warm = ~self.is_cold[pairs.users]
