@@ -152,8 +152,7 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
         ) -> Recommender:                           # itself
     """Trains; `history` then has a row per epoch, of what is needed first too.
 
-    Raises `InputError` for what are no interactions, for ids that cannot be brought together, and where the
-    training fails (`Run`, `Trainer.fit`)."""
+    Raises `InputError` for what are no interactions, and as `Run` and its `fit` do."""
     need_interactions(train, "train")
     if valid is not None:
         need_interactions(valid, "valid")
@@ -310,7 +309,8 @@ def evaluate_popular(self: Recommender, split: Split,   # as for `evaluate`
                      ) -> pd.DataFrame:                 # as of `evaluate`, with recall and NDCG
     """What the most popular items reach on the very task that this model is given.
 
-    Raises `InputError` for k or ties that `deca_nb.evaluation.evaluate` does not take."""
+    Raises `InputError` before `fit`, and for k or ties that `deca_nb.evaluation.evaluate` does not take."""
+    self.need_fit()
     task = task_beside(self.run().model_class, split, self.judging)
     how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties}
     return evaluate(MostPopular(split.train), task, **how)
