@@ -24,7 +24,7 @@ class TrueNegatives:
     """Draws items uniformly from those that a user has no training interaction with.
 
     It is `Protocol.sampler` 'true-negatives'. It draws on the device that it is made for."""
-    def __init__(self, train: Interactions,     # the items that it never draws for a user
+    def __init__(self, train: Interactions,     # its pairs are never drawn
                  device="cpu"                   # name or torch.device; users and generator must be there, too
                  ):
         seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}

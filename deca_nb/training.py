@@ -593,7 +593,7 @@ class Trainer:
         self.method.train()
 
     def gradients(self, batch: Batch    # on the method's device
-                  ) -> torch.Tensor:    # the loss with its penalty, one number, without a graph
+                  ) -> torch.Tensor:    # the loss with its penalty: a number, or one of each block
         "Gives every weight its gradient."
         loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
         loss.backward(torch.ones_like(loss))
