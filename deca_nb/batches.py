@@ -24,7 +24,9 @@ class TrueNegatives:
     """Draws items uniformly from those that a user has no training interaction with.
 
     It is `Protocol.sampler` 'true-negatives'. It draws on the device that it is made for."""
-    def __init__(self, train: Interactions, device="cpu"):
+    def __init__(self, train: Interactions,     # its pairs are never drawn
+                 device="cpu"                   # name or torch.device; users and generator must be there, too
+                 ):
         seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
         self.starts = torch.tensor(seen.indptr[:-1], **here)
         degrees = torch.tensor(np.diff(seen.indptr), **here)
@@ -36,13 +38,17 @@ class TrueNegatives:
         self.stride = train.n_items + 1
         self.gaps = users * self.stride + gaps                      # sorted: by user, then by p_j - j
 
-    def kth(self, users: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    def kth(self, users: torch.Tensor,  # (n,) int64
+            k: torch.Tensor             # (n,) int64, below how many items are free for the user
+            ) -> torch.Tensor:          # items, (n,) int64
         "The k-th free item of each user, counted from 0."
         wanted = torch.add(k, users, alpha=self.stride)
         before = torch.searchsorted(self.gaps, wanted, right=True)
         return k + before - self.starts.index_select(0, users)
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(self, users: torch.Tensor,                 # (n,) int64, repeated for more than one draw
+             generator: torch.Generator                 # on the sampler's device
+             ) -> tuple[torch.Tensor, torch.Tensor]:    # users and items, int64, (m,) each with m <= n
         "A user and a free item for each of `users`; a user who has every item gets none."
         free = self.free.index_select(0, users)
         if self.crowded: users, free = users[free > 0], free[free > 0]
@@ -53,9 +59,14 @@ class TrueNegatives:
 @named("sampler", "any-item")
 class AnyItem:
     "Draws any item, positives too: what the release's sampler does (`Protocol.sampler` 'any-item', 2.1)."
-    def __init__(self, train: Interactions, device="cpu"): self.n_items = train.n_items
+    def __init__(self, train: Interactions,     # only its number of items counts
+                 device="cpu"                   # not used: items are drawn where the users are
+                 ):
+        self.n_items = train.n_items
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(self, users: torch.Tensor,                 # (n,) int64
+             generator: torch.Generator                 # on the device of the users
+             ) -> tuple[torch.Tensor, torch.Tensor]:    # the same users, and items, (n,) int64
         "A user and an item for each of `users`."
         return users, torch.randint(self.n_items, users.shape, generator=generator, device=users.device)
 
@@ -68,8 +79,11 @@ class Batch:
     observed: torch.Tensor              # (n,) float32
     rows: torch.Tensor | None = None    # (n_positives,) int64, the row of the training data of each positive
 
-def make_batch(positives, negatives, rows=None) -> Batch:
-    "A batch from two (users, items) pairs of tensors, and the rows of the positives, all on one device."
+def make_batch(positives,   # users and items, int64, (n_positives,) each
+               negatives,   # users and items, int64, (n_negatives,) each
+               rows=None    # (n_positives,) int64, for methods that look up what they keep by click
+               ) -> Batch:  # of n_positives + n_negatives pairs
+    "A batch from positives and negatives that are on one device."
     users, items = (torch.cat(parts) for parts in zip(positives, negatives, strict=True))
     observed = torch.zeros(len(users), device=users.device)
     observed[:len(positives[0])] = 1
@@ -80,12 +94,15 @@ class Batches:
     """Each epoch: the units of `self.order` in random order, `batch_size` at a time.
 
     Its tensors are on one device, where the generator must be too. It can be left and gone on with."""
-    def __init__(self, batch_size: int, device):
+    def __init__(self, batch_size: int,     # units in a batch, at least 1; the last one may have fewer
+                 device                     # name or torch.device
+                 ):
         self.batch_size, self.device, self.order, self.done = batch_size, device, None, 0
 
     def __len__(self): return -(-self.n_units // self.batch_size)
 
-    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+    def epoch(self, generator: torch.Generator  # for the order and the negatives; on the same device
+              ) -> Iterator[Batch]:             # as many as `len` says in a whole epoch
         "The batches of one epoch, or what is left of one that was begun."
         if self.order is None:
             self.order = torch.randperm(self.n_units, generator=generator, device=self.device)
@@ -95,18 +112,30 @@ class Batches:
             yield self.batch(part, generator)
         self.order = None
 
-    def state_dict(self) -> dict: return {"order": self.order, "done": self.done}
-    def load_state_dict(self, state: dict): self.order, self.done = state["order"], state["done"]
+    def state_dict(self) -> dict:  # order, (n_units,) int64 or None between epochs; done, a number of batches
+        "How far the epoch has come."
+        return {"order": self.order, "done": self.done}
+
+    def load_state_dict(self, state: dict   # as `state_dict` gives it
+                        ):
+        "Goes back there."
+        self.order, self.done = state["order"], state["done"]
 
 # %% ../nbs/05_batches.ipynb #pair-batches
 class PairBatches(Batches):
-    "Batches of positives, each with one negative, drawn by a sampler for the same device."
-    def __init__(self, train: Interactions, sampler, batch_size: int, device="cpu"):
+    "Batches of positives, each with one negative that a sampler draws."
+    def __init__(self, train: Interactions,  # its rows are the positives
+                 sampler,                    # has `draw`, as `TrueNegatives` does; made for the same device
+                 batch_size: int,            # positives in a batch, at least 1
+                 device="cpu"                # name or torch.device, where the batches are wanted
+                 ):
         super().__init__(batch_size, device)
         self.users, self.items = (torch.tensor(ids, device=device) for ids in (train.users, train.items))
         self.sampler, self.n_units = sampler, len(train)
 
-    def batch(self, rows: torch.Tensor, generator: torch.Generator) -> Batch:
+    def batch(self, rows: torch.Tensor,     # (n,) int64, rows of the training data
+              generator: torch.Generator    # for the negatives
+              ) -> Batch:                   # n positives and at most n negatives
         "The batch of these positives."
         users, items = self.users.index_select(0, rows), self.items.index_select(0, rows)
         return make_batch((users, items), self.sampler.draw(users, generator), rows)
@@ -114,7 +143,10 @@ class PairBatches(Batches):
 # %% ../nbs/05_batches.ipynb #row-batches
 class RowBatches(Batches):
     "Batches of users with all their positives, and as many free cells of the whole batch."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu"):
+    def __init__(self, train: Interactions,     # its distinct pairs are the positives
+                 batch_size: int,               # users in a batch, at least 1
+                 device="cpu"                   # name or torch.device, where the batches are wanted
+                 ):
         super().__init__(batch_size, device)
         distinct = np.unique(train.keys(), return_index=True)                    # a repeated pair counts once
         keys, self.rows = (torch.as_tensor(part, device=device) for part in distinct)
@@ -124,13 +156,16 @@ class RowBatches(Batches):
         self.active = torch.nonzero(self.degrees).squeeze(1)
         self.negatives, self.n_units = TrueNegatives(train, device), len(self.active)
 
-    def positives(self, users: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def positives(self, users: torch.Tensor                                 # (n_users,) int64
+                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:     # (n_positives,) int64 each
         "Users, items and training rows of every positive of those users."
         row, at = entries(self.offsets, users)
         return users[row], self.items[at], self.rows[at]
 
-    def free_cells(self, users: torch.Tensor, n: int,
-                   generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def free_cells(self, users: torch.Tensor,               # (n_users,) int64, each once
+                   n: int,                                  # at least 0
+                   generator: torch.Generator               # on the same device
+                   ) -> tuple[torch.Tensor, torch.Tensor]:  # users, items: int64, (n,), or (0,) if none free
         "n cells drawn uniformly, with replacement, from all the free cells of those users."
         ends = self.negatives.free[users].cumsum(0)
         if self.negatives.crowded and not ends[-1]: return users[:0], users[:0]       # nothing is free here
@@ -139,24 +174,31 @@ class RowBatches(Batches):
         row = torch.searchsorted(ends, cell, right=True)
         return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
 
-    def batch(self, part: torch.Tensor, generator: torch.Generator) -> Batch:
-        "The batch of these users, given by their place among the active ones."
+    def batch(self, part: torch.Tensor,     # (n,) int64, places in `active`, the users with a positive
+              generator: torch.Generator    # for the negatives
+              ) -> Batch:                   # all their positives, and as many negatives or none
+        "The batch of these users."
         *positives, rows = self.positives(self.active[part])
         negatives = self.free_cells(self.active[part], len(rows), generator)
         return make_batch(positives, negatives, rows)
 
 # %% ../nbs/05_batches.ipynb #balanced-mean
-def balance(observed: torch.Tensor) -> torch.Tensor:
-    "What each pair weighs, (..., n): one over the number of positives, of negatives for a negative."
+def balance(observed: torch.Tensor  # 1 for a positive and 0 for a negative, float32, (..., n)
+            ) -> torch.Tensor:      # float32, (..., n)
+    "What each pair weighs: one over the number of positives, of negatives for a negative."
     n_positive = observed.sum(-1, keepdim=True)
     return torch.where(observed > 0, 1 / n_positive, 1 / (observed.shape[-1] - n_positive).clamp(min=1))
 
-def balanced_mean(values: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-    "Mean over the positives plus mean over the negatives: (..., n) comes to (...)."
+def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (..., n)
+                  observed: torch.Tensor    # 1 for a positive and 0 for a negative, float32, (..., n)
+                  ) -> torch.Tensor:        # float, (...): a scalar for one batch
+    "Mean over the positives plus mean over the negatives."
     return (values * balance(observed)).sum(-1)
 
 # %% ../nbs/05_batches.ipynb #learns-from
-def liked(pairs: Interactions, least: float = 4) -> Interactions:
+def liked(pairs: Interactions,  # with noise flags or ratings
+          least: float = 4      # the lowest rating that counts; not used where there are flags
+          ) -> Interactions:    # some of the rows, in their order; it may have none
     """The pairs known to be meant: no noise, or a rating of at least `least`.
 
     Raises `InputError` where neither is known."""
@@ -166,7 +208,9 @@ def liked(pairs: Interactions, least: float = 4) -> Interactions:
                          "give data with ratings, or a world.")
     return pairs.select(pairs.ratings >= least)
 
-def need_alike(train: Interactions, valid: Interactions):
+def need_alike(train: Interactions,     # flags come before ratings where it has both
+               valid: Interactions      # may have no rows
+               ):
     "Raise InputError unless both say in the same way which clicks were meant."
     for name in ("noise", "ratings"):
         has = [getattr(part, name) is not None for part in (train, valid)]
@@ -175,11 +219,13 @@ def need_alike(train: Interactions, valid: Interactions):
             raise InputError(f"only one of train and valid has {name}, so they cannot both tell which clicks "
                              "were meant; give both, or take the validation clicks from the training data.")
 
-def meant_only(train: Interactions, valid: Interactions | None,
-               least: float = 4) -> tuple[Interactions, Interactions | None]:
+def meant_only(train: Interactions,                            # with noise flags or ratings
+               valid: Interactions | None,                     # with the same of the two; None: there is none
+               least: float = 4                                # the lowest rating that counts
+               ) -> tuple[Interactions, Interactions | None]:  # training and validation pairs
     """`liked` of both parts; where the training ratings are a 0/1 mark, 1 is a liking.
 
-    Raises `InputError` where no training pair is, or where only one of the parts tells."""
+    Raises `InputError` where no training pair is, or where not both parts tell."""
     if valid is not None: need_alike(train, valid)
     if train.ratings is not None and train.ratings.max(initial=0) <= 1: least = 1
     kept = liked(train, least)

@@ -46,7 +46,8 @@ from .training import Run, Watch, need_optimiser
 COUNT = Number(1, whole=True)
 SEED = Number(0, whole=True, most=2**62)
 
-def pick_device(device: str) -> str:
+def pick_device(device: str     # 'auto', or a name that torch knows: 'cpu', 'cuda', 'cuda:1'
+                ) -> str:       # a name that torch knows
     """'auto' is a CUDA device where there is one, else the CPU.
 
     Raises `InputError` for a device that is not there."""
@@ -56,7 +57,8 @@ def pick_device(device: str) -> str:
         raise InputError(f"there is no device '{device}' here; choose auto or cpu.") from None
     return device
 
-def need_method(name: str):
+def need_method(name: str   # as `Recommender` takes it
+                ):
     "Raise InputError for the name of a ranker, which is not trained, or of nothing."
     if name in listed("ranker"):
         raise InputError(f"{name} is a ranker, not a training method; compare it with deca compare --methods "
@@ -69,15 +71,16 @@ class Recommender:
 
     Raises `InputError` for unknown names and numbers out of range. `protocol="paper"` takes the release's
     parts, with the numbers given here; the released ones are in `deca_nb.denoising.released_numbers`."""
-    def __init__(self, model="GMF",        # MF, GMF, NeuMF, CDAE, LightGCN, FILE.py:Class, or one's own class
-                 method="DeCA",                 # a training method, likewise
-                 *, seed: int = 0,
-                 protocol: str | Protocol = "clean",
-                 device: str = "auto",
-                 threads: int | None = None,    # of torch, while training; None: by size (chapter 05)
-                 learns_from: str = "all",      # or "liked": the clicks that were meant, and no others
-                 liked: float = 4,              # a rating from here on is a liking, where that is asked
-                 **numbers):                    # the method's settings (c1, ...) and the model's sizes
+    def __init__(self, model="GMF",                   # a name of chapter 03, FILE.py:Class, or a class
+                 method="DeCA",                       # a training method, likewise
+                 *, seed: int = 0,                    # of weights and draws, 0 to 2**62
+                 protocol: str | Protocol = "clean",  # or "paper": how to train and how to judge
+                 device: str = "auto",                # as `pick_device` takes it
+                 threads: int | None = None,          # of torch, while training; None: by size (chapter 05)
+                 learns_from: str = "all",            # or "liked": only the clicks that were meant
+                 liked: float = 4,                    # the lowest rating that is a liking, for learns_from
+                 **numbers                            # the method's settings (c1, ...) and the model's sizes
+                 ):
         need_number("seed", seed, SEED)
         if not (isinstance(liked, Real) and np.isfinite(liked)):
             raise InputError(f"liked={liked!r} cannot be used; it must be a number.")
@@ -86,15 +89,6 @@ class Recommender:
         recipe = make_recipe(name_of("model", model), name_of("method", method), numbers, seed=int(seed),
                              parts=protocol.training, learns_from=learns_from, liked=liked, threads=threads)
         self.begin(recipe, protocol.judging, device)
-
-    def begin(self, recipe: Recipe, judging: Judging, device: str):
-        "What every recommender starts with."
-        need_optimiser(recipe)
-        self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
-        self.train = self.known = self.trained = None
-        self.learned = None                     # the training clicks that count: all, or the liked
-        self.history = pd.DataFrame()
-        self.data = {}                          # where the interactions came from, kept with `save`
 
     @property
     def model_name(self) -> str: return self.recipe.model
@@ -108,34 +102,57 @@ class Recommender:
         return f"Recommender({self.model_name} + {self.method_name}, {state})"
 
 # %% ../nbs/10_recommender.ipynb #recommender-of
+@patch
+def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
+          judging: Judging,                     # the judging half of a protocol
+          device: str                           # as `pick_device` takes it
+          ):
+    """What every recommender starts with.
+
+    Raises `InputError` for an optimiser that does not suit, and for a device that is not there."""
+    need_optimiser(recipe)
+    self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
+    self.train = self.known = self.trained = None
+    self.learned = None                         # the training clicks that count: all, or the liked
+    self.history = pd.DataFrame()
+    self.data = {}                              # where the interactions came from, kept with `save`
+
 @patch(cls_method=True)
-def of(cls: Recommender, recipe: Recipe, judging: Judging, device: str = "auto") -> Recommender:
-    "An unfitted recommender of that recipe."
+def of(cls: Recommender, recipe: Recipe,    # as `make_recipe` gives it
+       judging: Judging,                    # the judging half of a protocol
+       device: str = "auto"                 # as `pick_device` takes it
+       ) -> Recommender:                    # to be fitted
+    "A recommender of that recipe. Raises `InputError` as `begin` does."
     self = cls.__new__(cls)
     self.begin(recipe, judging, device)
     return self
 
 # %% ../nbs/10_recommender.ipynb #fit
-def need_interactions(pairs, what: str):
+def need_interactions(pairs,        # whatever was given
+                      what: str     # the parameter's name, for the message
+                      ):
     "Raise InputError unless these are interactions."
     if not isinstance(pairs, Interactions):
         raise InputError(f"{what} must be Interactions, not {type(pairs).__name__}; "
                          "make them with Interactions.from_frame or read_interactions.")
 
 @patch
-def run(self: Recommender, callbacks=()) -> Run:
-    "The training run of this recipe on these data."
+def run(self: Recommender, callbacks=()     # of `deca_nb.training.Callback`
+        ) -> Run:                           # not started
+    "The training run of this recipe on the data that `fit` was given."
     valid = None if self.known is self.train else self.known.select(slice(len(self.train), None))
     return Run(self.recipe, self.train, valid, self.device, callbacks)
 
 @patch
 def fit(self: Recommender, train: Interactions,     # what to learn from
-        valid: Interactions | None = None,          # as noisy as train; decides when to stop
+        valid: Interactions | None = None,          # as noisy as train; says when to stop. None: all epochs
         on_epoch=None,                              # called with (model, record) after each epoch
         callbacks=(),                               # of `deca_nb.training.Callback`
         by: Callable = Run.fit                      # what trains the run; chapter 14 has another way
         ) -> Recommender:                           # itself
-    "Trains; `history` then has a row per epoch, of what is needed first too. Raises `InputError`."
+    """Trains; `history` then has a row per epoch, of what is needed first too.
+
+    Raises `InputError` for what are no interactions, and as `Run` and its `fit` do."""
     need_interactions(train, "train")
     if valid is not None:
         need_interactions(valid, "valid")
@@ -150,7 +167,9 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
     return self
 
 # %% ../nbs/10_recommender.ipynb #inner-ids
-def inner(ids: Iterable, index: pd.Index) -> np.ndarray:
+def inner(ids: Iterable,    # outer ids, (n,)
+          index: pd.Index   # outer ids by position, each once
+          ) -> np.ndarray:  # int64, (n,)
     """The position of each outer id, -1 for one that is not there.
 
     Ids are compared as they are written, so the text 7 finds the integer 7."""
@@ -165,8 +184,11 @@ def need_fit(self: Recommender):
                          "or Recommender.load(folder).")
 
 @patch
-def top(self: Recommender, scorer, users: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Items and scores (len(users), k) of the best items that are not known, equal scores by lowest inner id.
+def top(self: Recommender, scorer,              # has score_all(users) -> (batch, n_items)
+        users: np.ndarray,                      # int64, (n,), positions in the training data
+        k: int                                  # at least 1; not more than there are items come back
+        ) -> tuple[np.ndarray, np.ndarray]:     # items, int64, and scores, (n, k) each
+    """The best items that are not known, equal scores by lowest inner id.
 
     A score of -inf stands where fewer are left. Raises `InputError` for NaN."""
     found = [top_items(scores, k) for scores in masked_scores(scorer, self.known, users)]
@@ -174,24 +196,29 @@ def top(self: Recommender, scorer, users: np.ndarray, k: int) -> tuple[np.ndarra
 
 # %% ../nbs/10_recommender.ipynb #as-frame
 @patch
-def as_frame(self: Recommender, users: Iterable, items: np.ndarray, scores: np.ndarray,
-             source: str) -> pd.DataFrame:
-    "One row per recommendation: user, rank, item, title (where known), score, source."
+def as_frame(self: Recommender,
+             users: Iterable,       # outer ids, (n,)
+             items: np.ndarray,     # int64, (n, k), best first
+             scores: np.ndarray,    # (n, k); one of -inf is no recommendation
+             source: str            # what made them, the same in each row
+             ) -> pd.DataFrame:     # user, rank (from 1), item, title (where known), score, source
+    "One row per recommendation."
     row, place = np.nonzero(scores > -np.inf)
     item, user = items[row, place], pd.Series(list(users), dtype=object).to_numpy()[row]
     columns = {"user": user, "rank": place + 1, "item": self.train.item_ids[item]}
     if self.train.titles is not None: columns["title"] = self.train.titles[item]
     return pd.DataFrame(columns | {"score": scores[row, place], "source": source})
 
-def as_list(ids) -> list:
+def as_list(ids         # one id, or an iterable of ids; a text is one
+            ) -> list:  # of ids
     "One id or several, as a list."
     return [ids] if isinstance(ids, str) or np.isscalar(ids) else list(ids)
 
 @patch
-def most_popular(self: Recommender, users: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k most popular items that are not known of the users, and their counts, ties by lowest id.
-
-    Users are positions, -1 for a stranger. Both are (len(users), k)."""
+def most_popular(self: Recommender, users: np.ndarray,  # int64, (n,), positions; -1 for a stranger
+                 k: int                                 # at least 1
+                 ) -> tuple[np.ndarray, np.ndarray]:    # items, int64, and their clicks, (n, k) each
+    "The k most popular items that are not known of the users, ties by lowest id."
     popular = MostPopular(self.train)
     items, scores = (part.numpy().repeat(len(users), 0) for part in top_items(popular.counts[None], k))
     inside = users >= 0                                                        # in validation only
@@ -200,13 +227,14 @@ def most_popular(self: Recommender, users: np.ndarray, k: int) -> tuple[np.ndarr
 
 # %% ../nbs/10_recommender.ipynb #recommend
 @patch
-def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by default everybody in training
-              k: int = 10                                        # items each
-              ) -> pd.DataFrame:
-    """Rows user, rank, item, title, score (a logit), source; known items left out.
+def recommend(self: Recommender,
+              users: Iterable | None = None,    # outer ids, or one; None: all in training
+              k: int = 10                       # items each, at least 1; fewer where fewer are left
+              ) -> pd.DataFrame:                # user, rank (from 1), item, title (if known), score, source
+    """The best items, by logit, that a user is not known to have; equal scores by lowest inner id.
 
-    Equal scores are listed by lowest inner id. Users of whom nothing was learned get the most popular items,
-    and a warning says so. Raises `InputError`."""
+    Users of whom nothing was learned get the most popular items, scored by clicks, and a warning says so.
+    Raises `InputError` before `fit`, for k out of range, for no users and for NaN scores."""
     self.need_fit()
     need_number("k", k, COUNT)
     counts = self.learned.user_counts()
@@ -227,11 +255,14 @@ def recommend(self: Recommender, users: Iterable | None = None,  # outer ids; by
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
 @patch
-def recommend_for(self: Recommender, items: Iterable,   # outer ids of what the new user likes
-                  k: int = 10) -> pd.DataFrame:
-    """Rows rank, item, title, score for a new user with these items.
+def recommend_for(self: Recommender,
+                  items: Iterable,      # outer ids, or one, of what the new user likes
+                  k: int = 10           # at least 1
+                  ) -> pd.DataFrame:    # rank (from 1), item, title (where known), score (a logit)
+    """The best other items for a new user with these.
 
-    Raises `InputError` where the model cannot fold in, or for an unknown item."""
+    Raises `InputError` before `fit`, where the model cannot fold in, for k out of range, for no items and
+    for an unknown one."""
     self.need_fit()
     if not hasattr(self.trained.f, "fold_in"):
         raise InputError(f"{self.model_name} cannot fold in a new user; train CDAE or LightGCN, "
@@ -253,12 +284,15 @@ def recommend_for(self: Recommender, items: Iterable,   # outer ids of what the 
 
 # %% ../nbs/10_recommender.ipynb #evaluate
 @patch
-def evaluate(self: Recommender, split: Split,
-             k=None,                        # the split's, unless given
-             ties: str | None = None,       # the protocol's, unless given
-             metrics=("recall", "ndcg")     # names of metrics
-             ) -> pd.DataFrame:
-    "One row per user with truth, as `deca_nb.evaluation.evaluate` gives it. Raises `InputError`."
+def evaluate(self: Recommender, split: Split,   # the one whose train and valid were fitted
+             k=None,                            # length(s) of the list; None: the split's
+             ties: str | None = None,           # how equal scores count; None: the protocol's
+             metrics=("recall", "ndcg")         # names of metrics
+             ) -> pd.DataFrame:                 # per user with truth: user, n_truth, warm, recall@K, ...
+    """How well the model finds the truth, judged as the protocol says.
+
+    Raises `InputError` before `fit`, for a split with other users or items, and for k, ties or metrics that
+    `deca_nb.evaluation.evaluate` does not take."""
     self.need_fit()
     theirs, ours = split.train, self.train
     if not (theirs.user_ids.equals(ours.user_ids) and theirs.item_ids.equals(ours.item_ids)):
@@ -269,8 +303,14 @@ def evaluate(self: Recommender, split: Split,
 
 # %% ../nbs/10_recommender.ipynb #evaluate-popular
 @patch
-def evaluate_popular(self: Recommender, split: Split, k=None, ties: str | None = None) -> pd.DataFrame:
-    "What the most popular items reach on the very task that this model is given, as `evaluate` gives it."
+def evaluate_popular(self: Recommender, split: Split,   # as for `evaluate`
+                     k=None,                            # length(s) of the list; None: the split's
+                     ties: str | None = None            # as for `evaluate`; None: the protocol's
+                     ) -> pd.DataFrame:                 # as of `evaluate`, with recall and NDCG
+    """What the most popular items reach on the very task that this model is given.
+
+    Raises `InputError` before `fit`, and for k or ties that `deca_nb.evaluation.evaluate` does not take."""
+    self.need_fit()
     task = task_beside(self.run().model_class, split, self.judging)
     how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties}
     return evaluate(MostPopular(split.train), task, **how)
@@ -278,12 +318,13 @@ def evaluate_popular(self: Recommender, split: Split, k=None, ties: str | None =
 # %% ../nbs/10_recommender.ipynb #doubt
 @patch
 def real_positive_probability(self: Recommender,
-                              interactions: Interactions | None = None,     # by default the training pairs
-                              chunk: int = 1 << 18                          # rows at a time
-                              ) -> pd.Series:
-    """A score in (0, 1) for each row: how likely the click was meant. To rank by; not calibrated.
+                              interactions: Interactions | None = None,  # clicks; None: the training pairs
+                              chunk: int = 1 << 18                       # rows at a time; bounds the memory
+                              ) -> pd.Series:                            # in (0, 1) or NaN, float64, (n,)
+    """How likely each click was meant (Eq. 16 in DeCA). To rank by; not calibrated.
 
-    It is null where nothing was learned of the user or item."""
+    NaN stands where nothing was learned of the user or item. Raises `InputError` before `fit`, and for what
+    are no interactions."""
     self.need_fit()
     pairs = self.train if interactions is None else interactions
     need_interactions(pairs, "interactions")
@@ -304,17 +345,19 @@ def real_positive_probability(self: Recommender,
 FORMAT = "deca_nb recommender 3"
 UNFINISHED = "unfinished-"                # how the files of a training that is not over begin
 
-def ids_to_json(index: pd.Index) -> dict:
-    "Ids as JSON: a count for 0, 1, 2, ..., else the list."
+def ids_to_json(index: pd.Index     # numbers or texts
+                ) -> dict:          # count, for the ids 0, 1, 2, ..., or else list
+    "Ids as JSON."
     is_range = index.equals(pd.RangeIndex(len(index)))
     return {"count": len(index)} if is_range else {"list": index.tolist()}
 
-def ids_from_json(ids: dict) -> pd.Index:
+def ids_from_json(ids: dict         # count or list
+                  ) -> pd.Index:    # a `RangeIndex` for a count
     "The ids that `ids_to_json` wrote."
     return pd.RangeIndex(ids["count"]) if "count" in ids else pd.Index(ids["list"])
 
 @patch
-def description(self: Recommender) -> dict:
+def description(self: Recommender) -> dict:     # format, recipe, judging, n_train, data, ids, history, ...
     "What `recommender.json` holds besides the name of the tensor file."
     records = self.history.to_dict("records")
     return {"format": FORMAT, "recipe": self.recipe.to_json(), "judging": dataclasses.asdict(self.judging),
@@ -324,7 +367,8 @@ def description(self: Recommender) -> dict:
             "history": [{name: value for name, value in one.items() if value == value} for one in records],
             "versions": {"torch": torch.__version__, "numpy": np.__version__}}
 
-def need_own_folder(folder):
+def need_own_folder(folder  # path to be written to; it need not be there
+                    ):
     "Raise InputError where a recommender cannot be saved: a file, or a folder with other things in it."
     folder = Path(folder)
     need_place(folder / "recommender.json")
@@ -334,10 +378,11 @@ def need_own_folder(folder):
 
 # %% ../nbs/10_recommender.ipynb #save-files
 @patch
-def save(self: Recommender, folder):
+def save(self: Recommender, folder  # path; made where it is not there, written over where it holds another
+         ):
     """Writes `recommender.json` and one safetensors file.
 
-    Raises `InputError` where the folder holds something else."""
+    Raises `InputError` before `fit`, and where the folder holds something else."""
     self.need_fit()
     folder = Path(folder)
     need_own_folder(folder)
@@ -357,13 +402,15 @@ def save(self: Recommender, folder):
 
 # %% ../nbs/10_recommender.ipynb #load
 @patch(cls_method=True)
-def load(cls: Recommender, folder,           # made by `save`
-         model: type | str | None = None,    # the model's class or FILE.py:Class, where it is one of your own
-         method: type | str | None = None,   # the method's, likewise
-         device: str = "auto") -> Recommender:
+def load(cls: Recommender, folder,          # made by `save`
+         model: type | str | None = None,   # the model's class or FILE.py:Class, where it is one of your own
+         method: type | str | None = None,  # the method's, likewise
+         device: str = "auto"               # as `pick_device` takes it
+         ) -> Recommender:                  # fitted, as it was saved
     """The recommender that `save` wrote; nothing is trained.
 
-    Raises `InputError` for a folder that is none or is damaged, and for a class that must be given."""
+    Raises `InputError` for a folder that is none or is damaged, or of another format; for a class that must
+    be given, or must not, or has changed; and for a device that is not there."""
     folder = Path(folder)
     if not (folder / "recommender.json").is_file():
         raise InputError(f"{folder}: there is no recommender.json; "
@@ -383,11 +430,15 @@ def load(cls: Recommender, folder,           # made by `save`
         raise InputError(f"{folder}: the saved recommender is damaged ({what}); train it again.") from None
 
 # %% ../nbs/10_recommender.ipynb #known-class
-def need_known_class(folder: Path, recipe: dict, kind: str, given: type | str | None):
+def need_known_class(folder: Path,              # for the message
+                     recipe: dict,              # of `recommender.json`; its entry `kind` is changed
+                     kind: str,                 # 'model' or 'method'
+                     given: type | str | None   # a class or FILE.py:Class; None: the one of this package
+                     ):
     """Puts the name of a given class into the recipe.
 
     Raises `InputError` for a class that is not of this package and was not given, for none is run unasked;
-    and for a file that has changed."""
+    for one that was given where it is of this package; and for a file that has changed."""
     name, source = recipe[kind], recipe.get("sources", {}).get(recipe[kind])
     if given is None and name not in table()[kind]:
         raise InputError(f"{folder}: '{name}' is a class of its author's; give it as {kind}=... or --{kind}.")
@@ -398,7 +449,9 @@ def need_known_class(folder: Path, recipe: dict, kind: str, given: type | str | 
         raise InputError(f"{folder}: its {kind} is this package's {name}; leave {kind} out.")
     recipe[kind] = name_of(kind, given)
 
-def need_own_parts(folder: Path, about: dict):
+def need_own_parts(folder: Path,  # for the message
+                   about: dict    # what `recommender.json` holds: recipe (settings, parts) and judging count
+                   ):
     "Raise InputError where another name is a place in a file, which would be run when it is looked up."
     recipe = about["recipe"]
     for name, value in (recipe["settings"] | recipe["parts"] | about["judging"]).items():
@@ -406,8 +459,12 @@ def need_own_parts(folder: Path, about: dict):
             raise InputError(f"{folder}: {name} '{value}' is its author's file, which is not run from here.")
 
 # %% ../nbs/10_recommender.ipynb #restore
-def restore(cls, about: dict, tensors: dict, device: str) -> Recommender:
-    "A fitted recommender from its description and tensors."
+def restore(cls,               # `Recommender` or a subclass
+            about: dict,       # as of `description`
+            tensors: dict,     # name -> tensor: 'known.' columns, 'method.' weights; the former are taken out
+            device: str        # as `pick_device` takes it
+            ) -> Recommender:  # fitted
+    "A recommender from its description and tensors. Raises what a damaged one leads to; `load` explains it."
     self = cls.of(Recipe.from_json(about["recipe"]), Judging(**about["judging"]), device)
     titles = None if about["titles"] is None else np.array(about["titles"], object)
     names = [name for name in tensors if name.startswith("known.")]

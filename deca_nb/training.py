@@ -54,12 +54,15 @@ from .recipe import AUTO, Recipe, Settings
 
 # %% ../nbs/05_training.ipynb #squared-rows
 class SquaredRows(torch.autograd.Function):
-    """A factor times the squared norm of each weight, of a table only of the rows that are named, each once.
+    """A factor times the squared norm of all weights, of a table only of the rows that are named, each once.
 
-    `factor` and what comes back are (1,), or (blocks,) for weights of so many blocks. `tables` holds for each
-    weight its `ByRow`, or None, and whether its gradient is given as `named_rows`."""
+    `apply` takes what `forward` takes behind `context`. What comes back is shaped as the factor."""
     @staticmethod
-    def forward(context, factor, tables, *weights):
+    def forward(context,    # torch's; it keeps what `backward` needs
+                factor,     # float, (1,), or (blocks,) for weights of so many blocks
+                tables,     # of each weight: its `ByRow` or None, and whether its gradient is `named_rows`
+                *weights    # float, (n_rows, ...) each
+                ):
         def taken(weight, entries, sparse):
             if entries is None: return weight
             return weight.index_select(0, entries.named[0]) if sparse else weight * entries.is_named[:, None]
@@ -74,7 +77,9 @@ class SquaredRows(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, gradient):
+    def backward(context,   # as `forward` left it
+                 gradient   # of what came back, with its shape
+                 ):
         slope = 2 * context.factor * gradient
         parts = zip(context.saved_tensors, context.blocks, context.rows, context.shapes, strict=True)
         def of(part, block, rows, shape):
@@ -82,26 +87,34 @@ class SquaredRows(torch.autograd.Function):
             return found if rows is None else named_rows(rows, found, shape)
         return None, None, *[of(*one) for one in parts]
 
-def squares(part: torch.Tensor, block: torch.Tensor | None, n_blocks: int) -> torch.Tensor:
-    "The sum of squares of each block, (blocks,)."
+# %% ../nbs/05_training.ipynb #squares
+def squares(part: torch.Tensor,             # rows of a weight, (n, ...)
+            block: torch.Tensor | None,     # the block of each row, (n,) int64; None where there is one block
+            n_blocks: int                   # at least 1
+            ) -> torch.Tensor:              # (blocks,)
+    "The sum of squares of each block."
     if block is None: return part.flatten().dot(part.flatten())[None]
     return sum_by_block(part.view(len(part), -1).square().sum(1), block, n_blocks)
 
-# %% ../nbs/05_training.ipynb #regularisers
-def factor_of(l2: float | torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
-    "A number, or one of each block, as `SquaredRows` takes it."
+def factor_of(l2: float | torch.Tensor,     # a number, or one of each block, (blocks,)
+              weights: list[torch.Tensor]   # the first one says dtype and device
+              ) -> torch.Tensor:            # (1,), or (blocks,)
+    "The factor as `SquaredRows` takes it."
     return l2.to(weights[0]) if isinstance(l2, torch.Tensor) else weights[0].new_full((1,), l2)
 
+# %% ../nbs/05_training.ipynb #regularisers
 @named("regulariser", "batch-rows")
 @dataclass(frozen=True)
 class BatchRows:
     """Clean: lambda / U times the squared norm of the batch's rows, each once, and of the weights
     that are not rows."""
-    l2: float | torch.Tensor                # a number, or one of each block, (blocks,)
-    n_users: int
+    l2: float | torch.Tensor                # lambda, at least 0: a number, or one of each block, (blocks,)
+    n_users: int                            # U, of the training data
     over_sum: bool = False                  # makes no difference here
 
-    def __call__(self, model, batch: Batch) -> torch.Tensor:
+    def __call__(self, model,           # one `PairModel`: the method's f
+                 batch: Batch           # says which rows count
+                 ) -> torch.Tensor:     # what is added to the loss, (1,), or (blocks,)
         indices = {"user": batch.users, "item": batch.items}
         tables = {id(module.weight): (by_row(index, len(module.weight)), module.sparse)
                   for kind, index in indices.items() for module in PairModel.tables(model, kind)}
@@ -109,6 +122,7 @@ class BatchRows:
         about = [tables.get(id(weight), (None, False)) for weight in weights]
         return SquaredRows.apply(factor_of(self.l2 / self.n_users, weights), about, *weights)
 
+# %% ../nbs/05_training.ipynb #all-parameters
 @named("regulariser", "all-parameters")
 @dataclass(frozen=True)
 class AllParameters:
@@ -116,11 +130,13 @@ class AllParameters:
 
     Of a model with a penalty of its own (CDAE): lambda times that, over the number of positives
     where the release sums its loss (2.7)."""
-    l2: float
-    n_users: int
+    l2: float                               # lambda, at least 0
+    n_users: int                            # U, of the training data
     over_sum: bool = False                  # whether the release sums the method's loss, where we take means
 
-    def __call__(self, model, batch: Batch) -> torch.Tensor:
+    def __call__(self, model,           # the method's f; it may have an `own_penalty`
+                 batch: Batch           # only its number of positives counts, and that for `over_sum`
+                 ) -> torch.Tensor:     # what is added to the loss, (1,); a scalar for a penalty of its own
         if not hasattr(model, "own_penalty"):
             weights = list(model.parameters())
             factor = factor_of(self.l2 / (2 * self.n_users), weights)
@@ -130,7 +146,7 @@ class AllParameters:
 
 # %% ../nbs/05_training.ipynb #method
 class Method(nn.Module):
-    "A training method: a module with the recommender `f`, whatever else it trains, and `loss(batch, step)`."
+    "A training method: a module with the recommender `f`, what else it trains, and `loss(batch, step)`."
     Settings = Settings                             # its numbers, a dataclass that inherits from `Settings`
     needs: ClassVar[dict] = {}                      # name -> function of a recipe: the recipe to train first
     learns_from = "all"                             # or "liked": the clicks that were meant, and no others
@@ -143,23 +159,31 @@ class Method(nn.Module):
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False
 
-    def __init__(self, run: "Run"):
+    def __init__(self, run: "Run"   # builds the model; what the method `needs` follows by name in a subclass
+                 ):
         super().__init__()
         self.settings, self.f = run.settings, run.build()
 
-    def loss(self, batch: Batch, step: int) -> torch.Tensor:
-        "The loss of one batch, a scalar."
+    def loss(self, batch: Batch,    # positives first
+             step: int              # counted from 0, through all epochs
+             ) -> torch.Tensor:     # a scalar
+        "The loss of one batch, without the penalty. Raises `TypeError` in a class that does not define it."
         raise TypeError("a method defines loss(batch, step)")
 
-    def after_epoch(self, epoch: int): "Called after each epoch, counted from 1."
+    def after_epoch(self, epoch: int    # counted from 1
+                    ):
+        "Called after each epoch."
 
     @torch.no_grad()
-    def real_positive_probability(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """How likely each observed pair is really liked, (n,) in (0, 1): f, unless a method knows better.
+    def real_positive_probability(self, users: torch.Tensor,    # (n,) int64, on the device of f
+                                  items: torch.Tensor           # (n,) int64
+                                  ) -> torch.Tensor:            # in (0, 1), float32, (n,)
+        """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
 
         A score to rank by."""
         return self.f.eval()(users, items).sigmoid()
 
+# %% ../nbs/05_training.ipynb #normal
 @method("Normal")
 class Normal(Method):
     "Binary cross-entropy on the labels as they are (Fig. 1a)."
@@ -175,21 +199,40 @@ class Callback:
     """What is told of a training: after each step, after each epoch, and at its end.
 
     It has a state that is saved with it."""
-    def after_step(self, trainer) -> bool: "Whether to stop here, which ends the training with a short epoch."
-    def after_epoch(self, trainer, record: dict) -> bool: "Whether to stop; may add to the record."
-    def finish(self, trainer): "Called when the training is over."
-    def state_dict(self) -> dict: return {}
-    def load_state_dict(self, state: dict): "Takes a state back."
+    def after_step(self, trainer    # the `Trainer`; `trainer.n_steps` counts this step
+                   ) -> bool:       # whether to stop here; None is no
+        "Called after each step; a stop ends the training with a short epoch."
 
+    def after_epoch(self, trainer,  # the `Trainer`; `trainer.method.f` is the recommender
+                    record: dict    # trains, epoch (from 1), loss, seconds; it may be added to
+                    ) -> bool:      # whether to stop here; None is no
+        "Called after each epoch."
+
+    def finish(self, trainer    # the `Trainer`
+               ):
+        "Called when the training is over."
+
+    def state_dict(self) -> dict:  # nothing, unless a class keeps something
+        "What it has to remember when a training is left and gone on with."
+        return {}
+
+    def load_state_dict(self, state: dict   # as `state_dict` gives it
+                        ):
+        "Takes a state back."
+
+# %% ../nbs/05_training.ipynb #best-ndcg
 class BestNDCG(Callback):
     """Clean: NDCG@20 on noisy validation after each epoch.
 
     Stops after `patience` epochs without a new best, and restores the best weights."""
-    def __init__(self, validate: Callable, patience: int):
+    def __init__(self, validate: Callable,  # model -> NDCG@20 in [0, 1]
+                 patience: int              # at least 1
+                 ):
         self.validate, self.patience, self.best, self.weights, self.waited = validate, patience, -1., None, 0
 
-    def look(self, value: float) -> bool:
-        "Whether the value is a new best."
+    def look(self, value: float     # the NDCG of one epoch
+             ) -> bool:             # whether it is a new best
+        "Counts one epoch."
         better = value > self.best
         self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
         return better
@@ -213,13 +256,20 @@ class SecondRise(Callback):
     """Paper: validation loss every 500 steps; stops at its second rise over the previous value.
 
     Keeps the last weights (2.4)."""
-    def __init__(self, validation_loss: Callable, every: int = 500, rises: int = 2):
+    def __init__(self, validation_loss: Callable,  # model -> loss, lower is better
+                 every: int = 500,                 # steps between two looks
+                 rises: int = 2                    # the rise at which it stops, not necessarily after another
+                 ):
         self.validation_loss, self.every, self.rises_left, self.last = validation_loss, every, rises, np.inf
 
-    def is_due(self, step: int) -> bool: return step > 0 and step % self.every == 0
+    def is_due(self, step: int  # counted from 0
+               ) -> bool:       # at the multiples of `every`, without 0
+        "Whether it looks at validation after this step."
+        return step > 0 and step % self.every == 0
 
-    def look(self, value: float) -> bool:
-        "Whether the value is the last rise that is waited for."
+    def look(self, value: float     # the validation loss
+             ) -> bool:             # whether it is the last rise that is waited for
+        "Counts one look."
         self.rises_left -= value > self.last
         self.last = value
         return self.rises_left <= 0
@@ -231,19 +281,28 @@ class SecondRise(Callback):
     def load_state_dict(self, state): self.last, self.rises_left = state["last"], state["rises_left"]
 
 # %% ../nbs/05_training.ipynb #validation
-def validation_split(train: Interactions, valid: Interactions) -> Split:
+def validation_split(train: Interactions,   # what is known of the users: not to be recommended
+                     valid: Interactions    # what is to be found, with the same users and items
+                     ) -> Split:            # its truth is `valid`
     "Validation pairs to be found among all items but the training ones."
     return Split(train, valid, truth=valid, known=train)
 
-def validation_ndcg(model, split: Split, ties: str) -> float:
-    "Mean NDCG@20 of the split's truth, in evaluation mode."
+def validation_ndcg(model,          # a scorer that is a module; it is left in evaluation mode
+                    split: Split,   # of `validation_split`
+                    ties: str       # how equal scores count, as `evaluate` takes it (chapter 04)
+                    ) -> float:     # in [0, 1], over users with truth
+    "Mean NDCG@20 of the split's truth."
     return float(evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"].mean())
 
 @torch.no_grad()
-def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generator: torch.Generator,
-                   device) -> float:
-    """Binary cross-entropy on the validation pairs and one fresh negative each, in evaluation mode (2.4);
-    of a model with a validation loss of its own, that one (2.10)."""
+def validation_bce(model,                       # a module; it is left in evaluation mode
+                   negatives: TrueNegatives,    # of the training data
+                   valid: Interactions,         # the positives
+                   generator: torch.Generator,  # for the negatives
+                   device                       # where model, negatives and generator are
+                   ) -> float:                  # nats per pair
+    """Binary cross-entropy on the validation pairs and one fresh negative each (2.4); of a model with a
+    validation loss of its own, that one (2.10), for which nothing is drawn."""
     if hasattr(model, "own_validation_loss"): return model.own_validation_loss(valid)
     model.eval()
     users, items = (torch.tensor(ids, device=device) for ids in (valid.users, valid.items))
@@ -252,20 +311,26 @@ def validation_bce(model, negatives: TrueNegatives, valid: Interactions, generat
 
 # %% ../nbs/05_training.ipynb #stopper-parts
 @named("stopper", "never")
-def never(run, method) -> Callback:
+def never(run,              # not used
+          method            # not used
+          ) -> Callback:    # one that never stops
     "Runs all epochs and keeps the last weights."
     return Callback()
 
 @named("stopper", "best-ndcg")
-def best_ndcg(run, method) -> Callback:
+def best_ndcg(run,              # a `Run` with validation pairs; its patience and ties are taken
+              method            # not used: the trainer hands in its own
+              ) -> Callback:    # a `BestNDCG`
     "The stopper of protocol `clean`."
     split = validation_split(run.train, run.valid)
     validate = partial(validation_ndcg, split=split, ties=run.parts.stopper_ties)
     return BestNDCG(validate, run.settings.patience)
 
 @named("stopper", "second-rise")
-def second_rise(run, method) -> Callback:
-    "The stopper of protocol `paper`."
+def second_rise(run,            # a `Run` with validation pairs; from its generator the negatives are drawn
+                method          # not used: the trainer hands in its own
+                ) -> Callback:  # a `SecondRise`
+    "The stopper of protocol `paper` (2.4)."
     how = {"negatives": TrueNegatives(run.train, run.device), "valid": run.valid,
            "generator": run.generator, "device": run.device}
     return SecondRise(partial(validation_bce, **how))
@@ -273,11 +338,14 @@ def second_rise(run, method) -> Callback:
 # %% ../nbs/05_training.ipynb #run
 @dataclass
 class Run:
-    "A recipe together with data, whose fingerprint it takes: what a training is put together from."
-    recipe: Recipe
-    train: Interactions
+    """A recipe together with data, whose fingerprint it takes: what a training is put together from.
+
+    Raises `InputError` for a model or method that is not known, and for data that do not tell which clicks
+    were meant where only these are to be learned from."""
+    recipe: Recipe                                  # what it leaves open (optimiser, threads) is settled here
+    train: Interactions                             # to learn from; only what was meant, if that is asked for
     valid: Interactions | None = None               # without it every epoch is run
-    device: str = "cpu"
+    device: str = "cpu"                             # of torch, where models and batches are
     callbacks: Iterable = ()                        # besides stopper and progress
     kept: MutableMapping = field(default_factory=dict)  # finished runs on these data: key -> what they gave
 
@@ -303,10 +371,10 @@ class Run:
 
 # %% ../nbs/05_training.ipynb #run-build
 @patch
-def build(self: Run, cls: type | None = None, **sizes) -> nn.Module:
-    """An untrained model over the run's users and items, which draws from the run's generator.
-
-    It is the recipe's own, or one of that class."""
+def build(self: Run, cls: type | None = None,   # a model's class; None: the recipe's, with its sizes
+          **sizes                               # of that class, as its constructor names them
+          ) -> nn.Module:                       # on the run's device
+    "An untrained model over the run's users and items, which draws from the run's generator."
     if cls is None: cls, sizes = self.model_class, self.recipe.sizes
     model = build_model(cls, self.train, self.starting, **sizes).to(self.device)
     for part in model.modules():
@@ -319,7 +387,7 @@ def n_steps(self: Run) -> int:
     return self.settings.epochs * len(self.batches())
 
 @patch
-def batches(self: Run) -> PairBatches | RowBatches:
+def batches(self: Run) -> PairBatches | RowBatches:     # on the run's device
     """Batches of the kind that the model trains on.
 
     Their negatives are the protocol's, or those that the method insists on."""
@@ -329,19 +397,21 @@ def batches(self: Run) -> PairBatches | RowBatches:
     return PairBatches(self.train, sampler(self.train, self.device), self.settings.batch_size, self.device)
 
 @patch
-def penalty(self: Run) -> Callable:
+def penalty(self: Run) -> Callable:                     # (model, batch) -> what is added to the loss
     "The protocol's regulariser, for f."
     regulariser = find("regulariser", self.parts.regulariser)
     return regulariser(self.settings.l2, self.train.n_users, self.method_class.released_as_sum)
 
 @patch
-def stopper(self: Run, method: Method) -> Callback:
+def stopper(self: Run, method: Method   # the one that is trained; handed to the stopper's maker
+            ) -> Callback:              # new, with nothing seen
     "The protocol's stopper; `never` without validation pairs."
     blind = self.valid is None or not len(self.valid)
     return find("stopper", "never" if blind else self.parts.stopper)(self, method)
 
 # %% ../nbs/05_training.ipynb #rows-of
-def rows_of(gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def rows_of(gradient: torch.Tensor                      # sparse, (n_rows, d), a row possibly more than once
+            ) -> tuple[torch.Tensor, torch.Tensor]:     # rows, (n,) int64, and sums, (n, d)
     "The rows that a sparse gradient of a table names, each once, and the sum of what it says of each."
     rows, values = gradient._indices()[0], gradient._values()
     if gradient.is_coalesced(): return rows, values
@@ -357,7 +427,9 @@ class RowAdam(torch.optim.Optimizer):
     `eps` is added before the correction of the mean square, as `torch.optim.SparseAdam` does."""
     betas, eps = (.9, .999), 1e-8
 
-    def __init__(self, weights, lr: float):
+    def __init__(self, weights,     # tensors to be trained
+                 lr: float          # learning rate, above 0
+                 ):
         super().__init__(weights, {"lr": lr})
         self.weights = self.param_groups[0]["params"]
 
@@ -365,7 +437,8 @@ class RowAdam(torch.optim.Optimizer):
         "Forgets the gradients."
         for weight in self.weights: weight.grad = None
 
-    def memory(self, weight: torch.Tensor) -> dict:
+    def memory(self, weight: torch.Tensor   # one of the weights
+               ) -> dict:                   # step, a scalar; exp_avg and exp_avg_sq, shaped as the weight
         "What Adam remembers of a weight: the number of its steps and two means of its gradients."
         if not self.state[weight]:
             step = torch.zeros((), dtype=torch.float32, device=weight.device)
@@ -389,15 +462,19 @@ class RowAdam(torch.optim.Optimizer):
 
 # %% ../nbs/05_training.ipynb #row-adam-moves
 @patch
-def move(self: RowAdam, found: list[tuple], eps: float):
-    "One step of torch's Adam in place. `found`: (weight, mean, mean square), gradient, number of steps."
+def move(self: RowAdam, found: list[tuple],     # (weight, mean, mean square), gradient, steps so far
+         eps: float                             # added to the root of the corrected mean square
+         ):
+    "One step of torch's Adam, in place."
     tensors, gradients, steps = map(list, zip(*found, strict=True))
     weights, means, squares = map(list, zip(*tensors, strict=True))
     adam(weights, gradients, means, squares, [], steps, fused=True, amsgrad=False, beta1=self.betas[0],
          beta2=self.betas[1], lr=self.param_groups[0]["lr"], weight_decay=0., eps=eps, maximize=False)
 
 @patch
-def move_rows(self: RowAdam, found: list[tuple], eps: float):
+def move_rows(self: RowAdam, found: list[tuple],    # as `move` takes it, the gradients sparse
+              eps: float                            # as `move` takes it
+              ):
     "The same for gradients given as rows: takes these rows out, moves them, and puts them back."
     rows, gradients = zip(*(rows_of(gradient) for _, gradient, _ in found), strict=True)
     whole, steps = [tables for tables, _, _ in found], [steps for _, _, steps in found]
@@ -423,7 +500,8 @@ class DenseAdam(RowAdam):
             self.move([(tables, whole, steps)], self.eps)
             whole.index_fill_(0, rows, 0)
 
-    def whole_zeros(self, weight: torch.Tensor) -> torch.Tensor:
+    def whole_zeros(self, weight: torch.Tensor  # says shape, dtype and device
+                    ) -> torch.Tensor:          # the same tensor at each call: whoever writes to it clears it
         "A table of zeros of the weight's shape."
         key = weight.shape, weight.dtype
         if key not in self.zeros: self.zeros[key] = torch.zeros_like(weight)
@@ -432,24 +510,31 @@ class DenseAdam(RowAdam):
 # %% ../nbs/05_training.ipynb #optimiser-parts
 LARGE = 1 << 13                             # rows of a table from which its gradient is kept as rows
 
-def trainable(method: nn.Module) -> list[torch.Tensor]:
+def trainable(method: nn.Module         # what it has frozen is left out
+              ) -> list[torch.Tensor]:  # the parameters themselves
     "The weights that a method trains."
     return [weight for weight in method.parameters() if weight.requires_grad]
 
-def give_rows(method: nn.Module, least: int):
+def give_rows(method: nn.Module,    # its `nn.Embedding`s are the tables
+              least: int            # rows; of a table in blocks, those of one block
+              ):
     "From now on tables of at least that many rows give their gradient as the rows that a batch names."
     for module in method.modules():
         if isinstance(module, nn.Embedding):
             module.sparse = len(module.weight) // getattr(module, "n_blocks", 1) >= least
 
 @named("optimiser", "dense")
-def dense_adam(method: nn.Module, learning_rate: float) -> DenseAdam:
+def dense_adam(method: nn.Module,       # its tables of `LARGE` rows and more give their gradient as rows
+               learning_rate: float     # above 0
+               ) -> DenseAdam:          # over all that is `trainable`
     "Adam on every parameter that asks for a gradient. A model without gradient in a step is left alone."
     give_rows(method, LARGE)
     return DenseAdam(trainable(method), learning_rate)
 
 @named("optimiser", "row-sparse")
-def row_sparse_adam(method: nn.Module, learning_rate: float) -> RowAdam:
+def row_sparse_adam(method: nn.Module,      # all its tables give their gradient as rows
+                    learning_rate: float    # above 0
+                    ) -> RowAdam:           # over all that is `trainable`
     """Adam that steps only the rows of the batch, and densely what is not a row.
 
     Not for models whose every row moves."""
@@ -457,12 +542,14 @@ def row_sparse_adam(method: nn.Module, learning_rate: float) -> RowAdam:
     return RowAdam(trainable(method), learning_rate)
 
 # %% ../nbs/05_training.ipynb #suited
-def moves_every_row(recipe: Recipe) -> bool:
-    "Whether a step moves rows that its batch does not name: by the model itself, or by the regulariser."
+def moves_every_row(recipe: Recipe  # its model and its regulariser count
+                    ) -> bool:      # by the model itself (LightGCN), or by `AllParameters`
+    "Whether a step moves rows that its batch does not name. Raises `InputError` for an unknown model."
     by_itself = getattr(model_class(recipe.model, recipe.parts), "every_row_moves", False)
     return by_itself or recipe.parts.regulariser == "all-parameters"
 
-def need_optimiser(recipe: Recipe):
+def need_optimiser(recipe: Recipe   # with `auto` it always suits
+                   ):
     "Raise InputError for an optimiser that does not suit the recipe's model or its regulariser."
     if recipe.settings.optimiser == "row-sparse" and moves_every_row(recipe):
         raise InputError("row-sparse steps need a model and a regulariser that touch only the batch's rows; "
@@ -470,23 +557,34 @@ def need_optimiser(recipe: Recipe):
 
 ROWS_A_POSITIVE = 16                        # from so many rows for each positive (CDAE: user) of a batch on
 
-def suited_optimiser(recipe: Recipe, train: Interactions) -> str:
+def suited_optimiser(recipe: Recipe,        # its model, regulariser and batch size count
+                     train: Interactions    # its users and items are the rows
+                     ) -> str:              # 'row-sparse' or 'dense'
     "What `auto` comes to: row-sparse where the rows are many for the batch, and only its own are moved."
     large = train.n_users + train.n_items >= ROWS_A_POSITIVE * recipe.settings.batch_size
     return "row-sparse" if large and not moves_every_row(recipe) else "dense"
 
 MANY_CLICKS = 1_000_000                     # from so many training pairs on a second thread is taken
 
-def suited_threads(train: Interactions) -> int:
+def suited_threads(train: Interactions  # only its number of pairs counts
+                   ) -> int:            # 1 or 2
     "How many threads of torch a training takes, if the recipe leaves it open: by its pairs, on any machine."
     return 2 if len(train) >= MANY_CLICKS else 1
 
 # %% ../nbs/05_training.ipynb #trainer
 class Trainer:
     "The loop. It can be stopped after any step and gone on with; `state_dict` holds all that this needs."
-    def __init__(self, method: Method, batches, penalty: Callable, optimiser, epochs: int,
-                 generator: torch.Generator, callbacks: Iterable[Callback] = (), threads: int | None = None,
-                 history: Iterable[dict] = (), name: str = ""):
+    def __init__(self, method: Method,                  # untrained; put into training mode
+                 batches,                               # has `epoch` and a state, as `PairBatches` has
+                 penalty: Callable,                     # (f, batch) -> what is added to the loss
+                 optimiser,                             # has `zero_grad`, `step` and a state
+                 epochs: int,                           # at most so many, at least 0
+                 generator: torch.Generator,            # for order and negatives
+                 callbacks: Iterable[Callback] = (),    # told in this order
+                 threads: int | None = None,            # of torch, while it trains; None: as they are
+                 history: Iterable[dict] = (),          # records of what was trained before
+                 name: str = ""                         # what `trains` says in its own records
+                 ):
         self.method, self.batches, self.penalty, self.optimiser = method, batches, penalty, optimiser
         self.epochs, self.generator, self.callbacks = epochs, generator, list(callbacks)
         self.threads, self.name, self.history = threads, name, list(history)
@@ -494,13 +592,15 @@ class Trainer:
         self.loss_sum, self.n_losses = 0., 0                # of this epoch
         self.method.train()
 
-    def gradients(self, batch: Batch) -> torch.Tensor:
-        "Gives every weight its gradient; the loss."
+    def gradients(self, batch: Batch    # on the method's device
+                  ) -> torch.Tensor:    # the loss with its penalty: a number, or one of each block
+        "Gives every weight its gradient."
         loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
         loss.backward(torch.ones_like(loss))
         return loss.detach()
 
-    def step(self, batch: Batch):
+    def step(self, batch: Batch     # on the method's device
+             ):
         "One step of the optimiser."
         if not self.method.f.training: self.method.train()
         self.optimiser.zero_grad()
@@ -510,16 +610,17 @@ class Trainer:
         self.n_steps += 1
         for callback in self.callbacks: self.stopped = bool(callback.after_step(self)) or self.stopped
 
-    def steps(self):
-        "The steps of one epoch, or what is left of them."
-        batches = self.batches.epoch(self.generator)
-        self.method.train()
-        while not self.stopped and (batch := next(batches, None)): self.step(batch)
-
 # %% ../nbs/05_training.ipynb #trainer-epoch
 @patch
-def epoch(self: Trainer) -> dict:
-    "One epoch, or what is left of one; its record. Raises `InputError` where the loss is not finite."
+def steps(self: Trainer):
+    "The steps of one epoch, or what is left of them."
+    batches = self.batches.epoch(self.generator)
+    self.method.train()
+    while not self.stopped and (batch := next(batches, None)): self.step(batch)
+
+@patch
+def epoch(self: Trainer) -> dict:   # its record: trains, epoch (from 1), loss (mean of steps), seconds
+    "One epoch, or what is left of one. Raises `InputError` where the loss is not finite."
     started = time.perf_counter()
     self.steps()
     self.n_epochs += 1
@@ -536,7 +637,8 @@ def epoch(self: Trainer) -> dict:
 
 # %% ../nbs/05_training.ipynb #trainer-fit
 @contextmanager
-def n_threads(n: int | None):
+def n_threads(n: int | None     # at least 1
+              ):
     "That many threads of torch within the block; None leaves them as they are."
     before = torch.get_num_threads()
     if n is not None: torch.set_num_threads(n)
@@ -544,8 +646,10 @@ def n_threads(n: int | None):
     finally: torch.set_num_threads(before)
 
 @patch
-def fit(self: Trainer) -> Trainer:
-    "All epochs that are left, unless a callback says stop. Ends in evaluation mode."
+def fit(self: Trainer) -> Trainer:  # itself
+    """All epochs that are left, unless a callback says stop. Ends in evaluation mode.
+
+    Raises `InputError` where the loss is not finite."""
     with n_threads(self.threads):
         while (self.n_epochs < self.epochs and not self.stopped) or self.n_losses: self.epoch()
     for callback in self.callbacks: callback.finish(self)
@@ -554,15 +658,15 @@ def fit(self: Trainer) -> Trainer:
 
 # %% ../nbs/05_training.ipynb #trainer-state
 @patch
-def generators(self: Trainer) -> dict[str, torch.Generator]:
-    "Every generator that the training draws from, by name: its own, and those of modules that have another."
+def generators(self: Trainer) -> dict[str, torch.Generator]:    # its own is "", another its module's name
+    "Every generator that the training draws from: its own, and those of modules that have another."
     modules = self.method.named_modules()
     own = {name: module.generator for name, module in modules if hasattr(module, "generator")}
     others = {name: one for name, one in own.items() if one is not None and one is not self.generator}
     return {"": self.generator} | others
 
 @patch
-def state_dict(self: Trainer) -> dict:
+def state_dict(self: Trainer) -> dict:  # states of method, optimiser, generators, batches, callbacks; counts
     "A copy of everything that changes while training."
     return deepcopy({"method": self.method.state_dict(), "optimiser": self.optimiser.state_dict(),
                      "generators": {name: one.get_state() for name, one in self.generators().items()},
@@ -573,7 +677,8 @@ def state_dict(self: Trainer) -> dict:
 COUNTED = ("history", "loss_sum", "n_losses", "n_steps", "n_epochs", "stopped")
 
 @patch
-def load_state_dict(self: Trainer, state: dict):
+def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it is copied
+                    ):
     "Goes back to where `state_dict` was called, in a trainer that was put together from the same run."
     state = deepcopy(state)
     for part in ("method", "optimiser", "batches"): getattr(self, part).load_state_dict(state[part])
@@ -584,7 +689,9 @@ def load_state_dict(self: Trainer, state: dict):
 # %% ../nbs/05_training.ipynb #callbacks
 class Progress(Callback):
     "A bar on a terminal or in a notebook, nothing in a pipe."
-    def __init__(self, epochs: int): self.epochs, self.bar = epochs, None
+    def __init__(self, epochs: int  # at which the bar is full
+                 ):
+        self.epochs, self.bar = epochs, None
 
     def after_epoch(self, trainer, record):
         if self.bar is None:
@@ -600,8 +707,11 @@ class Progress(Callback):
         if self.bar is not None: self.bar.close()
 
 class Watch(Callback):
-    "Calls `look(model, record)` after each epoch, with f in evaluation mode; it may add to the record."
-    def __init__(self, look: Callable): self.look = look
+    "Looks at f after each epoch, in evaluation mode."
+    def __init__(self, look: Callable   # (model, record) -> nothing; it may change the record
+                 ):
+        self.look = look
+
     def after_epoch(self, trainer, record): self.look(trainer.method.f.eval(), record)
 
 # %% ../nbs/05_training.ipynb #follow
@@ -619,14 +729,16 @@ class Follow(Callback):
         said = {name: model(users, items).sigmoid().cpu().numpy() for name, model in models.items()}
         self.told.append(pd.DataFrame({"click": self.clicks.index, "epoch": record["epoch"]} | said))
 
-    def table(self) -> pd.DataFrame:
-        "Columns click, epoch, and one for each model: its probability."
+    def table(self) -> pd.DataFrame:    # columns click, epoch, and each model's probability under its name
+        "All that was told, one row per click and epoch."
         return pd.concat(self.told, ignore_index=True)
 
 # %% ../nbs/05_training.ipynb #run-trainer
 @patch
-def method(self: Run) -> tuple[Method, list[dict]]:
-    "The recipe's method, untrained but for what it needs; and the history of that."
+def method(self: Run) -> tuple[Method, list[dict]]:     # and the records of what it needs
+    """The recipe's method, untrained but for what it needs.
+
+    Raises `InputError` where what it needs cannot be trained."""
     needed, history = {}, []
     for name, recipe_of in self.method_class.needs.items():
         trained, records = replace(self, recipe=recipe_of(self.recipe), callbacks=()).trained()
@@ -634,15 +746,18 @@ def method(self: Run) -> tuple[Method, list[dict]]:
     return self.method_class(self, **needed), history
 
 @patch
-def untrained(self: Run) -> Method:
+def untrained(self: Run) -> Method:     # on the run's device
     "The method with all that it needs untrained: what kept weights are loaded into."
     needs = self.method_class.needs.items()
     runs = {name: replace(self, recipe=recipe_of(self.recipe)) for name, recipe_of in needs}
     return self.method_class(self, **{name: run.untrained().f for name, run in runs.items()})
 
 @patch
-def trainer(self: Run, kind: Callable = Trainer) -> Trainer:
-    "All that the recipe says, put together as such a trainer and ready to `fit`. Raises `InputError`."
+def trainer(self: Run, kind: Callable = Trainer     # called with what `Trainer` takes
+            ) -> Trainer:                           # with no step taken
+    """All that the recipe says, put together and ready to `fit`.
+
+    Raises `InputError` for an optimiser that does not suit, and where what is needed cannot be trained."""
     need_optimiser(self.recipe)
     run = replace(self)                                 # with a generator anew: every trainer starts alike
     method, history = run.method()
@@ -654,15 +769,15 @@ def trainer(self: Run, kind: Callable = Trainer) -> Trainer:
 
 # %% ../nbs/05_training.ipynb #run-fit
 @patch
-def fit(self: Run) -> Trainer:
-    "Trains; what comes back has `method` and `history`. Raises `InputError`."
+def fit(self: Run) -> Trainer:          # finished, with `method` and `history`
+    "Trains. Raises `InputError` as `trainer` does, and where the loss is not finite."
     return self.trainer().fit()
 
 @patch
-def trained(self: Run) -> tuple[Method, list[dict]]:
+def trained(self: Run) -> tuple[Method, list[dict]]:     # and a record per epoch
     """The method with the weights that this recipe gives, in evaluation mode, and its history.
 
-    It is trained only where `kept` lacks it."""
+    It is trained only where `kept` lacks it. Raises `InputError` as `fit` does."""
     key = self.recipe.key()
     if key not in self.kept:
         trainer = replace(self).fit()
