@@ -78,8 +78,9 @@ def need_closed_quotes(path: Path):
             rows, line = csv.reader(text, strict=True), 1
             for _ in rows: line = rows.line_num + 1
     except csv.Error:
-        raise InputError(f"{path}: in the row that begins in line {line} a quotation mark is not closed, or text "
-                         "follows the mark that closes a field; write a mark within a field twice.") from None
+        raise InputError(f"{path}: in the row that begins in line {line} a quotation mark is not closed, or "
+                         "text follows the mark that closes a field; "
+                         "write a mark within a field twice.") from None
     finally: csv.field_size_limit(most)
 
 # %% ../nbs/A1_files.ipynb #read-any-rows

@@ -231,7 +231,8 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     need_column(df, column, "timestamp", source)
     if pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
     else: found = pd.to_numeric(df[column], errors="coerce")
-    if date_format or found.isna().all(): found = read_dates(df[column].astype(str), column, source, date_format)
+    if date_format or found.isna().all():
+        found = read_dates(df[column].astype(str), column, source, date_format)
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
@@ -326,7 +327,7 @@ class Split:
     k: tuple[int, ...] = (5, 20)     # lengths of the list at which this data set is usually reported
     truth_means: str = ""            # one line that says why these pairs count as truth
     liked: float = 4                 # a rating from here on is a liking, for reports on the noise
-    cut_by: str = ""                 # how a file's rows were cut: chronological, random, or files of their own
+    cut_by: str = ""                 # how a file's rows were cut: chronological, random, files of their own
     notes: tuple[str, ...] = ()      # what its owner should know of how the file was read and cut
 
     @property
@@ -362,7 +363,7 @@ def by_digits(numbers: np.ndarray, order: np.ndarray | None = None) -> np.ndarra
     return order
 
 def by_user_and_time(pairs: Interactions,               # with times
-                     order: np.ndarray | None = None    # (n,) the rows in the order that ties keep, else as is
+                     order: np.ndarray | None = None    # (n,) the rows, whose order ties keep; else as is
                      ) -> np.ndarray:                   # (n,) int64
     "The rows by user, and each user's by time."
     times = pairs.timestamps
