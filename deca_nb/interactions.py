@@ -329,11 +329,20 @@ class Split:
     liked: float = 4                 # a rating from here on is a liking, for reports on the noise
     cut_by: str = ""                 # how a file's rows were cut: chronological, random, files of their own
     notes: tuple[str, ...] = ()      # what its owner should know of how the file was read and cut
+    test: Interactions | None = None # a file's test pairs, liked or not
 
     @property
     def n_users(self) -> int: return self.train.n_users
     @property
     def n_items(self) -> int: return self.train.n_items
+
+    def everything(self) -> Interactions:
+        "Every pair of the file, each once: known and test. Raises `InputError` for data that are no file."
+        if self.test is None:
+            raise InputError(f"{self.name}: it is not known which pairs were tested; "
+                             "fit again on pairs at hand.")
+        pairs = concat(self.known, self.test)
+        return pairs.select(~pd.Series(pairs.keys()).duplicated().to_numpy())
 
     def title(self) -> str:
         "The name and, of a file, how its rows were cut."
@@ -449,7 +458,7 @@ def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
                          "give more interactions, or another --split or --liked.")
     means = NO_EVIDENCE if test.ratings is None else f"test pairs with a rating of {liked:g} or more"
     about = {"truth_means": means, "liked": liked} | about
-    return Split(train, valid, truth, concat(train, valid), **about)
+    return Split(train, valid, truth, concat(train, valid), test=test, **about)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-part
 def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:

@@ -6,7 +6,7 @@
 __all__ = ['LostProcess', 'Group', 'on_this_machine', 'part_of', 'Part', 'Shards', 'need_shared', 'need_dealt', 'SharedTrainer',
            'laid', 'group_ndcg', 'to_plain', 'from_plain', 'digest', 'state_to_bytes', 'state_from_bytes', 'save_state',
            'load_state', 'unfinished', 'remove_unfinished', 'SharedRun', 'n_processes', 'is_first', 'started',
-           'fit_together']
+           'all_processes']
 
 # %% ../nbs/14_processes.ipynb #imports-export
 import hashlib
@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -422,8 +422,16 @@ def started(device: str) -> Group:
     signal.signal(signal.SIGTERM, before)
     dist.destroy_process_group()
 
-def fit_together(run: Run, folder) -> Trainer:
+@contextmanager
+def all_processes(device: str,              # of torch, where the runs are trained
+                  folder                    # path: where what is not finished is kept
+                  ) -> Iterator[Callable]:  # what fits a `Run`
     "`Run.fit` by all processes that torchrun has started, kept after every epoch. Raises `InputError`."
-    if n_processes() == 1: return run.fit()
-    about = run.recipe, run.train, run.valid, run.device, run.callbacks
-    with started(run.device) as group: return SharedRun(*about, group=group, folder=Path(folder)).fit()
+    if n_processes() == 1:
+        yield Run.fit
+        return
+    with started(device) as group:
+        def fit(run: Run) -> Trainer:
+            about = run.recipe, run.train, run.valid, run.device, run.callbacks, run.kept
+            return SharedRun(*about, group=group, folder=Path(folder)).fit()
+        yield fit

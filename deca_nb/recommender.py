@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'SEED', 'FORMAT', 'UNFINISHED', 'pick_device', 'need_method', 'Recommender', 'need_interactions', 'inner',
-           'as_list', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class', 'need_own_parts',
-           'restore']
+           'as_list', 'best_epochs', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class',
+           'need_own_parts', 'restore']
 
 # %% ../nbs/10_recommender.ipynb #imports-export
 import dataclasses
@@ -40,7 +40,7 @@ from .models import SparseRows
 from .names import is_place, listed, name_of, source_of, table
 from .ranking import masked_scores, rankable, top_items
 from .recipe import Number, Recipe, Settings, make_recipe, need_number, plain
-from .training import Run, Watch, need_optimiser
+from .training import Run, StopAfter, Watch, need_optimiser
 
 # %% ../nbs/10_recommender.ipynb #check-settings
 COUNT = Number(1, whole=True)
@@ -114,6 +114,7 @@ def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
     self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
     self.train = self.known = self.trained = None
     self.learned = None                         # the training clicks that count: all, or the liked
+    self.serving = None                         # the recommender that `refit` made, which lists come from
     self.history = pd.DataFrame()
     self.data = {}                              # where the interactions came from, kept with `save`
 
@@ -150,15 +151,16 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
         callbacks=(),                               # of `deca_nb.training.Callback`
         by: Callable = Run.fit                      # what trains the run; chapter 14 has another way
         ) -> Recommender:                           # itself
-    """Trains; `history` then has a row per epoch, of what is needed first too.
+    """Trains on `train` alone; `history` then has a row per epoch, of what is needed first too.
 
-    Raises `InputError` for what are no interactions, and as `Run` and its `fit` do."""
+    `refit` fits again on more. Raises `InputError` for what are no interactions, and as `Run` and its `fit`
+    do."""
     need_interactions(train, "train")
     if valid is not None:
         need_interactions(valid, "valid")
         same = train.user_ids.equals(valid.user_ids) and train.item_ids.equals(valid.item_ids)
         if not same: train, valid = align(train, valid)
-    self.trained = None                                # until this fit ends well
+    self.trained = self.serving = None                 # until this fit ends well
     self.train, self.known = train, train
     if valid is not None: self.known = concat(dataclasses.replace(train, timestamps=None), valid)
     run = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])])
@@ -236,6 +238,7 @@ def recommend(self: Recommender,
     Users of whom nothing was learned get the most popular items, scored by clicks, and a warning says so.
     Raises `InputError` before `fit`, for k out of range, for no users and for NaN scores."""
     self.need_fit()
+    if self.serving: return self.serving.recommend(users, k)
     need_number("k", k, COUNT)
     counts = self.learned.user_counts()
     users = self.train.user_ids[self.train.user_counts() > 0] if users is None else as_list(users)
@@ -264,6 +267,7 @@ def recommend_for(self: Recommender,
     Raises `InputError` before `fit`, where the model cannot fold in, for k out of range, for no items and
     for an unknown one."""
     self.need_fit()
+    if self.serving: return self.serving.recommend_for(items, k)
     if not hasattr(self.trained.f, "fold_in"):
         raise InputError(f"{self.model_name} cannot fold in a new user; train CDAE or LightGCN, "
                          "or call recommend(), which gives new users the most popular items.")
@@ -326,6 +330,7 @@ def real_positive_probability(self: Recommender,
     NaN stands where nothing was learned of the user or item. Raises `InputError` before `fit`, and for what
     are no interactions."""
     self.need_fit()
+    if self.serving: return self.serving.real_positive_probability(interactions, chunk)
     pairs = self.train if interactions is None else interactions
     need_interactions(pairs, "interactions")
     places = [inner(pairs.user_ids, self.train.user_ids), inner(pairs.item_ids, self.train.item_ids)]
@@ -341,8 +346,40 @@ def real_positive_probability(self: Recommender,
         if seen.any(): scores[rows][seen] = self.trained.real_positive_probability(*at).cpu().numpy()
     return pd.Series(scores, name="real_positive_probability")
 
+# %% ../nbs/10_recommender.ipynb #refit
+def best_epochs(history: pd.DataFrame   # of a recommender
+                ) -> dict[str, int]:    # what was trained -> epochs, at least 1
+    "How many epochs the weights that were kept took: to the best on validation, or else all."
+    found = {}
+    for name, rows in history.groupby("trains") if len(history) else ():
+        seen = rows.get("validation ndcg@20", rows["epoch"])
+        found[name] = int(rows.loc[(rows["epoch"] if seen.isna().all() else seen).idxmax(), "epoch"])
+    return found
+
+@patch
+def refit(self: Recommender, rows: Interactions,    # every click there is
+          by: Callable = Run.fit                    # what trains the run, as for `fit`
+          ) -> Recommender:                         # itself; `serving` is fitted to these rows
+    """Trains the recipe once more, for lists, as long as the evaluated weights were trained.
+
+    `recommend`, `recommend_for` and `real_positive_probability` then ask `serving`, and leave out what stands
+    in these rows; `evaluate` asks the evaluated weights. Raises `InputError` before `fit`, and as `fit`."""
+    self.need_fit()
+    need_interactions(rows, "rows")
+    took, serving = best_epochs(self.history), Recommender.of(self.recipe, self.judging, self.device)
+    serving.train = serving.known = rows
+    run = serving.run([StopAfter(took[self.method_name])] if self.method_name in took else [])
+    for name, recipe_of in run.method_class.needs.items():
+        needed = dataclasses.replace(run, recipe=recipe_of(run.recipe), callbacks=[StopAfter(took[name])])
+        found = by(needed)
+        run.kept[needed.recipe.key()] = {"weights": found.method.state_dict(), "history": found.history}
+    serving.recipe, serving.learned, trainer = run.recipe, run.train, by(run)
+    serving.trained, serving.history = trainer.method, pd.DataFrame(trainer.history)
+    self.serving = serving
+    return self
+
 # %% ../nbs/10_recommender.ipynb #save
-FORMAT = "deca_nb recommender 3"
+FORMAT = "deca_nb recommender 4"
 UNFINISHED = "unfinished-"                # how the files of a training that is not over begin
 
 def ids_to_json(index: pd.Index     # numbers or texts
@@ -358,14 +395,25 @@ def ids_from_json(ids: dict         # count or list
 
 @patch
 def description(self: Recommender) -> dict:     # format, recipe, judging, n_train, data, ids, history, ...
-    "What `recommender.json` holds besides the name of the tensor file."
+    "What `recommender.json` holds besides the name of the tensor file; with that of `serving`, or None."
     records = self.history.to_dict("records")
     return {"format": FORMAT, "recipe": self.recipe.to_json(), "judging": dataclasses.asdict(self.judging),
             "n_train": len(self.train), "data": self.data,
             "user_ids": ids_to_json(self.train.user_ids), "item_ids": ids_to_json(self.train.item_ids),
             "titles": None if self.train.titles is None else list(self.train.titles),
             "history": [{name: value for name, value in one.items() if value == value} for one in records],
+            "serving": self.serving and self.serving.description(),
             "versions": {"torch": torch.__version__, "numpy": np.__version__}}
+
+@patch
+def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serving` begin with 'serving.'
+    "What the tensor file holds: the weights, and the known pairs without their times."
+    tensors = {f"method.{key}": value.clone() for key, value in self.trained.state_dict().items()}
+    for name in ("users", "items", "ratings", "noise"):
+        column = getattr(self.known, name)
+        if column is not None: tensors[f"known.{name}"] = torch.tensor(column)
+    served = self.serving.tensors() if self.serving else {}
+    return tensors | {f"serving.{name}": tensor for name, tensor in served.items()}
 
 def need_own_folder(folder  # path to be written to; it need not be there
                     ):
@@ -386,12 +434,8 @@ def save(self: Recommender, folder  # path; made where it is not there, written 
     self.need_fit()
     folder = Path(folder)
     need_own_folder(folder)
-    tensors = {f"method.{key}": value.clone() for key, value in self.trained.state_dict().items()}
-    columns = {name: getattr(self.known, name) for name in ("users", "items", "ratings", "noise")}
-    columns = {name: torch.tensor(column) for name, column in columns.items() if column is not None}
-    tensors |= {f"known.{name}": column for name, column in columns.items()}
     with replacing(folder / "tensors.safetensors") as draft:
-        save_file(tensors, draft)
+        save_file(self.tensors(), draft)
         with draft.open("rb") as file: digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = f"tensors-{digest[:16]}.safetensors"
     (folder / "tensors.safetensors").replace(folder / name)
@@ -466,6 +510,8 @@ def restore(cls,               # `Recommender` or a subclass
             ) -> Recommender:  # fitted
     "A recommender from its description and tensors. Raises what a damaged one leads to; `load` explains it."
     self = cls.of(Recipe.from_json(about["recipe"]), Judging(**about["judging"]), device)
+    served = [name for name in tensors if name.startswith("serving.")]
+    served = {name.removeprefix("serving."): tensors.pop(name) for name in served}
     titles = None if about["titles"] is None else np.array(about["titles"], object)
     names = [name for name in tensors if name.startswith("known.")]
     columns = {name.removeprefix("known."): tensors.pop(name).numpy() for name in names}
@@ -478,4 +524,5 @@ def restore(cls,               # `Recommender` or a subclass
     self.learned, self.trained = run.train, run.untrained()
     self.trained.load_state_dict({key.removeprefix("method."): value for key, value in tensors.items()})
     self.trained.eval()
+    if about["serving"]: self.serving = restore(cls, about["serving"], served, device)
     return self

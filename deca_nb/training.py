@@ -7,7 +7,7 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'SquaredRows', 
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'never', 'best_ndcg', 'second_rise', 'Run', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import time
@@ -705,6 +705,14 @@ class Progress(Callback):
 
     def finish(self, trainer):
         if self.bar is not None: self.bar.close()
+
+class StopAfter(Callback):
+    "Stops after so many epochs, whatever number the recipe has: that stays what schedules go by."
+    def __init__(self, epochs: int  # at least 1
+                 ):
+        self.epochs = epochs
+
+    def after_epoch(self, trainer, record): return record["epoch"] >= self.epochs
 
 class Watch(Callback):
     "Looks at f after each epoch, in evaluation mode."

@@ -172,7 +172,7 @@ def test_a_killed_training_goes_on(tmp_path, clicks):
     processes[1].kill()
     assert exit_codes(processes) == [1, -9]
     said = (broken / "said-0-err").read_text().splitlines()
-    assert len(said) == 2 and "epoch" in said[1] and "the same command goes on from there" in said[1]
+    assert len(said) == 3 and "epoch" in said[2] and "the same command goes on from there" in said[2]
 
     started = [*together(whole, words), *together(alone, words, n=1)]
     assert exit_codes(started) == [0, 0, 0]
@@ -202,6 +202,7 @@ def test_what_several_processes_cannot_do_is_refused(tmp_path, clicks, words, wh
     words = [words[0], "--data", str(clicks), *words[1:]]
     assert exit_codes([start(deca_in, str(tmp_path), words, rank, meet) for rank in range(2)]) == [2, 2]
     said = (tmp_path / "said-0-err").read_text().splitlines()
-    assert len(said) == 1 and why in said[0]
+    refused = [line for line in said if line.startswith("deca: ")]
+    assert len(refused) == 1 and why in refused[0]
     assert (tmp_path / "said-1-err").read_text() == ""
     assert not (tmp_path / "no").exists()

@@ -128,3 +128,50 @@ def test_commands_say_how_the_rows_were_cut(tmp_path):
     assert "the split is random; --timestamp names one" in said and "own.csv, split random, protocol" in said
     said = said_by("audit", "--data", without, "--timestamp", "when", "--date-format", "%Y-%m-%d")
     assert "split chronological" in said and "is random" not in said
+
+
+def deca(*words):
+    """What the command prints."""
+    done = subprocess.run([sys.executable, "-m", "deca_nb", *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a model of the shop's clicks, and what was said while it was trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = written(folder, shop())
+    words = "--method Normal --model GMF --epochs 3 --learning-rate 0.01 --data".split()
+    return folder, deca("train", *words, data, "--out", folder / "m")
+
+
+def test_lists_hold_nothing_that_the_user_has(trained):
+    folder, said = trained
+    assert "Scores are of weights that learned from" in said and "fitted again on all 760." in said
+    users = sorted(shop()["user"].unique())
+    found = folder / "lists.json"
+    deca("recommend", folder / "m", "--users", ",".join(users), "--k", 30, "--json", found)
+    lists, have = pd.read_json(found, dtype={"user": str}), shop()[["user", "item"]]
+    assert set(lists["user"]) == set(users)
+    assert len(lists.merge(have.astype({"item": lists["item"].dtype}), on=["user", "item"])) == 0
+    assert (lists["source"] == "GMF + Normal").all()
+
+
+def test_the_scores_are_of_weights_that_saw_no_test(trained):
+    folder, said = trained
+    judged = deca("evaluate", folder / "m")
+    table = [line for line in judged.splitlines() if line.startswith("all")]
+    assert table and table[0] in said and "fitted again on all 760." in judged
+    words = "--method Normal --model GMF --epochs 3 --learning-rate 0.01 --no-refit --data".split()
+    alone = deca("train", *words, folder / "own.csv", "--out", folder / "alone")
+    assert table[0] in alone and "Scores and lists are of weights that learned from 580 clicks." in alone
+
+
+def test_the_newest_click_is_learned_and_not_listed(tmp_path):
+    clicks = [("c0", f"p{day}", f"2024-01-{day + 1:02}") for day in range(10)]
+    clicks += [(f"c{user}", f"p{item}", "2024-02-01") for user in range(1, 9) for item in range(user % 3, 12)]
+    data = written(tmp_path, pd.DataFrame(clicks, columns=["user", "item", "timestamp"]))
+    deca("train", "--data", data, "--method", "Normal", "--epochs", 2, "--out", tmp_path / "m")
+    lists = deca("recommend", tmp_path / "m", "--users", "c0", "--k", 11)
+    assert "p10" in lists and "p9" not in lists
