@@ -24,20 +24,25 @@ from .statistics import over_users
 from .training import Run
 
 # %% ../nbs/06_agreement.ipynb #prediction-difference
-def prediction_difference(p, q, threshold: float = .5) -> np.ndarray:
-    "|I(p >= threshold) - I(q >= threshold)| of probabilities, (n,), each 0. or 1. (Sec. 2, Fig. 2)."
+def prediction_difference(p: np.ndarray,            # (n,) probabilities of one model
+                          q: np.ndarray,            # (n,) of the other, for the same clicks
+                          threshold: float = .5     # from which on a model says yes, in [0, 1]
+                          ) -> np.ndarray:          # (n,) float64: 0 where they say the same, else 1
+    "|I(p >= threshold) - I(q >= threshold)| (Sec. 2, Fig. 2)."
     return np.not_equal(np.asarray(p) >= threshold, np.asarray(q) >= threshold).astype(float)
 
 # %% ../nbs/06_agreement.ipynb #soft-difference
-def soft_difference(p, q) -> np.ndarray:
-    "|p - q| of probabilities, (n,): `prediction_difference` averaged over every threshold."
+def soft_difference(p: np.ndarray,      # (n,) probabilities of one model
+                    q: np.ndarray       # (n,) of the other, for the same clicks
+                    ) -> np.ndarray:    # (n,), in [0, 1]
+    "|p - q|: `prediction_difference` averaged over every threshold."
     return np.abs(np.asarray(p) - np.asarray(q))
 
 # %% ../nbs/06_agreement.ipynb #clean-and-noisy
-def clean_and_noisy(train: Interactions) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `train` that count as clean or noisy, and whether they are noisy.
-
-    By a world's flags, else by ratings 1, 2 against 4, 5 (Sec. 2). Raises `InputError`."""
+def clean_and_noisy(train: Interactions                 # with noise flags or ratings
+                    ) -> tuple[np.ndarray, np.ndarray]: # rows (n,) int64; whether each is noisy (n,) bool
+    """The rows of `train` that count as clean or noisy: by a world's flags, else by ratings 1, 2 against 4, 5
+    (Sec. 2). Raises `InputError` without ratings, or where all of them are of one kind."""
     if train.noise is not None: return np.arange(len(train)), np.asarray(train.noise)
     if train.ratings is None:
         raise InputError("clean and noisy clicks cannot be told apart without ratings; "
@@ -51,7 +56,7 @@ def clean_and_noisy(train: Interactions) -> tuple[np.ndarray, np.ndarray]:
 # %% ../nbs/06_agreement.ipynb #training-predictions
 def training_predictions(train: Interactions,               # what they learn from, and are then asked about
                          epochs: dict[type | str, int],     # model, by class or name -> epochs
-                         seeds=(0, 1),                      # of the runs
+                         seeds: tuple[int, ...] = (0, 1),   # of the runs, each model with all of them
                          settings: Settings | None = None   # all but the epochs; None: the defaults
                          ) -> pd.DataFrame:                 # probabilities, a row a click, by (model, seed)
     "What normally trained models say about their own training clicks."
@@ -65,28 +70,32 @@ def training_predictions(train: Interactions,               # what they learn fr
                          for model, own in numbers.items() for seed in seeds})
 
 # %% ../nbs/06_agreement.ipynb #model-pairs
-def model_pairs(predictions: pd.DataFrame) -> dict[str, tuple]:
-    """Name -> two columns of predictions.
-
-    Every two models with the first seed (Fig. 2a), then each model's seeds two by two (Fig. 2b)."""
+def model_pairs(predictions: pd.DataFrame   # as of `training_predictions`
+                ) -> dict[str, tuple]:      # name -> two columns of predictions, (model, seed) each
+    """The comparisons of Fig. 2: every two models with the first seed (2a), then each model's seeds two by
+    two (2b)."""
     models, seeds = (list(dict.fromkeys(level)) for level in zip(*predictions.columns, strict=True))
     between = {f"{a} and {b}": ((a, seeds[0]), (b, seeds[0])) for a, b in combinations(models, 2)}
     within = {f"{m}, seeds {a} and {b}": ((m, a), (m, b)) for m in models for a, b in combinations(seeds, 2)}
     return between | within
 
 # %% ../nbs/06_agreement.ipynb #matched-weights
-def matched_weights(noisy, strata) -> np.ndarray:
-    """Weights (n,) that give noisy clicks the clean ones' distribution over the strata.
-
-    Clean 1, noisy n_s / m_s; 0 in strata without one of the two."""
+def matched_weights(noisy: np.ndarray,      # (n,) bool
+                    strata: np.ndarray      # (n,) labels within which to compare
+                    ) -> np.ndarray:        # (n,): clean 1, noisy n_s / m_s; 0 in strata without one of both
+    "Weights that give noisy clicks the clean ones' distribution over the strata."
     noisy, (_, stratum) = np.asarray(noisy, bool), np.unique(strata, return_inverse=True)
     n_noisy = np.bincount(stratum, noisy)[stratum]
     n_clean = np.bincount(stratum)[stratum] - n_noisy
     return np.where((n_noisy > 0) & (n_clean > 0), np.where(noisy, n_clean / np.maximum(n_noisy, 1), 1.), 0.)
 
 # %% ../nbs/06_agreement.ipynb #sums-by-user
-def sums_by_user(values, noisy, users, strata) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Counts and sums of `values`, each (users who occur, 2 * n_strata).
+def sums_by_user(values: np.ndarray,        # (n,) one number a click
+                 noisy: np.ndarray,         # (n,) bool
+                 users: np.ndarray,         # (n,) whose click it is
+                 strata: np.ndarray         # (n,) labels within which to compare
+                 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:  # each (users who occur, 2 * n_strata) float64
+    """How many clicks each user has in each stratum, and the sum of their values.
 
     The strata of the clean clicks come first, then those of the noisy ones."""
     row, column = (np.unique(labels, return_inverse=True)[1] for labels in (users, strata))
@@ -95,10 +104,10 @@ def sums_by_user(values, noisy, users, strata) -> tuple[sp.csr_matrix, sp.csr_ma
     entries = np.ones(len(row)), np.asarray(values, float)
     return tuple(sp.csr_matrix((entry, cell), shape) for entry in entries)
 
-def standardised(counts, sums) -> np.ndarray:
-    """Means of clean and noisy and their gap, (3, ...), over the strata as clean clicks fill them.
-
-    From counts and sums (..., 2 * n_strata)."""
+def standardised(counts: np.ndarray,    # (..., 2 * n_strata), in the order of `sums_by_user`
+                 sums: np.ndarray       # (..., 2 * n_strata), of the values
+                 ) -> np.ndarray:       # (3, ...): mean of clean, mean of noisy, noisy minus clean
+    "Means over the strata as clean clicks fill them."
     (n_clean, n_noisy), (clean, noisy) = np.split(counts, 2, -1), np.split(sums, 2, -1)
     weight = np.where(n_noisy > 0, n_clean, 0)
     weight = weight / weight.sum(-1, keepdims=True)
@@ -121,15 +130,16 @@ def matched_gap(values,         # (n,) one difference a click
     return pd.DataFrame(found.T, ["clean", "noisy", "gap"], ["mean", "low", "high"])
 
 # %% ../nbs/06_agreement.ipynb #agreement-table
-def agreement_table(predictions: pd.DataFrame,                  # as of `training_predictions`, judged rows
-                    noisy, users,                               # (n,) each, as for `matched_gap`
-                    difference: Callable = prediction_difference,# of two columns
-                    strata: Callable | None = None,             # of two columns: labels to compare within
-                    **how                                       # for `matched_gap`
+def agreement_table(predictions: pd.DataFrame,      # as of `training_predictions`, of the n clicks judged
+                    noisy: np.ndarray,              # (n,) bool
+                    users: np.ndarray,              # (n,) whose click it is
+                    difference: Callable = prediction_difference,   # of two columns (n,): (n,)
+                    strata: Callable | None = None, # of two columns: labels to compare within; None: all
+                    **how                           # of the bootstrap, for `matched_gap`
                     ) -> pd.DataFrame:    # one row a pair, columns (clean | noisy | gap, mean | low | high)
     """Fig. 2 as a table: the mean difference on clean and noisy clicks for each of `model_pairs`.
 
-    With intervals over users."""
+    With intervals over users. Raises `InputError` for one user."""
     table = {}
     for name, (a, b) in model_pairs(predictions).items():
         p, q = predictions[a].to_numpy(), predictions[b].to_numpy()
@@ -137,36 +147,44 @@ def agreement_table(predictions: pd.DataFrame,                  # as of `trainin
     return pd.DataFrame(table).T
 
 # %% ../nbs/06_agreement.ipynb #chance-difference
-def chance_difference(miss_p: float, miss_q: float) -> float:
-    "The mean `prediction_difference` of two models that say no to these shares, independently of each other."
+def chance_difference(miss_p: float,    # share of the clicks that one model says no to, in [0, 1]
+                      miss_q: float     # that of the other
+                      ) -> float:       # in [0, 1]
+    "The mean `prediction_difference` of two models that say yes and no independently of each other."
     return miss_p * (1 - miss_q) + miss_q * (1 - miss_p)
 
-def kappa(p, q, threshold: float = .5) -> float:
-    """Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference.
-
-    nan where both always say the same one thing."""
+def kappa(p: np.ndarray,            # (n,) probabilities of one model
+          q: np.ndarray,            # (n,) of the other, for the same clicks
+          threshold: float = .5     # from which on a model says yes, in [0, 1]
+          ) -> float:               # at most 1; nan where both say the same one thing of every click
+    "Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference."
     chance = chance_difference(np.mean(np.asarray(p) < threshold), np.mean(np.asarray(q) < threshold))
     return 1 - prediction_difference(p, q, threshold).mean() / chance if chance else np.nan
 
 # %% ../nbs/06_agreement.ipynb #loss-and-bins
-def positive_loss(p) -> np.ndarray:
-    "Binary cross-entropy of a click, -log p, (n,), finite."
+def positive_loss(p: np.ndarray     # (n,) probabilities, 0 allowed
+                  ) -> np.ndarray:  # (n,) nats, finite
+    "Binary cross-entropy of a click, -log p."
     return -np.log(np.maximum(p, np.finfo(float).tiny))
 
-def quantile_bins(values, n: int) -> np.ndarray:
-    "Which of n equally filled classes each value falls into, int from 0; equal values share a class."
+def quantile_bins(values: np.ndarray,   # (length,) real numbers
+                  n: int                # classes, >= 1
+                  ) -> np.ndarray:      # (length,) int64, in [0, n)
+    "Which of n equally filled classes each value falls into; equal values share a class."
     return np.searchsorted(np.quantile(values, np.arange(1, n) / n), values, side="right")
 
-def joint_strata(first, second) -> np.ndarray:
-    "One label for each combination of two, int."
+def joint_strata(first: np.ndarray,     # (n,) labels
+                 second: np.ndarray     # (n,) labels
+                 ) -> np.ndarray:       # (n,) int64
+    "One label for each combination of two."
     first, second = (np.unique(labels, return_inverse=True)[1] for labels in (first, second))
     return first * (second.max() + 1) + second
 
 # %% ../nbs/06_agreement.ipynb #noise-scores
-def noise_scores(predictions: pd.DataFrame, popularity) -> pd.DataFrame:
-    """Four scores that should be high for noise, one row a click.
-
-    Hard and soft disagreement and loss, of each model's first seed, and unpopularity."""
+def noise_scores(predictions: pd.DataFrame,     # as of `training_predictions`, of n clicks
+                 popularity: np.ndarray         # (n,) clicks of each one's item
+                 ) -> pd.DataFrame:             # columns disagreement, hard and soft, loss, unpopularity
+    "Four scores that should be high for noise, one row a click. Of each model the first seed counts."
     first = predictions.loc[:, ~predictions.columns.get_level_values(0).duplicated()]
     p = [first[column].to_numpy() for column in first]
     two = list(combinations(p, 2))
@@ -180,8 +198,10 @@ def noise_scores(predictions: pd.DataFrame, popularity) -> pd.DataFrame:
 from .statistics import auc
 
 # %% ../nbs/06_agreement.ipynb #auc-by-strata
-def auc_by_strata(scores: pd.DataFrame, noisy) -> pd.DataFrame:
-    """`auc` of each column of `noise_scores`: alone, then among clicks that are alike.
+def auc_by_strata(scores: pd.DataFrame,     # as of `noise_scores`, of n clicks
+                  noisy: np.ndarray         # (n,) bool
+                  ) -> pd.DataFrame:        # one row a score, one column a way to be alike
+    """`auc` of each score: alone, then among clicks that are alike.
 
     They are alike in popularity, loss, both, or soft disagreement."""
     popularity, loss, soft = (scores[name] for name in ("unpopularity", "loss", "disagreement, soft"))
@@ -193,10 +213,9 @@ def auc_by_strata(scores: pd.DataFrame, noisy) -> pd.DataFrame:
                          for name, labels in strata.items()})
 
 # %% ../nbs/06_agreement.ipynb #matchings
-def matchings(popularity) -> dict[str, Callable | None]:
-    """Name -> strata for `agreement_table`: nothing, popularity, loss, popularity and loss.
-
-    The loss is that of the two models that are compared."""
+def matchings(popularity: np.ndarray            # (n,) clicks of each one's item
+              ) -> dict[str, Callable | None]:  # 'nothing', 'popularity', 'loss', 'popularity and loss'
+    "Strata for `agreement_table`, by name. The loss is that of the two models that are compared."
     tenths = quantile_bins(popularity, 10)
     def equal_loss(p, q, n=50): return quantile_bins(positive_loss(p) + positive_loss(q), n)
     return {"nothing": None, "popularity": lambda p, q: tenths, "loss": equal_loss,

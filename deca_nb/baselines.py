@@ -46,7 +46,10 @@ class ByPopularity(TrueNegatives):
 
 # %% ../nbs/09_baselines.ipynb #by-popularity-kth
 @patch
-def kth(self: ByPopularity, users: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+def kth(self: ByPopularity,
+        users: torch.Tensor,    # (n,) int64
+        k: torch.Tensor         # (n,) int64, a unit of each user's free weight, in [0, self.free[user])
+        ) -> torch.Tensor:      # (n,) int64, items
     "The item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
     before = torch.searchsorted(self.gaps, users * self.stride + k, right=True)
     return torch.searchsorted(self.ends, k + self.owned[before] - self.owned[self.starts[users]], right=True)
@@ -72,10 +75,11 @@ class WBPR(Normal):
     sampler, over_pairs = "by-popularity", False          # a draw asks for the clicks of all users
 
 # %% ../nbs/09_baselines.ipynb #tce
-def truncated(losses: torch.Tensor, observed: torch.Tensor, drop_rate: float) -> torch.Tensor:
-    """The losses, with those of the `drop_rate` x n positives that lose most set to 0.
-
-    n counts positives and negatives."""
+def truncated(losses: torch.Tensor,     # (n,), of positives and negatives, each >= 0
+              observed: torch.Tensor,   # (n,), 1 for positives and 0 for negatives
+              drop_rate: float          # in [0, 1], of all n
+              ) -> torch.Tensor:        # (n,)
+    "The losses, with those of the `drop_rate` x n positives that lose most set to 0."
     positive = observed > 0
     largest = torch.where(positive, losses.detach(), -1.).topk(int(drop_rate * len(losses))).indices
     return torch.where(positive, losses.index_fill(0, largest, 0.), losses)
@@ -101,7 +105,11 @@ class TCE(Method):
         share = self.settings.rise_share
         self.rise = max(1, int(share * run.n_steps)) if share else self.settings.rise_steps
 
-    def drop_rate(self, step: int) -> float: return self.settings.drop_rate * min(step / self.rise, 1)
+    def drop_rate(self,
+                  step: int     # from 0
+                  ) -> float:   # of the pairs of a batch, in [0, settings.drop_rate]
+        "The share that is left out in this step."
+        return self.settings.drop_rate * min(step / self.rise, 1)
 
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
@@ -162,21 +170,35 @@ class LabelSmoothing(Method):
 # %% ../nbs/09_baselines.ipynb #average
 class Average(nn.Module):
     "The mean of several models' logits."
-    def __init__(self, *members: nn.Module):
+    def __init__(self,
+                 *members: nn.Module    # models of the same users and items, each with `score_all`
+                 ):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, users, items):
-        "Logits (n,) of n pairs."
+    def forward(self,
+                users: torch.Tensor,    # (n,) int64
+                items: torch.Tensor     # (n,) int64
+                ) -> torch.Tensor:      # logits (n,)
+        "The mean answer to n pairs."
         return torch.stack([member(users, items) for member in self.members]).mean(0)
 
-    def score_all(self, users):
-        "Scores (batch, n_items)."
+    def score_all(self,
+                  users: torch.Tensor   # (batch,) int64
+                  ) -> torch.Tensor:    # logits (batch, n_items)
+        "The mean answer to those users for all items."
         return torch.stack([member.score_all(users) for member in self.members]).mean(0)
 
 # %% ../nbs/09_baselines.ipynb #ensemble
-def as_normal(recipe: Recipe) -> Recipe: return replace(recipe, method="Normal")
-def of_next_seed(recipe: Recipe) -> Recipe: return replace(as_normal(recipe), seed=recipe.seed + 1)
+def as_normal(recipe: Recipe    # of an ensemble
+              ) -> Recipe:      # of its first member
+    "The same with method Normal."
+    return replace(recipe, method="Normal")
+
+def of_next_seed(recipe: Recipe     # of an ensemble
+                 ) -> Recipe:       # of its second member
+    "The same with method Normal and the next seed."
+    return replace(as_normal(recipe), seed=recipe.seed + 1)
 
 @method("Ensemble")
 class Ensemble(Method):
@@ -184,15 +206,23 @@ class Ensemble(Method):
     needs = {"first": as_normal, "second": of_next_seed}
     has_steps, over_pairs = False, True
 
-    def __init__(self, run, first: nn.Module, second: nn.Module):
+    def __init__(self, run,
+                 first: nn.Module,      # a trained model: the recipe's own seed
+                 second: nn.Module      # a trained model: the next seed
+                 ):
         nn.Module.__init__(self)
         self.settings, self.f = run.settings, Average(first, second)
 
 # %% ../nbs/09_baselines.ipynb #ease
 @ranker("EASE")
 class EASE:
-    "Each item from all others by ridge regression without intercept, in closed form (Steck, 2019)."
-    def __init__(self, train: Interactions, l2: float = 200):
+    """Each item from all others by ridge regression without intercept, in closed form (Steck, 2019).
+
+    Raises `InputError` for more than 20,000 items."""
+    def __init__(self,
+                 train: Interactions,   # the clicks, X (users, items)
+                 l2: float = 200        # lambda, the ridge penalty, > 0
+                 ):
         if train.n_items > 20_000:
             raise InputError("EASE inverts an items x items matrix; "
                              f"{train.n_items:,} items are too many here (20,000 at most). "
@@ -205,12 +235,17 @@ class EASE:
         np.fill_diagonal(weights, 0)
         self.weights = weights.astype(np.float32)
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
-        "Scores (batch, n_items)."
+    def score_all(self,
+                  users: torch.Tensor   # (batch,) int64
+                  ) -> torch.Tensor:    # (batch, n_items) float32, on the device of the users
+        "The scores of all items, X B, for those users."
         return torch.from_numpy(self.seen[users.cpu().numpy()] @ self.weights).to(users.device)
 
 # %% ../nbs/09_baselines.ipynb #keep-largest
-def keep_largest(matrix: sp.csr_matrix, n: int, batch_size: int = 1024) -> sp.csr_matrix:
+def keep_largest(matrix: sp.csr_matrix,     # (rows, columns)
+                 n: int,                    # entries that a row keeps, >= 1
+                 batch_size: int = 1024     # rows that are dense at a time
+                 ) -> sp.csr_matrix:        # of the same shape
     "The n largest entries of each row, the others 0."
     parts = []
     for start in range(0, matrix.shape[0], batch_size):
@@ -224,7 +259,10 @@ def keep_largest(matrix: sp.csr_matrix, n: int, batch_size: int = 1024) -> sp.cs
 class ItemKNN:
     """Sum of the cosine similarities to the user's items, over each item's nearest neighbours
     (Sarwar et al., 2001)."""
-    def __init__(self, train: Interactions, neighbours: int = 100):
+    def __init__(self,
+                 train: Interactions,       # the clicks
+                 neighbours: int = 100      # items that each item listens to, >= 1
+                 ):
         self.seen = train.to_csr()
         norms = np.sqrt(np.maximum(train.item_counts(), 1)).astype(np.float32)
         scaled = self.seen @ sp.diags(1 / norms)
@@ -233,8 +271,10 @@ class ItemKNN:
         # row: a clicked item; column: who counts it as a neighbour
         self.similarity = keep_largest(similarity, neighbours).T.tocsr()
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
-        "Scores (batch, n_items)."
+    def score_all(self,
+                  users: torch.Tensor   # (batch,) int64
+                  ) -> torch.Tensor:    # (batch, n_items) float32, on the device of the users
+        "The scores of all items for those users."
         return torch.from_numpy((self.seen[users.cpu().numpy()] @ self.similarity).toarray()).to(users.device)
 
 # %% ../nbs/09_baselines.ipynb #oracle
@@ -270,11 +310,16 @@ class SelfDistillation(Method):
     Settings, released_row, over_pairs = AgreementSettings, "DeCA(p)", True
     needs = {"teacher": prior_recipe}
 
-    def __init__(self, run, teacher: nn.Module):
+    def __init__(self, run,
+                 teacher: nn.Module     # a trained model of f's kind, which is frozen here
+                 ):
         super().__init__(run)
         self.teacher = teacher.requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self,
+              mode: bool = True     # whether f is in training mode
+              ):
+        "Sets the mode of f, as torch does; the teacher stays in evaluation mode."
         super().train(mode)
         self.teacher.eval()
         return self

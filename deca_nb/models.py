@@ -12,6 +12,7 @@ __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 
 
 # %% ../nbs/03_models.ipynb #imports-export
 import warnings
+from collections.abc import Callable
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Annotated
@@ -31,17 +32,29 @@ Dim = Annotated[int, Number(1, whole=True, help="numbers in a row")]
 Layers = Annotated[int, Number(0, whole=True, help="LightGCN: steps of propagation")]
 Corruption = Annotated[float, Number(0, below=1, help="CDAE: share of the input that is dropped in training")]
 
-def table(n: int, dim: int, std: float, generator: torch.Generator | None) -> nn.Embedding:
-    "An embedding table (n, dim) started at N(0, std)."
+def table(n: int,                               # rows
+          dim: int,                             # numbers in a row
+          std: float,                           # standard deviation of the first numbers, >= 0
+          generator: torch.Generator | None     # draws the first numbers; None: torch's own
+          ) -> nn.Embedding:                    # weight (n, dim) float32, to be trained
+    "An embedding table started at N(0, std)."
     weight = torch.empty(n, dim).normal_(0, std, generator=generator)
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
-def uniform(shape, bound: float, generator: torch.Generator | None) -> torch.Tensor:
+def uniform(shape: tuple,                       # of the tensor
+            bound: float,                       # > 0
+            generator: torch.Generator | None   # draws the numbers; None: torch's own
+            ) -> torch.Tensor:                  # of that shape, float32
     "A tensor started uniformly in (-bound, bound)."
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
-def linear(n_in: int, n_out: int, start, generator: torch.Generator | None, **how) -> nn.Linear:
-    "A linear layer whose weight is started by `start` (of torch.nn.init) and whose bias is 0."
+def linear(n_in: int,                           # numbers that go in
+           n_out: int,                          # numbers that come out
+           start: Callable,                     # of torch.nn.init, such as `xavier_uniform_`
+           generator: torch.Generator | None,   # draws the weight; None: torch's own
+           **how                                # what else `start` takes
+           ) -> nn.Linear:                      # weight (n_out, n_in), bias (n_out,)
+    "A linear layer whose weight is started by `start` and whose bias is 0."
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
     start(layer.weight, generator=generator, **how)
     nn.init.zeros_(layer.bias)
@@ -56,29 +69,39 @@ class PairModel(nn.Module):
     variant_part = None                             # the part of a protocol that chooses among its variants
     chunk = 1 << 18                                 # pairs scored at once by `score_all`
 
-    def __init__(self, train: Interactions):
+    def __init__(self,
+                 train: Interactions    # the clicks to learn from: how many users and items there are
+                 ):
         super().__init__()
         self.n_users, self.n_items = train.n_users, train.n_items
 
-    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        "Logits (n,) of n pairs."
+    def forward(self,
+                users: torch.Tensor,    # (n,) int64
+                items: torch.Tensor     # (n,) int64
+                ) -> torch.Tensor:      # logits (n,), one a pair
+        "The answer to n pairs. Raises `TypeError` in this class: each model has its own."
         raise TypeError("a model defines forward(users, items)")
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
-        "Logits (batch, n_items) of those users for all items."
+    def score_all(self,
+                  users: torch.Tensor   # (batch,) int64
+                  ) -> torch.Tensor:    # logits (batch, n_items)
+        "The answer to those users for all items."
         items = torch.arange(self.n_items, device=users.device)
         return torch.cat([self(part.repeat_interleave(self.n_items),
                                items.repeat(len(part))).view(len(part), -1)
                           for part in users.split(max(1, self.chunk // self.n_items))])
 
-    def tables(self, kind: str) -> list[nn.Embedding]:
-        "The tables with one row per user (kind 'user') or per item (kind 'item')."
+    def tables(self,
+               kind: str                # 'user' or 'item'
+               ) -> list[nn.Embedding]: # those whose name begins with the kind
+        "The tables with one row per user, or one per item."
         return [module for name, module in self.named_modules()
                 if isinstance(module, nn.Embedding) and name.split(".")[-1].startswith(f"{kind}_")]
 
 # %% ../nbs/03_models.ipynb #sorting
-def sorting(index: torch.Tensor) -> torch.Tensor:
-    "A stable order of whole numbers from 0 on, (n,) int64. By digits of 16 bits; on a device as it does."
+def sorting(index: torch.Tensor     # (n,) int64, numbers >= 0
+            ) -> torch.Tensor:      # (n,) int64: the places of the entries, that of the smallest first
+    "A stable order of whole numbers: on a CPU by digits of 16 bits, elsewhere as the device sorts."
     if index.device.type != "cpu": return index.argsort(stable=True)
     numbers = index.numpy()
     order = numbers.astype(np.uint16).argsort(kind="stable")
@@ -88,24 +111,30 @@ def sorting(index: torch.Tensor) -> torch.Tensor:
 
 # %% ../nbs/03_models.ipynb #by-row
 class ByRow:
-    """The entries of an index (n,) of whole numbers below `n_rows`, brought together by the row they name.
-
-    `order` is their `sorting`."""
-    def __init__(self, index: torch.Tensor, n_rows: int, order: torch.Tensor):
+    "The entries of an index, brought together by the row that they name."
+    def __init__(self,
+                 index: torch.Tensor,   # (n,) int64, numbers in [0, n_rows)
+                 n_rows: int,           # of the table that the index reads
+                 order: torch.Tensor    # (n,) int64, the index's `sorting`
+                 ):
         self.index = index.detach()                     # not the tensor itself, which keeps this (`by_row`)
         self.n_rows, self.order, self.version = n_rows, order, index._version
 
-    def in_order(self, values: torch.Tensor) -> torch.Tensor:
-        "A value of each entry (n,), in the order of the rows."
+    def in_order(self,
+                 values: torch.Tensor   # (n, ...), in the order of the entries
+                 ) -> torch.Tensor:     # (n, ...), in the order of the rows
+        "The values, those of one row side by side."
         return values.index_select(0, self.order)
 
-    def back(self, values: torch.Tensor) -> torch.Tensor:
-        "Out of the order of the rows, in that of the entries."
+    def back(self,
+             values: torch.Tensor       # (n, ...), in the order of the rows
+             ) -> torch.Tensor:         # (n, ...), in the order of the entries
+        "The way back from `in_order`."
         return torch.empty_like(values).index_copy_(0, self.order, values)
 
     @cached_property
     def counts(self) -> torch.Tensor:
-        "How many entries name each row, (n_rows,)."
+        "How many entries name each row, (n_rows,) int64."
         if self.index.device.type == "cpu": return self.index.bincount(minlength=self.n_rows)
         ones = torch.ones_like(self.index)                          # for a GPU's bincount the CPU would wait
         return self.index.new_zeros(self.n_rows).index_add_(0, self.index, ones)
@@ -127,33 +156,48 @@ class ByRow:
         return rows, counts.cumsum(0) - counts
 
 # %% ../nbs/03_models.ipynb #by-row-kept
-def by_row(index: torch.Tensor, n_rows: int) -> ByRow:
-    "`ByRow` of a tensor, which keeps it until the tensor is changed."
+def by_row(index: torch.Tensor,     # (n,) int64, numbers in [0, n_rows)
+           n_rows: int              # of the table that the index reads
+           ) -> ByRow:              # the same object until the tensor or n_rows changes
+    "`ByRow` of a tensor, which keeps it."
     kept = getattr(index, "by_row", None)
     if kept is None or (kept.n_rows, kept.version) != (n_rows, index._version):
         kept = index.by_row = ByRow(index, n_rows, sorting(index))
     return kept
 
 # %% ../nbs/03_models.ipynb #blocks
-def block_of(rows: torch.Tensor | None, n_rows: int, n_blocks: int, device=None) -> torch.Tensor | None:
-    "The block of each of those rows, or of all, where a table is so many equal blocks; None where it is one."
+def block_of(rows: torch.Tensor | None,             # (n,) int64; None: all rows of the table
+             n_rows: int,                           # of the table, a multiple of n_blocks
+             n_blocks: int,                         # equal parts of the table, >= 1
+             device: torch.device | None = None     # of the answer where rows is None; None: the CPU
+             ) -> torch.Tensor | None:              # (n,) int64, in [0, n_blocks); None where n_blocks is 1
+    "The block that each row of a table lies in."
     if n_blocks == 1: return None
     if rows is None: rows = torch.arange(n_rows, device=device)
     return rows // (n_rows // n_blocks)
 
-def of_block(values: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
-    "The block's row of `values` (blocks, ...) for each row; of one block as it is, which broadcasts."
+def of_block(values: torch.Tensor,          # (n_blocks, ...)
+             block: torch.Tensor | None     # (n,) as of `block_of`; None: there is one block
+             ) -> torch.Tensor:             # (n, ...), or (1, ...) of one block, which broadcasts
+    "What belongs to each row's block."
     return values if block is None else values.index_select(0, block)
 
-def sum_by_block(parts: torch.Tensor, block: torch.Tensor | None, n_blocks: int) -> torch.Tensor:
-    "The sum over the rows of each block, (blocks, ...)."
+def sum_by_block(parts: torch.Tensor,           # (n, ...)
+                 block: torch.Tensor | None,    # (n,) as of `block_of`; None: there is one block
+                 n_blocks: int                  # >= 1
+                 ) -> torch.Tensor:             # (n_blocks, ...)
+    "The sum over the rows of each block."
     if block is None: return parts.sum(0, keepdim=True)
     return parts.new_zeros(n_blocks, *parts.shape[1:]).index_add_(0, block, parts)
 
 # %% ../nbs/03_models.ipynb #pairs
 class Pairs:
     "Pairs of users and items, in the order of the users and in the order of the items."
-    def __init__(self, by_user: ByRow, by_item: ByRow, asked: tuple = ()):
+    def __init__(self,
+                 by_user: ByRow,        # of the n users
+                 by_item: ByRow,        # of the n items
+                 asked: tuple = ()      # what `pairs_of` made them for: another question needs other pairs
+                 ):
         self.by_user, self.by_item, self.asked = by_user, by_item, asked
 
     @cached_property
@@ -161,8 +205,12 @@ class Pairs:
     @cached_property
     def users_by_item(self) -> torch.Tensor: return self.by_item.in_order(self.by_user.index)
 
-def pairs_of(users: torch.Tensor, items: torch.Tensor, n_users: int, n_items: int) -> Pairs:
-    "`Pairs` of two tensors, made once: a batch's users keep them."
+def pairs_of(users: torch.Tensor,   # (n,) int64; keeps the answer
+             items: torch.Tensor,   # (n,) int64
+             n_users: int,          # rows of the user table
+             n_items: int           # rows of the item table
+             ) -> Pairs:            # the same object until a tensor or a number changes
+    "`Pairs` of two tensors, made once for all models that are asked for them."
     asked = items.data_ptr(), items._version, users._version, len(users), n_users, n_items
     kept = getattr(users, "pairs", None)
     if kept is None or kept.asked != asked:
@@ -178,46 +226,67 @@ def quiet_about_sparse():
         torch.eye(1).to_sparse_csr()
         torch.sparse_coo_tensor([[0]], [1.], is_coalesced=True, check_invariants=False)
 
-def named_products(some: torch.Tensor, others: torch.Tensor, starts: torch.Tensor,
-                   columns: torch.Tensor) -> torch.Tensor:
-    "some[r] . others[c] for each column c of row r, (n,). The columns of r begin at starts[r]."
+def named_products(some: torch.Tensor,      # (n_rows, dim)
+                   others: torch.Tensor,    # (n_columns, dim)
+                   starts: torch.Tensor,    # (n_rows,) int64: where in `columns` those of each row begin
+                   columns: torch.Tensor    # (n,) int64, row by row
+                   ) -> torch.Tensor:       # (n,), in the order of `columns`
+    "The dot product some[r] . others[c] for each column c of each row r."
     quiet_about_sparse()
     bounds, zeros = F.pad(starts, (0, 1), value=len(columns)), some.new_zeros(len(columns))
     cells = torch.sparse_csr_tensor(bounds, columns, zeros, (len(some), len(others)), check_invariants=False)
     return torch.sparse.sampled_addmm(cells, some, others.T, beta=0.).values()
 MANY = 1 << 13                              # pairs from which a copy of their rows is more than a cache holds
 
-def are_cells(pairs: Pairs, n_rows: int) -> bool:
-    "Whether the pairs are taken as the cells of a sparse matrix: many on a CPU, and no more than it has."
+def are_cells(pairs: Pairs,     # n of them
+              n_rows: int       # of the sparse matrix; its columns are the items
+              ) -> bool:        # on a CPU, for `MANY` pairs or more, but no more than it has cells
+    "Whether the pairs are taken as the cells of a sparse matrix."
     users = pairs.by_user.index
     return users.device.type == "cpu" and MANY <= len(users) <= n_rows * pairs.by_item.n_rows
 
-def gathered_products(user_table, item_table, weight, pairs: Pairs) -> torch.Tensor:
-    "The same in the order of the pairs, from a copy of each one's rows; `weight` as in `PairProduct`."
+def gathered_products(user_table: torch.Tensor,     # (n_users, dim)
+                      item_table: torch.Tensor,     # (n_items, dim)
+                      weight: torch.Tensor | None,  # as in `PairProduct.forward`
+                      pairs: Pairs                  # n of them
+                      ) -> torch.Tensor:            # (n,), in the order of the pairs
+    "What `PairProduct` computes, from a copy of each pair's rows."
     rows = user_table.index_select(0, pairs.by_user.index)
     rows.mul_(item_table.index_select(0, pairs.by_item.index))
     if weight is None: return rows.mv(rows.new_ones(rows.shape[1]))
     block = block_of(pairs.by_user.index, len(user_table), len(weight))
     return rows.mv(weight[0]) if block is None else rows.mul_(of_block(weight, block)).sum(-1)
 
-# %% ../nbs/03_models.ipynb #pair-product
-def named_rows(rows: torch.Tensor, values: torch.Tensor, shape) -> torch.Tensor:
-    "A table that is 0 but for these rows, each named once and in order, as a sparse tensor of them."
+# %% ../nbs/03_models.ipynb #named-rows
+def named_rows(rows: torch.Tensor,      # (n,) int64, distinct and rising
+               values: torch.Tensor,    # (n, dim)
+               shape: tuple             # of the table, (n_rows, dim)
+               ) -> torch.Tensor:       # sparse, of that shape
+    "A table that is 0 but for these rows, as a sparse tensor of them."
     quiet_about_sparse()
     return torch.sparse_coo_tensor(rows[None], values, shape, is_coalesced=True, check_invariants=False)
 
-def bags_of(entries: ByRow, columns, weights, other, sparse: bool) -> torch.Tensor:
-    "For each row, or with `sparse` for each named row, the sum of the other table's rows by their weights."
+def bags_of(entries: ByRow,         # n entries
+            columns: torch.Tensor,  # (n,) int64: the other table's row of each, in the order of the rows
+            weights: torch.Tensor,  # (n,), in the order of the entries
+            other: torch.Tensor,    # (n_columns, dim), the other table
+            sparse: bool            # whether only rows that are named get an answer
+            ) -> torch.Tensor:      # (n_rows, dim); with `sparse` (named rows, dim)
+    "For each row the sum of the other table's rows by their weights."
     starts = entries.named[1] if sparse else entries.starts
     return F.embedding_bag(columns, other, starts, mode="sum", per_sample_weights=entries.in_order(weights))
 
+# %% ../nbs/03_models.ipynb #pair-product
 class PairProduct(torch.autograd.Function):
-    """sum_d user_d weight_d item_d of each pair, (n,); without a weight the dot product.
-
-    `weight` is (1, dim), or (blocks, dim) for tables of so many blocks. `sparse` says of the user and of the
-    item table whether its gradient is given as `named_rows`."""
+    "sum_d user_d weight_d item_d of each pair; without a weight the dot product."
     @staticmethod
-    def forward(context, user_table, item_table, weight, pairs, sparse):
+    def forward(context,                        # what torch hands on to `backward`
+                user_table: torch.Tensor,       # (n_users, dim)
+                item_table: torch.Tensor,       # (n_items, dim)
+                weight: torch.Tensor | None,    # (1, dim), or (n_blocks, dim) for tables of so many blocks
+                pairs: Pairs,                   # n of them
+                sparse: tuple[bool, bool]       # of both tables: whether the gradient comes as `named_rows`
+                ) -> torch.Tensor:              # (n,)
         rows, starts = pairs.by_user.named if sparse[0] else (None, pairs.by_user.starts)
         own = user_table.index_select(0, rows) if sparse[0] else user_table
         context.save_for_backward(user_table, item_table, weight, own)
@@ -229,7 +298,9 @@ class PairProduct(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, gradient):
+    def backward(context,                   # as `forward` left it
+                 gradient: torch.Tensor     # (n,), of the products
+                 ) -> tuple:                # of the tables and of the weight; nothing for the rest
         (user_table, item_table, weight, own), pairs = context.saved_tensors, context.pairs
         of_user = bags_of(pairs.by_user, pairs.items_by_user, gradient, item_table, context.sparse[0])
         of_item = bags_of(pairs.by_item, pairs.users_by_item, gradient, user_table, context.sparse[1])
@@ -246,9 +317,13 @@ class PairProduct(torch.autograd.Function):
         return of_user, of_item, of_weight, None, None
 
 # %% ../nbs/03_models.ipynb #mf
-def pair_products(user_rows: nn.Embedding, item_rows: nn.Embedding, users: torch.Tensor, items: torch.Tensor,
-                  weight: torch.Tensor | None = None) -> torch.Tensor:
-    "The products of the pairs' rows, (n,), weighed by `weight` (1, dim) if there is one."
+def pair_products(user_rows: nn.Embedding,              # weight (n_users, dim)
+                  item_rows: nn.Embedding,              # weight (n_items, dim)
+                  users: torch.Tensor,                  # (n,) int64
+                  items: torch.Tensor,                  # (n,) int64
+                  weight: torch.Tensor | None = None    # as in `PairProduct.forward`
+                  ) -> torch.Tensor:                    # (n,)
+    "The products of the pairs' rows."
     pairs = pairs_of(users, items, len(user_rows.weight), len(item_rows.weight))
     return PairProduct.apply(user_rows.weight, item_rows.weight, weight, pairs,
                              (user_rows.sparse, item_rows.sparse))
@@ -256,8 +331,11 @@ def pair_products(user_rows: nn.Embedding, item_rows: nn.Embedding, users: torch
 @model("MF")
 class MF(PairModel):
     "Matrix factorisation without biases: the dot product of two rows (Sec. 3.1)."
-    def __init__(self, train: Interactions, embedding_dim: Dim = 32,
-                 generator: torch.Generator | None = None):
+    def __init__(self,
+                 train: Interactions,
+                 embedding_dim: Dim = 32,                   # numbers in a row, >= 1
+                 generator: torch.Generator | None = None   # draws the first weights; None: torch's own
+                 ):
         super().__init__(train)
         self.user_factors = table(self.n_users, embedding_dim, .01, generator)
         self.item_factors = table(self.n_items, embedding_dim, .01, generator)
@@ -268,7 +346,9 @@ class MF(PairModel):
     def score_all(self, users): return self.user_factors(users) @ self.item_factors.weight.T
 
 # %% ../nbs/03_models.ipynb #gmf
-def output_layer(n_in: int, generator: torch.Generator | None) -> nn.Linear:
+def output_layer(n_in: int,                         # numbers that go in
+                 generator: torch.Generator | None  # draws the weight; None: torch's own
+                 ) -> nn.Linear:                    # weight (1, n_in), bias (1,)
     "The last layer of GMF and NeuMF: Kaiming uniform with a = 1, bias 0."
     return linear(n_in, 1, nn.init.kaiming_uniform_, generator, a=1, nonlinearity="sigmoid")
 
@@ -289,8 +369,11 @@ class GMF(MF):
         return weighted @ self.item_factors.weight.T + self.output.bias
 
 # %% ../nbs/03_models.ipynb #many-rows
-def many_rows(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    "F.linear(rows, weight, bias), (n, n_out). On a CPU from 256 rows on by oneDNN, as 16 pictures."
+def many_rows(rows: torch.Tensor,                   # (n, n_in)
+              weight: torch.Tensor,                 # (n_out, n_in)
+              bias: torch.Tensor | None = None      # (n_out,); None: without
+              ) -> torch.Tensor:                    # (n, n_out)
+    "F.linear(rows, weight, bias). On a CPU from 256 rows on by oneDNN, as 16 pictures."
     n, n_in = rows.shape
     if n < 256 or rows.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return F.linear(rows, weight, bias)
@@ -300,19 +383,26 @@ def many_rows(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
     return seen.permute(0, 2, 3, 1).reshape(len(rows), len(weight))[:n]
 
 # %% ../nbs/03_models.ipynb #picked
-def picked(rows: nn.Embedding, index: torch.Tensor) -> torch.Tensor:
-    "rows(index), (n, dim). A dense gradient is added up row by row, where torch's embedding sorts first."
+def picked(rows: nn.Embedding,      # weight (n_rows, dim)
+           index: torch.Tensor      # (n,) int64
+           ) -> torch.Tensor:       # (n, dim)
+    "rows(index). A dense gradient is added up row by row, where torch's embedding sorts first."
     return rows(index) if rows.sparse else rows.weight.index_select(0, index)
 
-def distinct(index: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    "The distinct numbers of an index below n, in order, and the place of each entry among them: `unique`."
+def distinct(index: torch.Tensor,   # (length,) int64
+             n: int                 # above every number of the index
+             ) -> tuple[torch.Tensor, torch.Tensor]:    # the numbers; each entry's place among them (length,)
+    "The distinct numbers of an index, in order: torch's `unique`."
     if n > 16 * len(index): return index.unique(return_inverse=True)
     present = torch.zeros(n, dtype=torch.bool, device=index.device).index_fill_(0, index, True)
     return present.nonzero().squeeze(1), (present.cumsum(0) - 1)[index]
 
-def rows_times(rows: nn.Embedding, weight: torch.Tensor, index: torch.Tensor,
-               bias: torch.Tensor | None = None) -> torch.Tensor:
-    """F.linear(rows(index), weight, bias), (n, n_out), by the product of each row once.
+def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
+               weight: torch.Tensor,                # (n_out, n_in)
+               index: torch.Tensor,                 # (n,) int64
+               bias: torch.Tensor | None = None     # (n_out,); None: without
+               ) -> torch.Tensor:                   # (n, n_out)
+    """F.linear(rows(index), weight, bias), by the product of each row once.
 
     All rows of a table no longer than the index, else those that it names; on a GPU, which would have to tell
     the CPU how many they are, each as often as it is named."""
@@ -329,8 +419,11 @@ class NeuMF(PairModel):
     block = 32, 256                                 # users and items that `score_all` takes at once
     block_on_gpu = 1024, 1024
 
-    def __init__(self, train: Interactions, embedding_dim: Dim = 32,
-                 generator: torch.Generator | None = None):
+    def __init__(self,
+                 train: Interactions,
+                 embedding_dim: Dim = 32,                   # of GMF; the perceptron's rows: 4 times as long
+                 generator: torch.Generator | None = None   # draws the first weights; None: torch's own
+                 ):
         super().__init__(train)
         wide = 4 * embedding_dim
         self.user_factors = table(self.n_users, embedding_dim, .01, generator)
@@ -346,8 +439,11 @@ class NeuMF(PairModel):
         "The first layer's weights for users and items, (wide, wide) each; the output's, (dim,) each."
         return *self.layers[0].weight.chunk(2, dim=1), *self.output.weight[0].chunk(2)
 
-    def perceptron(self, first, weight):
-        "The perceptron's part of the logits (n,). It overwrites the first layer's sums, (n, wide)."
+    def perceptron(self,
+                   first: torch.Tensor,     # (n, wide), the first layer's sums, which it overwrites
+                   weight: torch.Tensor     # (dim,), the output's for the last layer
+                   ) -> torch.Tensor:       # (n,)
+        "The perceptron's part of the logits."
         hidden = first.relu_()
         for layer in self.layers[1:]: hidden = many_rows(hidden, layer.weight, layer.bias).relu_()
         return hidden @ weight
@@ -362,7 +458,7 @@ class NeuMF(PairModel):
 # %% ../nbs/03_models.ipynb #neumf-score-all
 @patch
 def score_all(self: NeuMF, users: torch.Tensor) -> torch.Tensor:
-    "Logits (batch, n_items) of those users for all items."
+    "The answer to those users for all items, block by block."
     of_user, of_item, of_product, of_hidden = self.halves()
     user_part = F.linear(self.user_features(users), of_user)
     item_part = F.linear(self.item_features.weight, of_item, self.layers[0].bias)   # (n_items, 128), once
@@ -387,33 +483,53 @@ def entries(offsets: torch.Tensor,          # (n_rows + 1,) row r stands at offs
 # %% ../nbs/03_models.ipynb #sparse-rows
 class SparseRows(nn.Module):
     "A sparse matrix by rows: the columns and values of row r stand at offsets[r]:offsets[r + 1]."
-    def __init__(self, offsets: np.ndarray, columns: np.ndarray, values: np.ndarray):
+    def __init__(self,
+                 offsets: np.ndarray,   # (n_rows + 1,) whole numbers, from 0 to n
+                 columns: np.ndarray,   # (n,) whole numbers
+                 values: np.ndarray     # (n,), kept as float32
+                 ):
         super().__init__()
         for name, array, dtype in (("offsets", offsets, torch.int64), ("columns", columns, torch.int64),
                                    ("values", values, torch.float32)):
             self.register_buffer(name, torch.tensor(array, dtype=dtype), persistent=False)
 
     @classmethod
-    def from_csr(cls, matrix): return cls(matrix.indptr, matrix.indices, matrix.data)
+    def from_csr(cls,
+                 matrix                 # (n_rows, n_columns), a `scipy.sparse.csr_matrix`
+                 ) -> "SparseRows":     # a copy
+        "The same matrix in torch."
+        return cls(matrix.indptr, matrix.indices, matrix.data)
 
-    def take(self, rows: torch.Tensor):
-        "Columns, values and bag offsets of those rows, in their order."
+    def take(self,
+             rows: torch.Tensor     # (batch,) int64, in any order
+             ) -> tuple:            # columns (n,), values (n,), where each row's begin (batch,)
+        "The entries of those rows, in their order."
         counts, (_, at) = self.offsets[rows + 1] - self.offsets[rows], entries(self.offsets, rows)
         return self.columns[at], self.values[at], counts.cumsum(0) - counts
 
-    def times(self, weight: torch.Tensor) -> torch.Tensor:
-        "The whole matrix times a dense table (n_columns, dim)."
+    def times(self,
+              weight: torch.Tensor  # (n_columns, dim)
+              ) -> torch.Tensor:    # (n_rows, dim)
+        "The whole matrix times a dense table."
         return bags(self.columns, self.values, self.offsets[:-1], weight)
 
-def bags(columns, values, starts, weight, sparse: bool = False) -> torch.Tensor:
-    "Sparse rows times a dense table: (rows, dim). The gradient flows into the table only."
+def bags(columns: torch.Tensor,     # (n,) int64, row by row
+         values: torch.Tensor,      # (n,) float32
+         starts: torch.Tensor,      # (n_rows,) int64: where each row's entries begin
+         weight: torch.Tensor,      # (n_columns, dim)
+         sparse: bool = False       # whether the table's gradient is a sparse tensor
+         ) -> torch.Tensor:         # (n_rows, dim)
+    "Sparse rows times a dense table. The gradient flows into the table only."
     return F.embedding_bag(columns, weight, starts, mode="sum", per_sample_weights=values, sparse=sparse)
 
 # %% ../nbs/03_models.ipynb #propagation
-def mean_of_layers(users, items, from_items: SparseRows, from_users: SparseRows, n_layers: int):
-    """The mean of x, A x, ... (n_layers products), of users and of items: (n_users, dim), (n_items, dim).
-
-    `from_items` is R, `from_users` its transpose."""
+def mean_of_layers(users: torch.Tensor,     # (n_users, dim), the users' part of x
+                   items: torch.Tensor,     # (n_items, dim), the items' part
+                   from_items: SparseRows,  # R, (n_users, n_items)
+                   from_users: SparseRows,  # its transpose
+                   n_layers: int            # products with A, >= 0
+                   ) -> tuple[torch.Tensor, torch.Tensor]:  # (n_users, dim) and (n_items, dim)
+    "The mean of x, A x, A A x, ...: layer 0 and `n_layers` more."
     if not n_layers: return users.clone(), items.clone()
     before, now = items, from_users.times(users).add_(items)
     first = now
@@ -425,19 +541,30 @@ def mean_of_layers(users, items, from_items: SparseRows, from_users: SparseRows,
 class Propagation(torch.autograd.Function):
     "`mean_of_layers`. A is symmetric: dL/dx is the same mean of dL/dy."
     @staticmethod
-    def forward(context, users, items, from_items, from_users, n_layers):
-        "The tables of users and of items, (n_users, dim) and (n_items, dim)."
+    def forward(context,                    # what torch hands on to `backward`
+                users: torch.Tensor,        # as `mean_of_layers` takes them
+                items: torch.Tensor,        # likewise
+                from_items: SparseRows,     # likewise
+                from_users: SparseRows,     # likewise
+                n_layers: int               # likewise
+                ) -> tuple[torch.Tensor, torch.Tensor]:     # (n_users, dim) and (n_items, dim)
+        "The tables of users and of items."
         context.graph = from_items, from_users, n_layers
         return mean_of_layers(users, items, *context.graph)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, of_users, of_items):
-        "The gradients of both tables; nothing for A."
+    def backward(context,                   # as `forward` left it
+                 of_users: torch.Tensor,    # (n_users, dim), the gradient of the first table
+                 of_items: torch.Tensor     # (n_items, dim), of the second
+                 ) -> tuple:                # of the tables that came in; nothing for A
+        "The gradients of both tables."
         return *mean_of_layers(of_users, of_items, *context.graph), None, None, None
 
-def normalised_graph(train: Interactions) -> tuple[SparseRows, SparseRows]:
-    "R and its transpose: what users hear from items, and items from users. An edge weighs 1 / sqrt(d_u d_i)."
+# %% ../nbs/03_models.ipynb #normalised-graph
+def normalised_graph(train: Interactions                    # an edge for each pair
+                     ) -> tuple[SparseRows, SparseRows]:    # R (n_users, n_items) and its transpose
+    "What users hear from items, and items from users. An edge weighs 1 / sqrt(d_u d_i)."
     seen = train.to_csr()
     of_user, of_item = (np.maximum(np.asarray(seen.sum(axis)).ravel(), 1) for axis in (1, 0))
     edges = seen.tocoo()
@@ -450,37 +577,25 @@ class LightGCN(PairModel):
     "Rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
     every_row_moves = True
 
-    def __init__(self, train: Interactions, embedding_dim: Dim = 64, n_layers: Layers = 3,
-                 generator: torch.Generator | None = None):
+    def __init__(self,
+                 train: Interactions,
+                 embedding_dim: Dim = 64,                   # numbers in a row, >= 1
+                 n_layers: Layers = 3,                      # steps of propagation, >= 0
+                 generator: torch.Generator | None = None   # draws the first weights; None: torch's own
+                 ):
         super().__init__(train)
         self.n_layers, (self.from_items, self.from_users) = n_layers, normalised_graph(train)
         self.user_factors = table(self.n_users, embedding_dim, .1, generator)
         self.item_factors = table(self.n_items, embedding_dim, .1, generator)
         self.kept = None                 # (stamps and copies of the weights, tables made from them)
 
-    def propagate(self, n_layers: int | None = None):
-        "The tables (n_users, dim) and (n_items, dim): the mean of layer 0 and `n_layers` more, or of all."
+    def propagate(self,
+                  n_layers: int | None = None   # steps, >= 0; None: all
+                  ) -> tuple[torch.Tensor, torch.Tensor]:   # (n_users, dim) and (n_items, dim)
+        "Both tables after propagation: the mean of layer 0 and `n_layers` more."
         n_layers = self.n_layers if n_layers is None else n_layers
         return Propagation.apply(self.user_factors.weight, self.item_factors.weight,
                                  self.from_items, self.from_users, n_layers)
-
-    def is_kept(self, stamps: list) -> bool:
-        "Whether the weights are those that the kept tables were made from."
-        if self.kept is None or self.kept[0] != stamps: return False
-        weights = self.user_factors.weight, self.item_factors.weight
-        return all(not weight.requires_grad or torch.equal(copy, weight)
-                   for copy, weight in zip(self.kept[1], weights, strict=True))
-
-    def propagated(self):
-        "The propagated tables; without gradient they are computed again only after a weight has changed."
-        if torch.is_grad_enabled():
-            self.kept = None
-            return self.propagate()
-        weights = self.user_factors.weight, self.item_factors.weight
-        stamps = [(weight.data_ptr(), weight._version, weight.requires_grad) for weight in weights]
-        if not self.is_kept(stamps):
-            self.kept = stamps, [weight.clone() for weight in weights], self.propagate()
-        return self.kept[2]
 
     def forward(self, users, items):
         pairs = pairs_of(users, items, self.n_users, self.n_items)
@@ -490,6 +605,29 @@ class LightGCN(PairModel):
         user_table, item_table = self.propagated()
         return user_table[users] @ item_table.T
 
+# %% ../nbs/03_models.ipynb #lightgcn-kept
+@patch
+def is_kept(self: LightGCN,
+            stamps: list        # of both weights: address, version and whether it has a gradient
+            ) -> bool:          # also whether the weights equal their copies
+    "Whether the weights are those that the kept tables were made from."
+    if self.kept is None or self.kept[0] != stamps: return False
+    weights = self.user_factors.weight, self.item_factors.weight
+    return all(not weight.requires_grad or torch.equal(copy, weight)
+               for copy, weight in zip(self.kept[1], weights, strict=True))
+
+@patch
+def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of `propagate`
+    "The propagated tables; without gradient they are computed again only after a weight has changed."
+    if torch.is_grad_enabled():
+        self.kept = None
+        return self.propagate()
+    weights = self.user_factors.weight, self.item_factors.weight
+    stamps = [(weight.data_ptr(), weight._version, weight.requires_grad) for weight in weights]
+    if not self.is_kept(stamps):
+        self.kept = stamps, [weight.clone() for weight in weights], self.propagate()
+    return self.kept[2]
+
 # %% ../nbs/03_models.ipynb #cdae
 @model("CDAE")
 @named("autoencoder", "training-counts")
@@ -497,8 +635,12 @@ class CDAE(PairModel):
     "Collaborative denoising autoencoder with a vector per user; trained on whole users."
     trains_on, judged_in_training_mode, variant_part = "rows", True, "autoencoder"
 
-    def __init__(self, train: Interactions, embedding_dim: Dim = 32, corruption: Corruption = .5,
-                 generator: torch.Generator | None = None):
+    def __init__(self,
+                 train: Interactions,                       # its rows are the input, too
+                 embedding_dim: Dim = 32,                   # width of the hidden layer, >= 1
+                 corruption: Corruption = .5,               # share of the input dropped in training, [0, 1)
+                 generator: torch.Generator | None = None   # draws the first weights, and what is dropped
+                 ):
         super().__init__(train)
         self.corruption, self.generator = corruption, generator
         self.register_buffer("item_counts", torch.tensor(train.item_counts()), persistent=False)
@@ -512,31 +654,44 @@ class CDAE(PairModel):
         self.item_bias = nn.Embedding.from_pretrained(
             uniform((self.n_items, 1), embedding_dim ** -.5, generator), freeze=False)
 
-    def own_penalty(self) -> torch.Tensor:
+    def own_penalty(self) -> torch.Tensor:      # a scalar
         "What the release weighs with lambda: the norm of every parameter, not squared (2.7)."
         return sum(weight.norm() for weight in self.parameters())
 
-# %% ../nbs/03_models.ipynb #cdae-encode
+# %% ../nbs/03_models.ipynb #cdae-input
 @patch
-def input_values(self: CDAE, columns: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """x at the clicked items of a batch of rows, (d_u d_i) ** -1/4;
-    `counts` is d_u, d_i is that of the training data."""
+def input_values(self: CDAE,
+                 columns: torch.Tensor,     # (n,) int64, the clicked items of a batch of rows
+                 counts: torch.Tensor       # (n,) int64, d_u: how many items the row of each has
+                 ) -> torch.Tensor:         # (n,) float32
+    "x at the clicked items, (d_u d_i) ** -1/4, where d_i is that of the training data."
     return (counts * self.item_counts[columns].clamp(min=1)).float() ** -.25
 
 @patch
-def corrupt(self: CDAE, values: torch.Tensor) -> torch.Tensor:
+def corrupt(self: CDAE,
+            values: torch.Tensor    # (n,) float32
+            ) -> torch.Tensor:      # (n,) float32
     "In training, drops each entry with probability `corruption` and scales up the others; else leaves all."
     if not self.training: return values
     kept = torch.rand(values.shape, generator=self.generator, device=values.device) >= self.corruption
     return values * kept / (1 - self.corruption)
 
-def is_dense(n: int, n_rows: int, n_columns: int) -> bool:
-    "Whether n cells of a matrix are so many that a product with all of it is the faster way: 1 in 32."
+# %% ../nbs/03_models.ipynb #cdae-encode
+def is_dense(n: int,            # cells that are not 0
+             n_rows: int,       # of the matrix
+             n_columns: int     # of the matrix
+             ) -> bool:         # from 1 cell in 32 on
+    "Whether the cells of a matrix are so many that a product with all of it is the faster way."
     return 32 * n >= n_rows * n_columns
 
 @patch
-def hear(self: CDAE, columns, values, starts, row) -> torch.Tensor:
-    "Sparse rows, whose entry e stands in row[e], times the encoder's table: as one dense matrix, or as bags."
+def hear(self: CDAE,
+         columns: torch.Tensor,     # (n,) int64, the items, row by row
+         values: torch.Tensor,      # (n,) float32
+         starts: torch.Tensor,      # (batch,) int64: where each row's entries begin
+         row: torch.Tensor          # (n,) int64, the row of each entry
+         ) -> torch.Tensor:         # (batch, dim)
+    "Sparse rows times the encoder's table: as one dense matrix, or as bags."
     weight, shape = self.item_encoder.weight, (len(starts), self.n_items)
     if self.item_encoder.sparse or not is_dense(len(columns), *shape):
         return bags(columns, values, starts, weight, self.item_encoder.sparse)
@@ -544,8 +699,12 @@ def hear(self: CDAE, columns, values, starts, row) -> torch.Tensor:
     return cells.view(shape) @ weight
 
 @patch
-def encode(self: CDAE, rows: SparseRows, at: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    "The hidden layer (batch, dim) of the rows `at`, given each one's user vector."
+def encode(self: CDAE,
+           rows: SparseRows,        # (any number, n_items), the clicks
+           at: torch.Tensor,        # (batch,) int64, which of these rows
+           vectors: torch.Tensor    # (batch, dim), the user vector of each; (batch, 1) broadcasts
+           ) -> torch.Tensor:       # (batch, dim), in (-1, 1)
+    "The hidden layer of those rows."
     counts, (row, entry) = rows.offsets[at + 1] - rows.offsets[at], entries(rows.offsets, at)
     columns = rows.columns[entry]
     values = self.corrupt(self.input_values(columns, counts[row]))
@@ -554,8 +713,12 @@ def encode(self: CDAE, rows: SparseRows, at: torch.Tensor, vectors: torch.Tensor
 
 # %% ../nbs/03_models.ipynb #cdae-forward
 @patch
-def decode(self: CDAE, hidden: torch.Tensor, row: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    "Logits (n,) of some cells: taken from all of them where they are many, else each by its own product."
+def decode(self: CDAE,
+           hidden: torch.Tensor,    # (batch, dim), as of `encode`
+           row: torch.Tensor,       # (n,) int64, which row of `hidden` each cell is of
+           items: torch.Tensor      # (n,) int64
+           ) -> torch.Tensor:       # logits (n,)
+    "The logits of some cells: taken from all of them where they are many, else each by its own product."
     if not self.item_decoder.sparse and is_dense(len(items), len(hidden), self.n_items):
         return self.decode_all(hidden).view(-1).index_select(0, row * self.n_items + items)
     products = hidden.index_select(0, row) * picked(self.item_decoder, items)
@@ -563,20 +726,23 @@ def decode(self: CDAE, hidden: torch.Tensor, row: torch.Tensor, items: torch.Ten
 
 @patch
 def forward(self: CDAE, users: torch.Tensor, items: torch.Tensor,
-            rows: SparseRows | None = None) -> torch.Tensor:
-    "Logits (n,) of the pairs; each distinct user is encoded (and in training corrupted) once."
+            rows: SparseRows | None = None      # (n_users, n_items), the clicks; None: those of training
+            ) -> torch.Tensor:                  # logits (n,)
+    "The answer to n pairs; each distinct user is encoded (and in training corrupted) once."
     named, row = distinct(users, self.n_users)
     hidden = self.encode(self.rows if rows is None else rows, named, picked(self.user_vectors, named))
     return self.decode(hidden, row, items)
 
 @patch
-def decode_all(self: CDAE, hidden: torch.Tensor) -> torch.Tensor:
-    "Logits (batch, n_items) from the hidden layer."
+def decode_all(self: CDAE,
+               hidden: torch.Tensor     # (batch, dim), as of `encode`
+               ) -> torch.Tensor:       # logits (batch, n_items)
+    "All logits from the hidden layer."
     return F.linear(hidden, self.item_decoder.weight, self.item_bias.weight.squeeze(-1))
 
 @patch
 def score_all(self: CDAE, users: torch.Tensor) -> torch.Tensor:
-    "Logits (batch, n_items) of those users for all items."
+    "The answer to those users for all items, from their training clicks."
     return self.decode_all(self.encode(self.rows, users, self.user_vectors(users)))
 
 # %% ../nbs/03_models.ipynb #batch-scaled-cdae
@@ -589,7 +755,9 @@ class BatchScaledCDAE(CDAE):
         return (counts * in_batch[columns]).float() ** -.25
 
     @torch.no_grad()
-    def own_validation_loss(self, valid: Interactions) -> float:
+    def own_validation_loss(self,
+                            valid: Interactions     # the validation clicks, of the users of training
+                            ) -> float:             # mean nats a cell, summed over parts of 2,048 users
         """Binary cross-entropy over the whole rows of the validation users, input and target at once;
         the mode is left as it is (2.4, 2.10)."""
         device, matrix = self.bias.device, valid.to_csr()
@@ -603,14 +771,18 @@ class BatchScaledCDAE(CDAE):
 
 # %% ../nbs/03_models.ipynb #fold-in
 @patch
-def fold_in(self: CDAE, rows: SparseRows) -> torch.Tensor:
-    "Logits (rows, n_items) for users that training never saw, from their items alone."
+def fold_in(self: CDAE,
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            ) -> torch.Tensor:      # logits (n_rows, n_items)
+    "The answer to users that training never saw, from their items alone."
     at = torch.arange(len(rows.offsets) - 1, device=rows.offsets.device)
     return self.decode_all(self.encode(rows, at, self.user_vectors.weight.new_zeros(len(at), 1)))
 
 @patch
-def fold_in(self: LightGCN, rows: SparseRows) -> torch.Tensor:
-    "Logits (rows, n_items) for users that training never saw: a row of 0 that listens to its items."
+def fold_in(self: LightGCN,
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            ) -> torch.Tensor:      # logits (n_rows, n_items)
+    "The answer to users that training never saw: a row of 0 that listens to its items."
     counts = (rows.offsets[1:] - rows.offsets[:-1]).repeat_interleave(rows.offsets[1:] - rows.offsets[:-1])
     degrees = (self.from_users.offsets[1:] - self.from_users.offsets[:-1]).clamp(min=1)
     values = (counts * degrees[rows.columns]).float() ** -.5
@@ -619,17 +791,22 @@ def fold_in(self: LightGCN, rows: SparseRows) -> torch.Tensor:
     return heard * self.n_layers / (self.n_layers + 1) @ self.propagated()[1].T
 
 # %% ../nbs/03_models.ipynb #build-model
-def model_class(model: str | type, parts: Training = CLEAN) -> type:
-    """The class of that name, or the given class; of a model with variants (CDAE) the one that the
-    protocol's part names. Raises `InputError` for an unknown name."""
+def model_class(model: str | type,          # a name of the registry, or a class
+                parts: Training = CLEAN     # of a protocol: chooses among a model's variants
+                ) -> type:                  # a class given is returned as it is
+    """The class of that name; of a model with variants (CDAE) the one that the protocol's part names.
+
+    Raises `InputError` for an unknown name."""
     cls = find("model", name_of("model", model))
     part = vars(cls).get("variant_part")                 # of its own: a subclass is no variant
     return find(part, getattr(parts, part)) if part and isinstance(model, str) else cls
 
-def build_model(cls: type, train: Interactions, generator: torch.Generator | None = None,
-                **sizes) -> nn.Module:
-    """An untrained model over the users and items of `train`.
-    Raises `InputError` for a class that is not a model."""
+def build_model(cls: type,                                  # a model's class, with `score_all`
+                train: Interactions,                        # the clicks to learn from
+                generator: torch.Generator | None = None,   # draws the first weights; None: torch's own
+                **sizes                                     # what else it takes, such as embedding_dim
+                ) -> nn.Module:                             # on the CPU
+    "An untrained model. Raises `InputError` for a class that is not a model."
     if not issubclass(cls, nn.Module):
         raise InputError(f"{cls.__name__} is not a torch.nn.Module; derive it from deca_nb.models.PairModel.")
     if not callable(getattr(cls, "score_all", None)):

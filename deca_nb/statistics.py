@@ -85,10 +85,11 @@ def paired_test(change: np.ndarray,     # (n_users,) or (n_runs, n_users) differ
     return {"difference": difference, "low": low, "high": high, "p": p, "d_z": d_z}
 
 # %% ../nbs/06_agreement.ipynb #auc
-def wins_and_pairs(score, positive, groups) -> tuple[np.ndarray, np.ndarray]:
-    """Of each group's pairs of a positive and a negative: how many the positive wins, and how many there are.
-
-    A tie counts one half."""
+def wins_and_pairs(score: np.ndarray,       # (n,) real numbers
+                   positive: np.ndarray,    # (n,) bool
+                   groups: np.ndarray       # (n,) labels: pairs are formed inside a group
+                   ) -> tuple[np.ndarray, np.ndarray]:  # wins, ties one half; pairs; (n_groups,) each
+    "Of each group's pairs of a positive and a negative: how many the positive wins, and how many there are."
     positive, group = np.asarray(positive, bool), np.unique(groups, return_inverse=True)[1]
     level = stats.rankdata(score, "dense")
     rank = stats.rankdata(group * (level.max() + 1) + level)                    # by group, then by score
@@ -97,20 +98,27 @@ def wins_and_pairs(score, positive, groups) -> tuple[np.ndarray, np.ndarray]:
     wins = np.bincount(group, rank * positive) - n_positive * (n_positive + 1) / 2
     return wins, n_positive * (n - n_positive)
 
-def auc(score, positive, strata=None) -> float:
-    """P(a positive has a higher score than a negative), ties one half; null without pairs.
-
-    With strata, over the pairs that share one."""
+def auc(score: np.ndarray,                  # (n,) real numbers
+        positive: np.ndarray,               # (n,) bool
+        strata: np.ndarray | None = None    # (n,) labels: only pairs that share one count; None: all pairs
+        ) -> float:                         # in [0, 1]; null without pairs
+    "P(a positive has a higher score than a negative), ties one half."
     wins, pairs = wins_and_pairs(score, positive, np.zeros(len(score)) if strata is None else strata)
     return float(wins.sum() / pairs.sum()) if pairs.sum() else np.nan
 
-def auc_by_user(score, positive, users) -> np.ndarray:
-    "The AUC of each user who occurs, in the order of their ids; null for one without both kinds."
+def auc_by_user(score: np.ndarray,      # (n,) real numbers
+                positive: np.ndarray,   # (n,) bool
+                users: np.ndarray       # (n,) ids
+                ) -> np.ndarray:        # (users who occur,), by rising id; null for one without both kinds
+    "The AUC of each user's own clicks."
     wins, pairs = wins_and_pairs(score, positive, users)
     return np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
 
-def auc_within(score, positive, users) -> float:
-    "The mean AUC of the users who have both kinds; null where nobody has."
+def auc_within(score: np.ndarray,       # (n,) real numbers
+               positive: np.ndarray,    # (n,) bool
+               users: np.ndarray        # (n,) ids
+               ) -> float:              # in [0, 1]; null where no user has both kinds
+    "The mean AUC of the users who have both kinds."
     each = auc_by_user(score, positive, users)
     return float(np.nanmean(each)) if not np.isnan(each).all() else np.nan
 
