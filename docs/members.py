@@ -24,7 +24,7 @@ def documents(obj, owner: type | None = None) -> dict[str, str]:
 def own_documents(obj) -> dict[str, str | None]:
     """The comments beside the parameters; none where there is no source to read."""
     try:
-        return docments(obj)
+        return docments(obj, args_kwargs=True)
     except SAYS_NOTHING:
         return {}
 
