@@ -52,18 +52,28 @@ from .tuning import draw_numbers
 # %% ../nbs/11_experiments.ipynb #user-values
 KEY = ["data", "model", "method"]       # what a row of a table is about, besides what an experiment varies
 
-def user_values(rows: pd.DataFrame, metric: str, ties: str) -> np.ndarray:
-    "The metric of every user in every run, (n_runs, n_users), runs by seed."
+def user_values(rows: pd.DataFrame,     # a row a run, all judged on the same users
+                metric: str,            # such as recall@20
+                ties: str               # tie policy of the values: 'expected' or 'lowest-id'
+                ) -> np.ndarray:        # float64 in [0, 1], (n_runs, n_users)
+    "The metric of every user in every run, runs by seed."
     return np.stack(rows.sort_values("seed")[f"{metric} {ties}"]).astype(np.float64)
 
-def metrics_of(rows: pd.DataFrame, ties: str) -> list[str]:
+def metrics_of(rows: pd.DataFrame,  # a row a run, as `Bench.sweep` gives them
+               ties: str            # tie policy of the values: 'expected' or 'lowest-id'
+               ) -> list[str]:      # names without the policy, in the order of the columns
     "The metrics that these runs were judged by, such as recall@20."
     told = rows.dropna(axis=1, how="all")
     return [name.removesuffix(f" {ties}") for name in told if name.endswith(f" {ties}")]
 
 # %% ../nbs/11_experiments.ipynb #averages
-def averages(rows: pd.DataFrame, ties: str, by: list[str] = KEY) -> pd.DataFrame:
-    "`over_seeds` of each group of runs and metric: mean, sd, interval (low, high) and how many seeds."
+def averages(rows: pd.DataFrame,    # a row a run, as `Bench.sweep` gives them
+             ties: str,             # tie policy of the values: 'expected' or 'lowest-id'
+             by: list[str] = KEY    # columns that make a group
+             ) -> pd.DataFrame:     # columns of `by`, metric, mean, sd, low, high, seeds
+    """`over_seeds` of each group of runs and metric: the sd is over seeds, the interval over users and seeds.
+
+    Raises `InputError` for fewer than two users."""
     table = []
     for key, group in rows.groupby(by, sort=False):
         about = dict(zip(by, key, strict=True))
@@ -72,8 +82,10 @@ def averages(rows: pd.DataFrame, ties: str, by: list[str] = KEY) -> pd.DataFrame
     return pd.DataFrame(table)
 
 # %% ../nbs/11_experiments.ipynb #groups
-def by_group(rows: pd.DataFrame, by: list[str] = KEY) -> pd.DataFrame:
-    "Means by group of runs, metric, tie policy and users (all, warm, cold), and how many users those are."
+def by_group(rows: pd.DataFrame,    # a row a run, as `Bench.sweep` gives them, with column warm
+             by: list[str] = KEY    # columns that make a group
+             ) -> pd.DataFrame:     # columns of `by`, metric, ties, users, n, mean
+    "Means by group of runs, metric, tie policy and users (all, warm, cold); n is how many users those are."
     table = []
     for key, group in rows.groupby(by, sort=False):
         about, warm = dict(zip(by, key, strict=True)), np.asarray(group["warm"].iloc[0], bool)
@@ -87,14 +99,25 @@ def by_group(rows: pd.DataFrame, by: list[str] = KEY) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 # %% ../nbs/11_experiments.ipynb #comparisons
-def compare_runs(rows: pd.DataFrame, base: pd.DataFrame, metric: str, ties: str) -> dict:
-    "`paired_test` of two groups of runs over the seeds that both have; the metric, how many seeds and users."
+def compare_runs(rows: pd.DataFrame,  # a row a run, of one model and method
+                 base: pd.DataFrame,  # the runs to be compared with
+                 metric: str,         # such as recall@20
+                 ties: str            # tie policy of the values: 'expected' or 'lowest-id'
+                 ) -> dict:  # metric, difference, low, high, p, d_z, seeds (that both have), users (how many)
+    """`paired_test` of two groups of runs, less the second, over the seeds that both have.
+
+    Raises `InputError` for fewer than two users."""
     seeds = set(rows["seed"]) & set(base["seed"])
     ours, others = (user_values(group[group["seed"].isin(seeds)], metric, ties) for group in (rows, base))
     return {"metric": metric, **paired_test(ours - others), "seeds": len(seeds), "users": ours.shape[1]}
 
-def compare_all(rows: pd.DataFrame, ties: str, base: str = "Normal") -> pd.DataFrame:
-    "Every method against `base` with the same model, in every metric; p_holm is corrected over the table."
+def compare_all(rows: pd.DataFrame,     # a row a run, as `Bench.sweep` gives them
+                ties: str,              # tie policy of the values: 'expected' or 'lowest-id'
+                base: str = "Normal"    # a method that is in `rows`
+                ) -> pd.DataFrame:      # data, model, method, against, what `compare_runs` says, p_holm
+    """Every method against `base` with the same model, in every metric; p_holm is corrected over the table.
+
+    Raises `InputError` for fewer than two users. Where `base` is the only method, the table is empty."""
     from statsmodels.stats.multitest import multipletests
     table = []
     for (data, model), group in rows.groupby(["data", "model"], sort=False):
@@ -106,20 +129,24 @@ def compare_all(rows: pd.DataFrame, ties: str, base: str = "Normal") -> pd.DataF
     return pd.DataFrame(table).assign(p_holm=lambda table: multipletests(table["p"], method="holm")[1])
 
 # %% ../nbs/11_experiments.ipynb #published
-def published(*tables: int) -> pd.DataFrame:
-    """The numbers printed in those tables of the paper (2 to 6, by default all).
-
-    Columns table, data, model, method, h_model, metric, mean, sd."""
+def published(*tables: int          # from 2 to 6; none: all five
+              ) -> pd.DataFrame:    # columns table, data, model, method, h_model, metric, mean, sd
+    "The numbers printed in those tables of the paper; sd is null where none is printed."
     path = Path(deca_nb.__file__).with_name("published.csv")
     table = pd.read_csv(path, keep_default_na=False, na_values={"sd": [""]})
     asked = table[table["table"].isin(tables or range(2, 7))]
     return asked.assign(data="authors:" + asked["data"])
 
 # %% ../nbs/11_experiments.ipynb #beside-paper
-def beside_paper(rows: pd.DataFrame, ties: str, printed: pd.DataFrame, by: list[str] = KEY) -> pd.DataFrame:
+def beside_paper(rows: pd.DataFrame,        # a row a run, as `Bench.sweep` gives them
+                 ties: str,                 # tie policy of the values: 'expected' or 'lowest-id'
+                 printed: pd.DataFrame,     # as `published` gives it
+                 by: list[str] = KEY        # columns that make a cell
+                 ) -> pd.DataFrame:         # and mean_paper, sd_paper, difference, in_sd, in_percent, near
     """`averages` with the paper's mean and sd, and the difference.
 
-    The difference also in standard deviations (ours and the paper's together) and in per cent."""
+    The difference also in standard deviations (ours and the paper's together) and in per cent. A cell is near
+    within 2 of the former or 10 of the latter, and null where the paper prints none."""
     told = printed[[*by, "metric", "mean", "sd"]]
     table = averages(rows, ties, by).merge(told, on=[*by, "metric"], how="left", suffixes=("", "_paper"))
     difference = table["mean"] - table["mean_paper"]
@@ -130,19 +157,27 @@ def beside_paper(rows: pd.DataFrame, ties: str, printed: pd.DataFrame, by: list[
     near = (table["in_sd"].abs() <= 2) | (table["in_percent"].abs() <= 10)
     return table.assign(near=near.where(table["mean_paper"].notna()))
 
-def near_counts(cells: pd.DataFrame) -> pd.DataFrame:
+def near_counts(cells: pd.DataFrame     # as `beside_paper` gives them
+                ) -> pd.DataFrame:      # columns method, printed, near; a last row 'all'
     "By method and in all: how many cells the paper prints, and of how many ours is near."
     told = cells[cells["near"].notna()].astype({"near": bool})
     counts = told.groupby("method", sort=False)["near"].agg(printed="size", near="sum")
     return pd.concat([counts, counts.sum().to_frame("all").T]).rename_axis("method").reset_index()
 
 # %% ../nbs/11_experiments.ipynb #rankers
-def judge_ranker(name: str, split: Split, task: Split) -> dict:
-    "A row like those of `Runs` for a ranker that learns from one split and is judged on another."
+def judge_ranker(name: str,     # as `named` knows it, for example EASE
+                 split: Split,  # whose train it learns from
+                 task: Split    # what it is judged on
+                 ) -> dict:     # values and warm as of `judge_both`; data, model, method '-', seed 0
+    """A row like those of `Runs` for a ranker that learns from one split and is judged on another.
+
+    Raises `InputError` for an unknown name."""
     judged = judge_both(partial(evaluate, find("ranker", name)(split.train)), task)
     return judged | {"data": split.name, "model": name, "method": "-", "seed": 0}
 
-def ranker_rows(split: Split, protocol: Protocol) -> pd.DataFrame:
+def ranker_rows(split: Split,       # what they learn from and are judged on
+                protocol: Protocol  # whose masking decides on the unmasked row
+                ) -> pd.DataFrame:  # a row a ranker, as of `judge_ranker`
     "Every ranker as rows like those of `Runs`; where CDAE is judged unmasked, popularity is too."
     rows = [judge_ranker(name, split, split) for name in listed("ranker")]
     if protocol.masking != "known":
@@ -152,7 +187,8 @@ def ranker_rows(split: Split, protocol: Protocol) -> pd.DataFrame:
 # %% ../nbs/11_experiments.ipynb #rows-of-tables
 VARIANTS = {"T-CE(half)": ("T-CE", {"rise_share": .5})}     # a table's row -> its method and what is fixed
 
-def label_of(recipe: dict) -> str:
+def label_of(recipe: dict   # as `Recipe.to_json` gives it
+             ) -> str:      # a key of `VARIANTS`, or the method's own name
     "What a table calls the method of a recipe, given as plain data."
     for label, (name, numbers) in VARIANTS.items():
         if recipe["method"] == name and numbers.items() <= recipe["settings"].items(): return label
@@ -162,10 +198,10 @@ def label_of(recipe: dict) -> str:
 @dataclass(frozen=True)
 class Bench:
     "Where an experiment runs: its data and protocol, how many seeds, where finished runs are kept."
-    runs: Runs
-    data: str = "authors:ml-100k"
-    protocol: Protocol = PAPER
-    seeds: int = 3
+    runs: Runs                                  # where they are kept
+    data: str = "authors:ml-100k"               # a name that `load` knows
+    protocol: Protocol = PAPER                  # of training and judging
+    seeds: int = 3                              # how many, from 0 on
     jobs: int | str = 1                         # processes, or 'ray'
     most_epochs: int | None = None              # no run is longer, for a first look
     judged_by: str | None = None                # the tie policy of the tables, if not the protocol's
@@ -174,35 +210,51 @@ class Bench:
     optimiser: str | None = None                # dense or row-sparse, if not the settings' own
     device: str = "cpu"                         # where runs are trained and judged
     load: Callable = load_named                 # (data, files) -> split
-    made: dict = field(default_factory=dict)    # run -> its seconds of training, and versions
+    made: dict = field(default_factory=dict)    # run -> seconds of training, versions; `sweep` adds
 
     @property
     def ties(self) -> str: return self.judged_by or self.protocol.ties
     @property
     def split(self) -> Split: return self.load(self.data, self.protocol.files)
 
-    def job(self, model: str, method: str, seed: int, protocol: Protocol | None = None,
-            data: str | None = None, learns_from: str = "all", watched: bool = False,
-            sizes: dict | None = None, **given) -> Job:
-        "A job with the released hyper-parameters where there are some, those given overriding."
-        data, protocol = data or self.data, protocol or self.protocol
-        name, fixed = VARIANTS.get(method, (method, {}))
-        given = {"optimiser": self.optimiser} | given | fixed | (sizes or {})
-        given = {number: value for number, value in given.items() if value is not None}
-        split, rows = self.load(data, protocol.files), replace(protocol, hyper_parameters="released")
-        about = {"seed": seed, "learns_from": learns_from, "liked": split.liked}
-        recipe, _ = recipe_for(rows, data, model, name, given, **about)
-        need_optimiser(recipe)
-        epochs = min(recipe.settings.epochs, self.most_epochs or recipe.settings.epochs)
-        recipe = replace(recipe, settings=replace(recipe.settings, epochs=epochs))
-        recipe = Run(recipe, split.train, split.valid).recipe          # known by what it learns from
-        watched_by = protocol.ties if watched else ""
-        return Job(recipe, protocol.files, protocol.masking, protocol.scores, watched_by, self.device)
+# %% ../nbs/11_experiments.ipynb #bench-job
+@patch
+def job(self: Bench,
+        model: str,                         # the recommender, by name
+        method: str,                        # or a key of `VARIANTS`
+        seed: int,                          # of weights, batches and negatives
+        protocol: Protocol | None = None,   # None: the bench's
+        data: str | None = None,            # the name of a data set; None: the bench's
+        learns_from: str = "all",           # 'all' clicks, or those 'liked' only
+        watched: bool = False,              # whether recall is recorded after each epoch
+        sizes: dict | None = None,          # of the model, such as embedding_dim; None: its own
+        **given                             # numbers of the method's settings; None counts as not given
+        ) -> Job:                           # not yet run
+    """A job with the released hyper-parameters where there are some, those given overriding.
+
+    Raises `InputError` for an unknown name or number, and for an optimiser that does not suit."""
+    data, protocol = data or self.data, protocol or self.protocol
+    name, fixed = VARIANTS.get(method, (method, {}))
+    given = {"optimiser": self.optimiser} | given | fixed | (sizes or {})
+    given = {number: value for number, value in given.items() if value is not None}
+    split, rows = self.load(data, protocol.files), replace(protocol, hyper_parameters="released")
+    about = {"seed": seed, "learns_from": learns_from, "liked": split.liked}
+    recipe, _ = recipe_for(rows, data, model, name, given, **about)
+    need_optimiser(recipe)
+    epochs = min(recipe.settings.epochs, self.most_epochs or recipe.settings.epochs)
+    recipe = replace(recipe, settings=replace(recipe.settings, epochs=epochs))
+    recipe = Run(recipe, split.train, split.valid).recipe          # known by what it learns from
+    watched_by = protocol.ties if watched else ""
+    return Job(recipe, protocol.files, protocol.masking, protocol.scores, watched_by, self.device)
 
 # %% ../nbs/11_experiments.ipynb #bench-sweep
 @patch
-def sweep(self: Bench, jobs: list[Job]) -> pd.DataFrame:
-    "The rows of these jobs, run where they are missing."
+def sweep(self: Bench,
+          jobs: list[Job]       # as `Bench.job` makes them
+          ) -> pd.DataFrame:    # a row a job, in their order, columns as of `Runs.read`
+    """The rows of these jobs, run where they are missing.
+
+    The method is what a table calls it (`label_of`). Raises `InputError`."""
     rows = sweep(jobs, self.runs, self.jobs, self.load)
     self.made.update(zip(rows["name"], zip(rows["seconds"], rows["versions"], strict=True), strict=True))
     return rows.assign(method=[label_of(json.loads(text)) for text in rows["recipe"]])
@@ -214,23 +266,27 @@ ROWS, PROTOCOLS = ("models", "methods"), ("protocol", "ties", "scores")     # op
 class Experiment:
     "What a name of `deca reproduce` runs, and where, unless told otherwise."
     run: Callable[[Bench], dict]                # tables and figures by name
-    data: str = "authors:ml-100k"
-    protocol: str = "paper"
-    seeds: int = 3
+    data: str = "authors:ml-100k"               # of its bench
+    protocol: str = "paper"                     # of its bench, by name
+    seeds: int = 3                              # how many, from 0 on
     ties: str | None = None                     # None: the protocol's
     unused: tuple = ()                          # options of `deca reproduce` that change nothing in it
 
-def experiment(name: str, *where, **how) -> Callable:
-    "Decorator: the function is what `deca reproduce NAME` runs; the rest are fields of `Experiment`."
+def experiment(name: str,       # what `deca reproduce` calls it
+               *where,          # data, protocol, seeds, ties and unused, in this order
+               **how            # the same by name
+               ) -> Callable:   # function -> the same function
+    """Decorator: the function, `Bench` -> tables and figures by name, is what `deca reproduce NAME` runs.
+
+    Raises `InputError` for a name that another one bears."""
     return named("experiment", name, lambda run: Experiment(run, *where, **how))
 
 # %% ../nbs/11_experiments.ipynb #figure-2
 AGREEING = {"MF": 6, "GMF": 6, "NeuMF": 2, "LightGCN": 5}       # epochs, as in chapter 06
 
-def in_turn(said: pd.DataFrame) -> pd.DataFrame:
-    """The clicks once for each seed r, beside what its models say what those of the next seed do.
-
-    Columns (model, 'r' | 'r + 1')."""
+def in_turn(said: pd.DataFrame  # probabilities, a row a click, columns (model, seed)
+            ) -> pd.DataFrame:  # n_seeds times as many rows, columns (model, 'r' | 'r + 1')
+    "The clicks once for each seed r: what its models say of them, and what those of the next seed do."
     seeds = said.columns.unique(1)
     of = {seed: said.xs(seed, axis=1, level=1) for seed in seeds}
     two = [pd.concat({"r": of[seed], "r + 1": of[after]}, axis=1)
@@ -238,10 +294,11 @@ def in_turn(said: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(two).swaplevel(axis=1)
 
 @experiment("figure2", "movielens-100k", "clean", 5, unused=(*PROTOCOLS, *ROWS, "optimiser", "device"))
-def figure2(bench: Bench) -> dict:
+def figure2(bench: Bench    # at least two seeds; data with ratings
+            ) -> dict:      # differences (a row a matching and pair), figure
     """Figure 2: mean prediction differences on clean and noisy clicks (chapter 06).
 
-    Plain, and matched for popularity, loss and both. Raises `InputError`."""
+    Plain, and matched for popularity, loss and both. Raises `InputError` for fewer than two seeds."""
     if bench.seeds < 2: raise InputError("Figure 2 compares runs of different seeds; give --seeds 2 or more.")
     train, seeds, settings = bench.split.train, range(bench.seeds), Settings(learning_rate=.01, l2=.001)
     rows, noisy = clean_and_noisy(train)
@@ -259,11 +316,16 @@ FOUR = ("GMF", "NeuMF", "CDAE", "LightGCN")
 THREE = ("Normal", "DeCA", "DeCA(p)")
 COMPARED = ("Normal", "WBPR", "T-CE", "T-CE(half)", "Ensemble", "DeCA", "DeCA(p)")
 
-def where_of(bench: Bench, about: str = "") -> str:
+def where_of(bench: Bench,      # whose data and protocol are named
+             about: str = ""    # what goes before them
+             ) -> str:          # such as 'authors:ml-100k, protocol paper'
     "The data and protocol of a bench in words, as a figure's title says them."
     return f"{about}{bench.data}, protocol {bench.protocol.name}"
 
-def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
+def table_of(bench: Bench,          # whose `models` and `methods`, if given, replace the table's
+             methods: tuple,        # of the table; one is Normal
+             printed: pd.DataFrame  # as `published` gives it
+             ) -> dict:  # near (where the paper has numbers), cells, rankers, against-normal, by-ties, figure
     """The models by those methods, beside the paper's numbers and the rankers.
 
     And paired tests against normal training, and warm and cold users apart."""
@@ -278,18 +340,21 @@ def table_of(bench: Bench, methods: tuple, printed: pd.DataFrame) -> dict:
 
 @experiment("table2")
 @experiment("table5", "authors:electronics")
-def table2(bench: Bench) -> dict:
+def table2(bench: Bench     # its own data: authors:ml-100k, authors:electronics
+           ) -> dict:       # as `table_of`
     "Tables 2 and 5: four models by normal training, WBPR, T-CE, Ensemble, DeCA and DeCA(p)."
     return table_of(bench, COMPARED, published(2, 5))
 
 @experiment("table3", "authors:modcloth")
-def table3(bench: Bench) -> dict:
+def table3(bench: Bench     # its own data: authors:modcloth
+           ) -> dict:       # as `table_of`
     "Table 3: DP and DN alone."
     return table_of(bench, ("Normal", "DP", "DN", "DeCA", "DP(p)", "DN(p)", "DeCA(p)"), published(3))
 
 # %% ../nbs/11_experiments.ipynb #by-probability
 @experiment("probabilities", "authors:modcloth", unused=("scores", "methods"))
-def by_probability(bench: Bench) -> dict:
+def by_probability(bench: Bench     # its own data: authors:modcloth
+                   ) -> dict:       # near, cells, by-ties
     """Table 2's LightGCN ranked as the release ranks: by probabilities in 32 bits.
 
     Nearly all scores of a cold user are equal in them."""
@@ -302,7 +367,8 @@ def by_probability(bench: Bench) -> dict:
 # %% ../nbs/11_experiments.ipynb #table-4
 @experiment("table4", "authors:modcloth", unused=ROWS)
 @experiment("table6", unused=ROWS)
-def table4(bench: Bench) -> dict:
+def table4(bench: Bench     # its own data: authors:modcloth for Table 4, authors:ml-100k for 6
+           ) -> dict:       # near, cells (by h_model, too), rankers
     "Tables 4 and 6: h and h' as MF, GMF and NeuMF, with GMF as the recommender."
     methods, h_models = ("DeCA", "DeCA(p)"), ("MF", "GMF", "NeuMF")
     rows = bench.sweep([bench.job("GMF", method, seed, h_model=h)
@@ -314,7 +380,8 @@ def table4(bench: Bench) -> dict:
 
 # %% ../nbs/11_experiments.ipynb #figure-3
 @experiment("figure3", "authors:modcloth", unused=ROWS)
-def figure3(bench: Bench) -> dict:
+def figure3(bench: Bench    # its own data: authors:modcloth
+            ) -> dict:      # curves (a row a method and epoch, from 1), figure
     "Figure 3: recall along training with GMF, over all users and over warm users only, mean over the seeds."
     rows = bench.sweep([bench.job("GMF", method, seed, watched=True)
                         for method in THREE for seed in range(bench.seeds)])
@@ -331,7 +398,9 @@ def figure3(bench: Bench) -> dict:
 # %% ../nbs/11_experiments.ipynb #figure-5
 CONSTANTS = (1., 10., 100., 1000.)
 
-def mark_published(surface: pd.DataFrame, released: dict[str, tuple]) -> pd.DataFrame:
+def mark_published(surface: pd.DataFrame,       # as `averages` by method, c1 and c2
+                   released: dict[str, tuple]   # method -> its (c1, c2)
+                   ) -> pd.DataFrame:           # the same rows, with column published
     """With a column published: the paper's number (Tables 2 and 5) where the constants are the released ones.
 
     Null elsewhere, for the paper's figures print none."""
@@ -343,7 +412,8 @@ def mark_published(surface: pd.DataFrame, released: dict[str, tuple]) -> pd.Data
 
 @experiment("figure5", "authors:adressa", unused=ROWS)
 @experiment("figure6", unused=ROWS)
-def figure5(bench: Bench) -> dict:
+def figure5(bench: Bench    # its own data: authors:adressa, and authors:ml-100k for Figure 6
+            ) -> dict:      # surface (a row a method, c1, c2 and metric), figure
     "Figures 5 and 6: C1 by C2, DeCA and DeCA(p) with GMF, the released values otherwise."
     cells = product(("DeCA", "DeCA(p)"), CONSTANTS, CONSTANTS, range(bench.seeds))
     rows = bench.sweep([bench.job("GMF", method, seed, c1=c1, c2=c2) for method, c1, c2, seed in cells])
@@ -358,7 +428,9 @@ def figure5(bench: Bench) -> dict:
 RUNGS = (("files",), ("sampler",), ("scores",), ("masking", "prior_mode"), ("start",), ("stopper",),
          ("prior",), ("regulariser",), ("log",), ("autoencoder",))      # a quirk each; ties stay as they are
 
-def ladder_steps(start: Protocol = PAPER, end: Protocol = CLEAN) -> dict[str, Protocol]:
+def ladder_steps(start: Protocol = PAPER,   # whose quirks are turned off
+                 end: Protocol = CLEAN      # where they are off
+                 ) -> dict[str, Protocol]:  # label -> protocol; the first, 'paper', is `start`
     "The protocols on the way from one to the other, one quirk at a time."
     steps, now = {"paper": start}, start
     for rung in RUNGS:
@@ -368,7 +440,9 @@ def ladder_steps(start: Protocol = PAPER, end: Protocol = CLEAN) -> dict[str, Pr
         steps[f"{rung[0]}: {getattr(end, rung[0])}"] = now
     return steps
 
-def rung_cells(bench: Bench, protocol: Protocol) -> pd.DataFrame:
+def rung_cells(bench: Bench,        # its data, seeds and tie policy are used, its protocol is not
+               protocol: Protocol   # of the rung
+               ) -> pd.DataFrame:   # as `averages`
     "GMF by three methods, popularity and EASE under the protocol of one rung."
     rows = bench.sweep([bench.job("GMF", method, seed, protocol)
                         for method in THREE for seed in range(bench.seeds)])
@@ -376,10 +450,11 @@ def rung_cells(bench: Bench, protocol: Protocol) -> pd.DataFrame:
     return averages(pd.concat([rows, ranked[ranked["model"].isin(["MostPopular", "EASE"])]]), bench.ties)
 
 @experiment("ladder", ties="expected", unused=ROWS)
-def ladder(bench: Bench) -> dict:
+def ladder(bench: Bench     # its protocol differs from clean in a rung at least
+           ) -> dict:       # steps (`rung_cells`, with column step), figure
     """The quirk ladder: protocol paper with its switches turned off one after the other.
 
-    Hyper-parameters stay as released. Raises `InputError`."""
+    Hyper-parameters stay as released. Raises `InputError` where the protocol has none of them on."""
     steps = ladder_steps(bench.protocol)
     if len(steps) < 2: raise InputError("the ladder leads from paper to clean; give --protocol paper.")
     tables = [rung_cells(bench, protocol).assign(step=label) for label, protocol in steps.items()]
@@ -387,14 +462,20 @@ def ladder(bench: Bench) -> dict:
     return {"steps": table, "figure": draw_ladder(table, f"GMF on {bench.data}, from paper to clean")}
 
 # %% ../nbs/11_experiments.ipynb #tune
-def drawn_for(method: str, n_trials: int) -> list[dict]:
+def drawn_for(method: str,      # or a key of `VARIANTS`
+              n_trials: int     # at least 1
+              ) -> list[dict]:  # n_trials dicts: number -> value
     "The draws of a table's row: those of its method, less the numbers in which its rows differ."
     name, _ = VARIANTS.get(method, (method, {}))
     fixed = {number for of, numbers in VARIANTS.values() if of == name for number in numbers}
     return [{number: value for number, value in drawn.items() if number not in fixed}
             for drawn in draw_numbers(name, n_trials)]
 
-def numbered_jobs(bench: Bench, job: Callable, method: str, n_trials: int) -> list[Job]:
+def numbered_jobs(bench: Bench,     # where validation pairs are looked for
+                  job: Callable,    # the numbers of a draw -> a `Job`
+                  method: str,      # or a key of `VARIANTS`
+                  n_trials: int     # at least 1
+                  ) -> list[Job]:   # one a draw
     "`job(**numbers)` of each draw of the method. Raises `InputError` where validation cannot choose."
     jobs = [job(**numbers) for numbers in drawn_for(method, n_trials)]
     recipe, files = jobs[0].recipe, jobs[0].files
@@ -404,20 +485,32 @@ def numbered_jobs(bench: Bench, job: Callable, method: str, n_trials: int) -> li
         raise InputError(f"{recipe.data}: there are no validation pairs to tune by; give more interactions.")
     return jobs
 
-def tune(bench: Bench, job: Callable, method: str, n_trials: int) -> tuple[dict, pd.DataFrame]:
-    "The numbers with the best NDCG@20 on noisy validation among the draws; and the table of all."
+def tune(bench: Bench,                    # where runs are kept
+         job: Callable,                   # the numbers of a draw -> a `Job`
+         method: str,                     # or a key of `VARIANTS`
+         n_trials: int                    # at least 1
+         ) -> tuple[dict, pd.DataFrame]:  # number -> value; a row a draw: model, method, validation, numbers
+    """The numbers with the best NDCG@20 on noisy validation among the draws; and the table of all.
+
+    Raises `InputError` where validation cannot choose."""
     asked, rows = drawn_for(method, n_trials), bench.sweep(numbered_jobs(bench, job, method, n_trials))
     best = asked[int(rows["validation"].argmax())]
     return best, rows[["model", "method", "validation"]].join(pd.DataFrame(asked))
 
-# %% ../nbs/11_experiments.ipynb #tuned
+# %% ../nbs/11_experiments.ipynb #tuned-settings
 TUNED = ("Normal", "WBPR", "T-CE", "T-CE(half)", "R-CE", "LabelSmoothing", "DeCA", "DeCA(p)")
 INHERITED = {"Ensemble": "Normal", "Oracle": "Normal", "DP": "DeCA", "DN": "DeCA", "LabelFit": "DeCA",
              "KL": "DeCA", "DP(p)": "DeCA(p)", "DN(p)": "DeCA(p)", "SelfDistillation": "DeCA(p)"}
 LONGEST = 60                                    # epochs of a run in clean; patience 10 ends most before
 
-def tuned_settings(bench: Bench, models: tuple, methods: tuple, n_trials: int) -> tuple[dict, pd.DataFrame]:
-    "(model, method) -> tuned numbers, each method with as many draws; and the table of every draw."
+def tuned_settings(bench: Bench,                    # on data with validation pairs
+                   models: tuple,                   # names of recommenders
+                   methods: tuple,                  # names, those of `INHERITED` among them
+                   n_trials: int                    # draws for each method that is searched
+                   ) -> tuple[dict, pd.DataFrame]:  # (model, method) -> its numbers; the tables of `tune`
+    """Tuned numbers of every model and method, each with as many draws; those of `INHERITED` take another's.
+
+    Raises `InputError` where validation cannot choose."""
     searched = dict.fromkeys(INHERITED.get(method, method) for method in methods)
     makers = {(model, method): partial(bench.job, model, method, 0, epochs=LONGEST)
               for model in models for method in searched}
@@ -431,11 +524,14 @@ def tuned_settings(bench: Bench, models: tuple, methods: tuple, n_trials: int) -
         best[model, method] = {name: value for name, value in source.items() if name in held}
     return best, pd.concat([table for _, table in found.values()], ignore_index=True)
 
+# %% ../nbs/11_experiments.ipynb #tuned
 @experiment("tuned", "movielens-100k", "clean", 5)
-def tuned(bench: Bench, n_trials: int = 8) -> dict:
+def tuned(bench: Bench,         # on data with ratings and validation pairs
+          n_trials: int = 8     # draws for each method
+          ) -> dict:            # cells, rankers, against-normal, head-room, trials, figure
     """Every method and control, tuned alike on noisy validation, beside the rankers.
 
-    With paired tests, and the head-room."""
+    With paired tests, and the head-room. Raises `InputError` where validation cannot choose."""
     models, ties = bench.models or ("GMF", "LightGCN"), bench.ties
     methods = tuple(dict.fromkeys(["Normal", *(bench.methods or (*TUNED, *INHERITED))]))
     best, trials = tuned_settings(bench, models, methods, n_trials)
@@ -451,8 +547,13 @@ def tuned(bench: Bench, n_trials: int = 8) -> dict:
             "head-room": head_room(bench, rows, meant), "trials": trials, "figure": figure}
 
 # %% ../nbs/11_experiments.ipynb #head-room
-def head_room(bench: Bench, rows: pd.DataFrame, meant: pd.DataFrame) -> pd.DataFrame:
-    "What each method, and EASE, gains by learning from the clicks that were meant only: paired differences."
+def head_room(bench: Bench,         # on data that tell which clicks were meant
+              rows: pd.DataFrame,   # runs that learned from all clicks
+              meant: pd.DataFrame   # runs of the same methods that learned from the liked
+              ) -> pd.DataFrame:    # model, method, what `compare_runs` says
+    """What each method, and EASE, gains by learning from the clicks that were meant only: paired differences.
+
+    Raises `InputError` where there are no such clicks."""
     own = ["model", "method"]
     base, metrics = dict(list(rows.groupby(own))), metrics_of(meant, bench.ties)
     pairs = {key: (group, base[key]) for key, group in meant.groupby(own, sort=False)}
@@ -467,19 +568,31 @@ GRID = {"noise": (0., .01, .03, .05), "popularity_noise": (0., .5, 1.),
         "embedding_dim": (4, 32), "epochs": (20, 100)}
 LAST_WEIGHTS = replace(CLEAN, name="clean, last weights", stopper="never")             # every epoch is run
 
-def map_job(bench: Bench, method: str, seed: int, noise: float, popularity_noise: float, embedding_dim: int,
-            epochs: int, **numbers) -> Job:
+def map_job(bench: Bench,               # where runs are kept
+            method: str,                # Normal, DeCA or another
+            seed: int,                  # of the world and of the run
+            noise: float,               # mean chance that a disliked item is clicked
+            popularity_noise: float,    # share of the noise that follows fame, in [0, 1]
+            embedding_dim: int,         # of GMF
+            epochs: int,                # all of which are run
+            **numbers                   # of the method's settings
+            ) -> Job:                   # not yet run
     "GMF on one world of the map, trained to the last epoch."
     world = world_data(noise=noise, popularity_noise=popularity_noise, seed=seed)
     numbers |= {"epochs": epochs, "batch_size": 256, "sizes": {"embedding_dim": embedding_dim}}
     return bench.job("GMF", method, seed, LAST_WEIGHTS, world, **numbers)
 
-def by_world_means(rows: pd.DataFrame) -> pd.DataFrame:
-    "The runs by seed, with the mean recall@20 of each."
+def by_world_means(rows: pd.DataFrame   # a row a world
+                   ) -> pd.DataFrame:   # sorted by seed, with column recall@20
+    "The runs by seed, with the mean over users of each one's recall@20 on the truth."
     return rows.assign(**{"recall@20": rows["recall@20 expected"].map(np.mean)}).sort_values("seed")
 
-def world_gain(rows: pd.DataFrame, base: pd.DataFrame) -> dict:
-    "Mean gain over worlds in recall@20 on the truth and the AUC of noise, with 95 % t-intervals over worlds."
+def world_gain(rows: pd.DataFrame,  # a row a world, of one method
+               base: pd.DataFrame   # the same worlds, by normal training
+               ) -> dict:           # recall@20, noise auc; each also with low, high, Normal (the base)
+    """Mean gain over worlds in recall@20 on the truth and the AUC of noise, with 95 % t-intervals.
+
+    The intervals are over worlds. A world without noise has no AUC of it."""
     found, ours, others = {}, by_world_means(rows), by_world_means(base)
     for name in ("recall@20", "noise auc"):
         if ours.get(name, pd.Series(dtype=float)).isna().all(): continue               # a world without noise
@@ -490,13 +603,20 @@ def world_gain(rows: pd.DataFrame, base: pd.DataFrame) -> dict:
     return found
 
 # %% ../nbs/11_experiments.ipynb #map-experiment
-def map_jobs(bench: Bench, n_trials: int, method: str, cell: dict) -> list[Job]:
+def map_jobs(bench: Bench,      # one job for each of its seeds
+             n_trials: int,     # draws
+             method: str,       # Normal, DeCA or DeCA(p)
+             cell: dict         # a value for each key of `GRID`
+             ) -> list[Job]:    # not yet run
     "The jobs of one method in one cell: tuned by validation on a world of its own, then trained on others."
     best, _ = tune(bench, partial(map_job, bench, method, 1000, **cell), method, n_trials)
     return [map_job(bench, method, seed, **cell, **best) for seed in range(bench.seeds)]
 
 @experiment("map", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
-def world_map(bench: Bench, n_trials: int = 4, grid: dict = GRID) -> dict:
+def world_map(bench: Bench,         # its seeds are worlds
+              n_trials: int = 4,    # draws for each method and cell
+              grid: dict = GRID     # axis -> its values
+              ) -> dict:            # map (a row a cell and method), figure-recall, figure-noise
     """Where agreement pays: DeCA and DeCA(p) less tuned normal training on worlds.
 
     Over noise, its popularity-driven share, capacity and length. Without noise that share changes nothing:
@@ -513,14 +633,17 @@ def world_map(bench: Bench, n_trials: int = 4, grid: dict = GRID) -> dict:
             "figure-noise": draw_map(table, "noise auc", "The AUC of noise")}
 
 # %% ../nbs/11_experiments.ipynb #recovery-experiment
-def recovery_jobs(bench: Bench, method: str) -> list[Job]:
+def recovery_jobs(bench: Bench,     # one job for each of its seeds in each world
+                  method: str       # by name
+                  ) -> list[Job]:   # not yet run
     "The jobs of one method on every noisy world of the map, with the plain guess for its numbers."
     cells = product(filter(None, GRID["noise"]), GRID["popularity_noise"], range(bench.seeds))
     return [map_job(bench, method, seed, noise, share, 32, 100, **drawn_for(method, 1)[0])
             for noise, share, seed in cells]
 
 @experiment("recovery", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
-def recover(bench: Bench) -> dict:
+def recover(bench: Bench    # its seeds are worlds, two at least for a spread
+            ) -> dict:      # recovery: a row a cell and method, mean and std of each measure
     """Recovery of the noise on worlds, with C1 = C2 = 10 and nothing tuned.
 
     AUC and average precision of the flags, Brier score, errors of h and h'."""
@@ -532,10 +655,14 @@ def recover(bench: Bench) -> dict:
     return {"recovery": flat(by_cell).reset_index()}
 
 # %% ../nbs/11_experiments.ipynb #should-denoise
-def should_denoise(bench: Bench, model: str = "GMF", n_trials: int = 4) -> dict:
+def should_denoise(bench: Bench,        # on data with validation pairs
+                   model: str = "GMF",  # the recommender, by name
+                   n_trials: int = 4    # draws for each method
+                   ) -> dict:  # answer: a row a method (column what), normal's mean, what `compare_runs` says
     """DeCA and DeCA(p) against normal training on one split, all tuned alike on validation.
 
-    And the head-room, where it is known which clicks were meant."""
+    And the head-room, where it is known which clicks were meant. Raises `InputError` where validation cannot
+    choose."""
     def runs(method, learns_from="all"):
         best, _ = tune(bench, partial(bench.job, model, method, 0, epochs=LONGEST), method, n_trials)
         numbers = best | {"epochs": LONGEST, "learns_from": learns_from}
@@ -554,16 +681,18 @@ def should_denoise(bench: Bench, model: str = "GMF", n_trials: int = 4) -> dict:
 STATED = {"ml-100k": (943, 1682, 100_000, .93695), "modcloth": (44_783, 1020, 99_893, .99781),
           "adressa": (212_231, 6596, 419_491, .99970), "electronics": (1_157_633, 9560, 1_292_954, .99988)}
 
-def authors_interactions(name: str) -> Interactions:
-    "Every interaction of one of the authors' data sets (Table 1). Raises `InputError` for a missing file."
+def authors_interactions(name: str              # a key of `STATED`
+                         ) -> Interactions:     # of training, validation (if any) and test together
+    "Every interaction of one of the authors' data sets (Table 1). Raises `InputError` where there is none."
     parts = ("train.rating", *(["valid.rating"] if name != "ml-100k" else []), "test.noisy")
     frame = pd.concat([read_authors_file(authors_folder(name), part) for part in parts])
     ids = [pd.RangeIndex(1 + frame[column].max()) for column in ("user", "item")]
     return Interactions(frame["user"].to_numpy(), frame["item"].to_numpy(), *ids)
 
 @experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", "device", *PROTOCOLS, *ROWS))
-def table1(bench: Bench) -> dict:
-    "Table 1: users, items, interactions and sparsity, counted in the files and as printed."
+def table1(bench: Bench     # on data named authors:NAME
+           ) -> dict:       # table: rows counted and paper
+    "Table 1: users, items, interactions and sparsity, as counted and as printed. Raises `InputError`."
     name = parse_data(bench.data)[1]
     counted = describe(authors_interactions(name))
     printed = dict(zip(counted, STATED[name], strict=True))

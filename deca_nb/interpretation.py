@@ -24,10 +24,11 @@ from .statistics import auc, auc_by_user, levels_by_user, over_users, weighted_a
 from .training import Run
 
 # %% ../nbs/12_interpretation.ipynb #click-scores
-def click_scores(train: Interactions, valid: Interactions,
-                 recipes: Iterable[Recipe]          # one for each method
-                 ) -> pd.DataFrame:                 # one row a training click, one column a method
-    "The score that each method gives a click, DeCA's f, and the item's popularity (share of all users)."
+def click_scores(train: Interactions,       # what is learned from and scored
+                 valid: Interactions,       # to stop by; None: every epoch is run
+                 recipes: Iterable[Recipe]  # one for each method, each once
+                 ) -> pd.DataFrame:  # a row a training click; methods, DeCA's f, popularity (share of users)
+    "The score that each method gives a click (Eq. 16, or f), beside DeCA's f and the item's popularity."
     users, items, kept, scores = torch.tensor(train.users), torch.tensor(train.items), {}, {}
     for recipe in recipes:
         method, _ = Run(recipe, train, valid, kept=kept).trained()      # DeCA(p)'s prior is the normal run
@@ -37,11 +38,14 @@ def click_scores(train: Interactions, valid: Interactions,
     return pd.DataFrame(scores).assign(popularity=(train.item_counts() / train.n_users)[train.items])
 
 # %% ../nbs/12_interpretation.ipynb #mean-by-rating
-def mean_by_rating(scores: pd.DataFrame,    # one row a click, one column a score
-                   ratings, users,          # (n,) each; users are what the bootstrap draws
+def mean_by_rating(scores: pd.DataFrame,    # a row a click, a column a score
+                   ratings,                 # (n,) numbers
+                   users,                   # (n,); they are what the bootstrap draws
                    **bootstrap              # as `over_users` takes
-                   ) -> pd.DataFrame:       # by score and rating: mean, low, high, n
-    "Mean score of the clicks with each rating, with intervals over users (Fig. 4)."
+                   ) -> pd.DataFrame:       # index (score, rating); mean, low, high, n (clicks)
+    """Mean score of the clicks with each rating, with intervals over users (Fig. 4).
+
+    Raises `InputError` for fewer than two users."""
     levels, rating = np.unique(ratings, return_inverse=True)
     names, user = np.unique(users, return_inverse=True)
     shape = (len(names), len(levels))
@@ -58,7 +62,10 @@ def mean_by_rating(scores: pd.DataFrame,    # one row a click, one column a scor
 SHOWN = {"DeCA": "DeCA (Eq. 16)", "DeCA(p)": "DeCA(p) ($f$)", "Normal": "normal training ($f$)",
          "popularity": "item popularity"}
 
-def draw_by_rating(axes, table: pd.DataFrame, ylabel: str):
+def draw_by_rating(axes,                    # four, one for each of `SHOWN`
+                   table: pd.DataFrame,     # as `mean_by_rating` gives it
+                   ylabel: str              # of the first chart
+                   ):
     "A bar chart of `mean_by_rating` for each of `SHOWN`."
     for ax, (name, label), color in zip(axes, SHOWN.items(), ["C1", "C2", "C0", ".6"], strict=True):
         part = table.loc[name]
@@ -69,8 +76,15 @@ def draw_by_rating(axes, table: pd.DataFrame, ylabel: str):
     axes[0].set_ylabel(ylabel, size=9)
 
 # %% ../nbs/12_interpretation.ipynb #figure-four
-def figure_four(scores: pd.DataFrame, ratings, users, title: str, **bootstrap):
-    "Mean scores by rating above, mean ranks among all clicks below, with intervals over users."
+def figure_four(scores: pd.DataFrame,   # a row a click; columns `SHOWN`, others are left out
+                ratings,                # (n,) numbers
+                users,                  # (n,); they are what the bootstrap draws
+                title: str,             # of the figure
+                **bootstrap             # as `over_users` takes
+                ):
+    """Mean scores by rating above, mean ranks among all clicks below, with intervals over users (Fig. 4).
+
+    Raises `InputError` for fewer than two users."""
     from matplotlib import pyplot as plt
     fig, axes = plt.subplots(2, len(SHOWN), figsize=(8.6, 4.6), sharex=True, sharey=True)
     drawn = {"mean score": scores, "mean rank (0 lowest,\n1 highest of all clicks)": scores.rank(pct=True)}
@@ -81,10 +95,13 @@ def figure_four(scores: pd.DataFrame, ratings, users, title: str, **bootstrap):
     return fig
 
 # %% ../nbs/12_interpretation.ipynb #slopes
-def rank_slopes(scores: pd.DataFrame, ratings, users) -> pd.DataFrame:
+def rank_slopes(scores: pd.DataFrame,   # a row a click; columns `SHOWN`, others are left out
+                ratings,                # (n,) numbers, two levels at least
+                users                   # (n,), of two users at least
+                ) -> pd.DataFrame:      # index `SHOWN`; both columns in [-1, 1]
     """Of each of `SHOWN`: mean rank of the clicks with the highest rating less that of the lowest.
 
-    Beside it stands the rank correlation with popularity."""
+    Beside it stands the rank correlation with popularity. Raises `InputError` for fewer than two users."""
     ranks = scores.rank(pct=True)[list(SHOWN)]
     by_rating = mean_by_rating(ranks, ratings, users, n_resamples=10)["mean"].unstack()
     rises = by_rating.iloc[:, -1] - by_rating.iloc[:, 0]
@@ -97,14 +114,16 @@ def rank_slopes(scores: pd.DataFrame, ratings, users) -> pd.DataFrame:
 from .statistics import levels_by_user, weighted_auc
 
 # %% ../nbs/12_interpretation.ipynb #auc-against
-def auc_against(scores: pd.DataFrame,     # one row a click, one column a score
-              liked, users,             # (n,) bool and (n,)
-              against: str,             # the column that the others are compared with
-              **bootstrap               # as `over_users` takes
-              ) -> pd.DataFrame:        # by score; columns (measure, [value, low, high])
+def auc_against(scores: pd.DataFrame,   # a row a click, a column a score
+                liked,                  # (n,) bool
+                users,                  # (n,); they are what the bootstrap draws
+                against: str,           # the column that the others are compared with
+                **bootstrap             # as `over_users` takes
+                ) -> pd.DataFrame:      # by score; columns (measure, [value, low, high])
     """AUC at telling liked from disliked clicks, overall and as the mean over users.
 
-    Also each less that of `against`; all with intervals over users. Raises `InputError`."""
+    Also each less that of `against`; all with intervals over users. Raises `InputError` where all are of one
+    kind, and for fewer than two users."""
     liked, at = np.asarray(liked, bool), scores.columns.get_loc(against)
     if liked.all() or not liked.any():
         raise InputError("an AUC needs liked and disliked clicks; here all are of one kind.")
@@ -121,13 +140,18 @@ def auc_against(scores: pd.DataFrame,     # one row a click, one column a score
                         pd.MultiIndex.from_product([measures, ["value", "low", "high"]]))
 
 # %% ../nbs/12_interpretation.ipynb #reliability
-def reliability(score, real, n_bins: int = 10) -> pd.DataFrame:
+def reliability(score,              # (n,), in [0, 1]
+                real,               # (n,) bool: whether the click was meant
+                n_bins: int = 10    # fewer come back where scores are equal
+                ) -> pd.DataFrame:  # a row a bin, columns said and counted, both in [0, 1]
     "Of equally full bins: the mean score (said) and the share of real clicks (counted)."
     from sklearn.calibration import calibration_curve
     counted, said = calibration_curve(real, score, n_bins=n_bins, strategy="quantile")
     return pd.DataFrame({"said": said, "counted": counted})
 
-def calibration_table(scores: pd.DataFrame, real) -> pd.DataFrame:
+def calibration_table(scores: pd.DataFrame,     # a row a click, a column a score in [0, 1]
+                      real                      # (n,) bool: whether the click was meant
+                      ) -> pd.DataFrame:        # a row a score, columns mean, Brier, AUC
     """By score: its mean, Brier score and AUC against the flags.
 
     A first row for the share of real clicks, said every time."""
@@ -139,8 +163,10 @@ def calibration_table(scores: pd.DataFrame, real) -> pd.DataFrame:
     return pd.DataFrame({name: row(told[name]) for name in told}).T
 
 # %% ../nbs/12_interpretation.ipynb #cosines
-def cosines(rows: sp.csr_matrix, at: int) -> np.ndarray:
-    "The cosine of 0/1 row `at` with every row, (n_rows,); 0 with an empty row."
+def cosines(rows: sp.csr_matrix,    # 0/1, (n_rows, n_columns)
+            at: int                 # the number of a row
+            ) -> np.ndarray:        # in [0, 1], (n_rows,)
+    "The cosine of row `at` with every row; 0 with an empty row."
     n = np.asarray(rows.sum(1)).ravel()
     common = (rows @ rows[at].T).toarray().ravel()
     return common / np.sqrt(np.maximum(n * n[at], 1))
@@ -158,11 +184,15 @@ class Explanation:
     table: pd.DataFrame             # by quantity: value, meaning
     history: pd.DataFrame           # the user's most similar clicked items: item, title, similarity
     neighbours: pd.DataFrame        # the most similar users: user, similarity, clicked (this item)
-    sentence: str
+    sentence: str                   # the same in words
     def __str__(self): return self.sentence
 
 # %% ../nbs/12_interpretation.ipynb #model-values
-def place_of(one, ids: pd.Index, counts: np.ndarray, role: str) -> int:
+def place_of(one,                   # an outer id, as text or number
+             ids: pd.Index,         # outer ids, by inner index
+             counts: np.ndarray,    # training clicks of each, (len(ids),)
+             role: str              # user or item, for the message
+             ) -> int:              # 0 to len(ids) - 1
     "The inner index of an outer id that training knows. Raises `InputError` for another."
     at = int(inner([one], ids)[0])
     if at < 0 or not counts[at]:
@@ -170,7 +200,10 @@ def place_of(one, ids: pd.Index, counts: np.ndarray, role: str) -> int:
                          f"give one that has a click there, for example {ids[counts.argmax()]}.")
     return at
 
-def learned_values(recommender: Recommender, user: int, item: int) -> dict[str, float]:
+def learned_values(recommender: Recommender,    # fitted
+                   user: int,                   # inner index
+                   item: int                    # inner index
+                   ) -> dict[str, float]:       # f, g, h, h_prime as far as used; the score: all in [0, 1]
     "What the models that the method uses say about one pair of inner indices, and the method's score."
     trained = recommender.trained
     pair = [torch.tensor([index], device=recommender.device) for index in (user, item)]
@@ -180,12 +213,18 @@ def learned_values(recommender: Recommender, user: int, item: int) -> dict[str, 
     with torch.no_grad(): values = {name: float(models[name].eval()(*pair).sigmoid()) for name in used}
     return values | {"real_positive_probability": float(trained.real_positive_probability(*pair))}
 
-# %% ../nbs/12_interpretation.ipynb #explain
-def titles_of(train: Interactions, items) -> list[str]:
+# %% ../nbs/12_interpretation.ipynb #nearest
+def titles_of(train: Interactions,  # with or without titles
+              items                 # inner indices, (n,)
+              ) -> list[str]:       # n of them
     "Each item's title, or its id where there is none."
     return [str(train.item_ids[i]) if train.titles is None else str(train.titles[i]) for i in items]
 
-def similar(rows: sp.csr_matrix, at: int, among, k: int) -> tuple[np.ndarray, np.ndarray]:
+def similar(rows: sp.csr_matrix,                    # 0/1, (n_rows, n_columns)
+            at: int,                                # the number of a row
+            among,                                  # numbers of rows
+            k: int                                  # how many at most
+            ) -> tuple[np.ndarray, np.ndarray]:     # numbers of rows, cosines: (up to k,) each, highest first
     """The k rows among these that are most similar to row `at`, and their cosines.
 
     Without itself, and without those that have nothing in common with it."""
@@ -194,9 +233,12 @@ def similar(rows: sp.csr_matrix, at: int, among, k: int) -> tuple[np.ndarray, np
     best = best[cosine[best] > 0]
     return best, cosine[best]
 
-def explain(recommender: Recommender, user, item,   # outer ids
-            k: int = 5                              # how many neighbours
-            ) -> Explanation:
+# %% ../nbs/12_interpretation.ipynb #explain
+def explain(recommender: Recommender,   # fitted
+            user,                       # outer id
+            item,                       # outer id
+            k: int = 5                  # how many items and how many users at most
+            ) -> Explanation:           # its `str` is one sentence
     "Why the score of a click is what it is. Raises `InputError` for a user or item without a training click."
     recommender.need_fit()
     train = recommender.train
@@ -221,8 +263,14 @@ def explain(recommender: Recommender, user, item,   # outer ids
                        in_words(user, title, i in own, values, history, neighbours, train.n_items))
 
 # %% ../nbs/12_interpretation.ipynb #in-words
-def in_words(user, title: str, clicked: bool, values: dict, history: pd.DataFrame, neighbours: pd.DataFrame,
-             n_items: int) -> str:
+def in_words(user,                      # outer id
+             title: str,                # of the item
+             clicked: bool,             # whether the user did
+             values: dict,              # by the names in `MEANINGS`
+             history: pd.DataFrame,     # as of `Explanation`
+             neighbours: pd.DataFrame,  # as of `Explanation`
+             n_items: int               # of the data
+             ) -> str:                  # one sentence
     "An explanation as one sentence."
     score, place, n = values["real_positive_probability"], values["place"], values["n_clicks"]
     if clicked:

@@ -123,14 +123,17 @@ def auc_within(score: np.ndarray,       # (n,) real numbers
     return float(np.nanmean(each)) if not np.isnan(each).all() else np.nan
 
 # %% ../nbs/12_interpretation.ipynb #auc-fast
-def weighted_auc(liked, disliked) -> np.ndarray:
-    """AUC from how many clicks of each kind stand at each score, (..., levels), lowest first.
-
-    Ties count one half."""
+def weighted_auc(liked,             # how many liked clicks stand at each score, (..., levels), lowest first
+                 disliked           # the same of disliked clicks
+                 ) -> np.ndarray:   # in [0, 1], (...); null without clicks of both kinds
+    "AUC from how many clicks of each kind stand at each score; ties count one half."
     below = np.cumsum(disliked, -1) - disliked / 2
     return (liked * below).sum(-1) / (liked.sum(-1) * disliked.sum(-1))
 
-def levels_by_user(score, kind, users) -> sp.csr_matrix:
-    "How many clicks with `kind` each user has at each score, (users who occur, levels)."
+def levels_by_user(score,               # (n,)
+                   kind,                # whether a click counts, (n,) bool
+                   users                # (n,)
+                   ) -> sp.csr_matrix:  # (users who occur, levels of the score), float64
+    "How many clicks with `kind` each user has at each score, lowest first."
     level, user = (np.unique(labels, return_inverse=True)[1] for labels in (score, users))
     return sp.csr_matrix((np.asarray(kind, float), (user, level)))
