@@ -554,14 +554,14 @@ def write_comparison(folder: str, text: str, rows: list[dict], title: str, histo
     title = f"{title}, curves of seed 0\nRecall@{longest}, mean over the seeds: {told}"
     from matplotlib import pyplot as plt
 
-    from deca_nb.figures import draw_learning
+    from deca_nb.figures import draw_learning, house_style
     figure = draw_learning(histories, title, recalls.get("MostPopular"), longest)
     if figure is None:
         return note(f"wrote comparison.txt and comparison.json to {folder}; "
                     "these methods have no learning curves")
     for kind in ("svg", "png"):
         metadata, path = {"Date": None} if kind == "svg" else None, Path(folder) / f"learning-curves.{kind}"
-        with replacing(path) as draft, plt.style.context("deca_nb.figures"):
+        with replacing(path) as draft, house_style():
             figure.savefig(draft, format=kind, metadata=metadata)
     plt.close(figure)
     note(f"wrote comparison.txt, comparison.json and learning-curves.svg, .png to {folder}")

@@ -7,11 +7,10 @@ __all__ = ['rated_clicks', 'figure4']
 
 # %% ../nbs/A9_figure4.ipynb #imports-export
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from .agreement import clean_and_noisy
 from .experiments import ROWS, Bench, experiment
-from .figures import flat
+from .figures import flat, house_style
 from .files import InputError
 from .interactions import Interactions
 from .interpretation import SHOWN, auc_against, click_scores, figure_four, mean_by_rating, rank_slopes
@@ -49,5 +48,5 @@ def figure4(bench: Bench) -> dict:
     means = ", ".join(f"{told[name]:.3f} ({name})" for name in SHOWN)
     title = (f"GMF on {bench.data}, the score by rating (seed 0)\n"
              f"Mean AUC of liked against disliked clicks: {means}")
-    with plt.style.context("deca_nb.figures"): fig = figure_four(runs[0], train.ratings, train.users, title)
+    with house_style(): fig = figure_four(runs[0], train.ratings, train.users, title)
     return found | {"figure": fig}
