@@ -39,7 +39,10 @@ def plain_ids(column: pd.Series) -> pd.Series:
         whole = (column % 1 == 0).all() and (column.abs() < 2**53).all()
         return column.astype(np.int64 if whole else str)
     text = column.astype(str)
-    return text.astype(np.int64) if text.str.fullmatch(r"0|-?[1-9]\d{0,17}").all() else text
+    for ending in ("", r"\.0"):                              # a merge may have turned 7 into 7.0
+        if text.str.fullmatch(rf"(0|-?[1-9]\d{{0,17}}){ending}").all():
+            return text.str.removesuffix(".0").astype(np.int64)
+    return text
 
 # %% ../nbs/01_interactions.ipynb #coded
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:

@@ -174,9 +174,10 @@ def inner(ids: Iterable,    # outer ids, (n,)
           ) -> np.ndarray:  # int64, (n,)
     """The position of each outer id, -1 for one that is not there.
 
-    Ids are compared as they are written, so the text 7 finds the integer 7."""
+    Ids are compared as they are written, so the text 7 finds the integer 7, and so does the number 7.0."""
     if isinstance(ids, pd.Index) and ids.dtype == index.dtype: return index.get_indexer(ids)
-    return index.astype(str).get_indexer(pd.Index([str(one) for one in ids], dtype=str))
+    written = [str(int(one) if isinstance(one, float) and one.is_integer() else one) for one in ids]
+    return index.astype(str).get_indexer(pd.Index(written, dtype=str))
 
 @patch
 def need_fit(self: Recommender):
@@ -202,18 +203,20 @@ def as_frame(self: Recommender,
              users: Iterable,       # outer ids, (n,)
              items: np.ndarray,     # int64, (n, k), best first
              scores: np.ndarray,    # (n, k); one of -inf is no recommendation
-             source: str            # what made them, the same in each row
+             source: Iterable       # what made them, (n,) texts
              ) -> pd.DataFrame:     # user, rank (from 1), item, title (where known), score, source
     "One row per recommendation."
     row, place = np.nonzero(scores > -np.inf)
     item, user = items[row, place], pd.Series(list(users), dtype=object).to_numpy()[row]
     columns = {"user": user, "rank": place + 1, "item": self.train.item_ids[item]}
     if self.train.titles is not None: columns["title"] = self.train.titles[item]
-    return pd.DataFrame(columns | {"score": scores[row, place], "source": source})
+    return pd.DataFrame(columns | {"score": scores[row, place], "source": np.array(source, object)[row]})
 
 def as_list(ids         # one id, or an iterable of ids; a text is one
             ) -> list:  # of ids
-    "One id or several, as a list."
+    "One id or several, as a list. Raises `InputError` for a frame, which holds more than ids."
+    if isinstance(ids, pd.DataFrame):
+        raise InputError("a frame is no list of ids; give its column, such as frame['user'].")
     return [ids] if isinstance(ids, str) or np.isscalar(ids) else list(ids)
 
 @patch
@@ -235,8 +238,9 @@ def recommend(self: Recommender,
               ) -> pd.DataFrame:                # user, rank (from 1), item, title (if known), score, source
     """The best items, by logit, that a user is not known to have; equal scores by lowest inner id.
 
-    Users of whom nothing was learned get the most popular items, scored by clicks, and a warning says so.
-    Raises `InputError` before `fit`, for k out of range, for no users and for NaN scores."""
+    Users come in the order in which they were asked for. Those of whom nothing was learned get the most
+    popular items, scored by clicks, and a warning says so; so does one for those who have everything. Raises
+    `InputError` before `fit`, for k out of range, for no users and for NaN scores."""
     self.need_fit()
     if self.serving: return self.serving.recommend(users, k)
     need_number("k", k, COUNT)
@@ -244,17 +248,21 @@ def recommend(self: Recommender,
     users = self.train.user_ids[self.train.user_counts() > 0] if users is None else as_list(users)
     if not len(users): raise InputError("no users were given; give at least one id.")
     position, named = inner(users, self.train.user_ids), pd.Series(list(users), dtype=object)
-    seen, parts = (position >= 0) & (counts[position] > 0), []
-    if seen.any():
-        items, scores = self.top(self.trained.f, position[seen], k)
-        parts.append(self.as_frame(named[seen], items, scores, f"{self.model_name} + {self.method_name}"))
+    seen = (position >= 0) & (counts[position] > 0)
+    items = np.zeros((len(users), min(k, self.train.n_items)), np.int64)
+    scores = np.full(items.shape, -np.inf, np.float32)
+    if seen.any(): items[seen], scores[seen] = self.top(self.trained.f, position[seen], k)
     if not seen.all():
         warnings.warn(f"{(~seen).sum()} of {len(seen)} users have no click that was learned from and get the "
                       f"most popular items: {', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
-        items, scores = self.most_popular(position[~seen], k)
-        source = "most popular: nothing was learned of this user"
-        parts.append(self.as_frame(named[~seen], items, scores, source))
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        items[~seen], scores[~seen] = self.most_popular(position[~seen], k)
+    full = np.isneginf(scores).all(1)
+    if full.any():
+        warnings.warn(f"{full.sum()} of {len(full)} users have every item and get none: "
+                      f"{', '.join(map(str, named[full][:5]))}", stacklevel=2)
+    source = np.where(seen, f"{self.model_name} + {self.method_name}",
+                      "most popular: nothing was learned of this user")
+    return self.as_frame(named, items, scores, source)
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
 @patch
@@ -283,7 +291,7 @@ def recommend_for(self: Recommender,
     scores = rankable(scores)
     scores[0, liked] = -torch.inf
     best, values = top_items(scores, k)
-    shown = self.as_frame(["new user"], best.numpy(), values.numpy(), "folded in")
+    shown = self.as_frame(["new user"], best.numpy(), values.numpy(), ["folded in"])
     return shown.drop(columns=["user", "source"])
 
 # %% ../nbs/10_recommender.ipynb #evaluate

@@ -175,3 +175,15 @@ def test_the_newest_click_is_learned_and_not_listed(tmp_path):
     deca("train", "--data", data, "--method", "Normal", "--epochs", 2, "--out", tmp_path / "m")
     lists = deca("recommend", tmp_path / "m", "--users", "c0", "--k", 11)
     assert "p10" in lists and "p9" not in lists
+
+
+def test_a_user_who_has_everything_is_named():
+    from deca_nb.interactions import Interactions
+    from deca_nb.recommender import Recommender
+
+    all_but = [(0, item) for item in range(6)] + [(user, item) for user in (1, 2) for item in range(user, 5)]
+    pairs = Interactions.from_frame(pd.DataFrame(all_but, columns=["user", "item"]))
+    model = Recommender("MF", "Normal", epochs=1).fit(pairs)
+    with pytest.warns(UserWarning, match="1 of 3 users have every item and get none: 0"):
+        lists = model.recommend([2, 0, 1], k=2)
+    assert lists["user"].tolist() == [2, 2, 1, 1]
