@@ -24,7 +24,7 @@ import torch
 from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 
-from .evaluation import MostPopular, evaluate
+from .evaluation import MostPopular, evaluate, metric_columns
 from .files import InputError, need_place, replacing
 from deca_nb.interactions import (
     Interactions,
@@ -317,15 +317,29 @@ def evaluate(self: Recommender, split: Split,   # the one whose train and valid 
 @patch
 def evaluate_popular(self: Recommender, split: Split,   # as for `evaluate`
                      k=None,                            # length(s) of the list; None: the split's
-                     ties: str | None = None            # as for `evaluate`; None: the protocol's
-                     ) -> pd.DataFrame:                 # as of `evaluate`, with recall and NDCG
+                     ties: str | None = None,           # as for `evaluate`; None: the protocol's
+                     metrics=("recall", "ndcg")         # names of metrics
+                     ) -> pd.DataFrame:                 # as of `evaluate`
     """What the most popular items reach on the very task that this model is given.
 
-    Raises `InputError` before `fit`, and for k or ties that `deca_nb.evaluation.evaluate` does not take."""
+    Raises `InputError` before `fit`, and for k, ties or metrics that `deca_nb.evaluation.evaluate` does not
+    take."""
     self.need_fit()
     task = task_beside(self.run().model_class, split, self.judging)
-    how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties}
+    how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties, "metrics": metrics}
     return evaluate(MostPopular(split.train), task, **how)
+
+@patch
+def evaluate_served(self: Recommender, split: Split,    # as for `evaluate`
+                    **how                               # k, ties, metrics, as for `evaluate`
+                    ) -> pd.DataFrame:                  # as of `evaluate`
+    """How well the lists of `recommend` find the truth: the model's own, and the most popular items for users
+    of whom nothing was learned. Raises `InputError` as `evaluate` does."""
+    served, popular = self.evaluate(split, **how), self.evaluate_popular(split, **how)
+    cold = self.learned.user_counts()[inner(served["user"], self.train.user_ids)] == 0
+    metrics = metric_columns(served)
+    served.loc[cold, metrics] = popular.loc[cold, metrics]
+    return served
 
 # %% ../nbs/10_recommender.ipynb #doubt
 @patch

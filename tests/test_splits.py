@@ -187,3 +187,23 @@ def test_a_user_who_has_everything_is_named():
     with pytest.warns(UserWarning, match="1 of 3 users have every item and get none: 0"):
         lists = model.recommend([2, 0, 1], k=2)
     assert lists["user"].tolist() == [2, 2, 1, 1]
+
+
+def test_what_is_scored_is_what_is_served(tmp_path):
+    rng = np.random.default_rng(0)
+    clicks = pd.DataFrame({"user": np.repeat(np.arange(60), 10), "item": rng.zipf(1.3, 600) % 25})
+    clicks = clicks.drop_duplicates()
+    cold = pd.DataFrame({"user": np.arange(100, 140), "item": 1})
+    parts = {"train": clicks[::2], "valid": clicks[1::4], "test": pd.concat([clicks[3::4], cold])}
+    files = [written(tmp_path, part, f"{name}.csv") for name, part in parts.items()]
+    given = f"--data {files[0]} --valid {files[1]} --test {files[2]} --method Normal --epochs 2".split()
+    said = deca("train", *given, "--out", tmp_path / "m", "--k", 20)
+    rows = [line.split() for line in said.splitlines() if line.startswith("cold")]
+    served, words, untrained, popular = rows[0], *rows[1:]
+    assert words[:4] == ["cold", "users", "are", "served"]
+    assert served == popular != untrained
+    json = tmp_path / "scores.json"
+    again = deca("evaluate", tmp_path / "m", "--k", 20, "--json", json)
+    assert said.splitlines()[1:5] == again.splitlines()[:4]
+    written_rows = pd.read_json(json).set_index("users")
+    assert round(written_rows.loc["cold", "recall"], 4) == float(served[2])
