@@ -90,9 +90,11 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  protocol: Annotated[str, Option(help="clean, or paper (as the release is)")] = "clean",
                  user: Annotated[Text, Option(help="your file's column with users [user or user_id]")] = None,
                  item: Annotated[Text, Option(help="... with items [item or item_id]")] = None,
-                 rating: Annotated[Text, Option(help="... with ratings [rating, if there]")] = None,
-                 timestamp: Annotated[Text, Option(help="... with times [timestamp, if there]")] = None,
+                 rating: Annotated[Text, Option(help="... with ratings, or none [rating, if there]")] = None,
+                 timestamp: Annotated[Text, Option(help="... with times, or none [timestamp]")] = None,
                  date_format: Annotated[Text, Option(help="how dates are written, such as %d.%m.%Y")] = None,
+                 repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; or refuse "
+                                                      "[last]")] = None,
                  items: Annotated[Text, Option(help="file with a title for each item")] = None,
                  split: Annotated[Text, Option(help="chronological or random [the first]")] = None,
                  liked: Annotated[float | None, Option(help="a rating from here on is a liking [4]")] = None,
@@ -437,7 +439,8 @@ def denoise_command(training: dict, data: Annotated[str, Argument(help=DATA_HELP
     chosen, share = get_protocol(protocol), DOUBTED if drop is None else drop
     frame, columns, pairs = load_rows(data, chosen, user=user, item=item, rating=rating)
     ids = columns["user"], columns["item"]
-    frame, split = ready_for(out, frame, *ids), Split(pairs, pairs, pairs, pairs, name=data)
+    frame, clicks = ready_for(out, frame, *ids), pairs.distinct()
+    split = Split(clicks, clicks, clicks, clicks, name=data)
     recommender, source = make_recommender(split, chosen, method, training, seed)
     scored, told = denoise(recommender, frame, pairs, *ids, share)
     if drop is not None: need_order(scored["real_positive_probability"], drop)

@@ -33,7 +33,9 @@ from deca_nb.interactions import (
     chronological_parts,
     concat,
     cut,
+    frame_to_pairs,
     get_protocol,
+    need_choice,
     read_split,
 )
 from .names import find, listed, named
@@ -283,7 +285,7 @@ def need_file_for(data: str, own: dict) -> dict:
     if given and not is_own_file(data):
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise InputError(f"{options} cannot be given for {data}, which has its own; "
-                         "leave out what is meant for files.")
+                         "leave out what is meant for files, or give your file as --data.")
     return given
 
 def load_data(data: str,                # a registered name, or the path of a file
@@ -309,7 +311,8 @@ def load_rows(data: str,                # a registered name, or the path of a fi
         frame = pairs.to_frame()
         return frame, resolve_columns(frame), pairs
     frame, roles = read_frame(data, **given)
-    pairs = Interactions.from_frame(frame, roles["user"], roles["item"], roles["rating"], source=data)
+    pairs = frame_to_pairs(frame, roles["user"], roles["item"], roles["rating"], None, data)
+    need_choice(pairs, roles["user"], roles["item"], data)
     return frame, roles, pairs
 
 # %% ../nbs/A2_datasets.ipynb #describe-split

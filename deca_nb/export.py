@@ -217,14 +217,14 @@ def cut_text(pairs: Interactions, scores: pd.Series) -> str:
 
 def denoise(recommender: "Recommender",             # not fitted yet
             frame: pd.DataFrame,                    # one row a click
-            pairs: Interactions,                    # the same rows as interactions
+            pairs: Interactions,                    # the same rows, a pair may stand in many
             user: str = "user", item: str = "item", # columns of the frame
             share: float = .05                      # how many are doubted
             ) -> tuple[pd.DataFrame, str]:          # the scored frame, and what there is to say about it
     """Learns from all clicks, scores each of them, and says how many it doubts and how to choose the cut.
 
     Raises `InputError`."""
-    scored = score_interactions(recommender.fit(pairs), frame, user, item, share, pairs)
+    scored = score_interactions(recommender.fit(pairs.distinct()), frame, user, item, share, pairs)
     scores, n_doubted = scored["real_positive_probability"], int(scored["doubted"].sum())
     opening = (f"{recommender.model_name} + {recommender.method_name} doubts {n_doubted:,} "
                f"of {len(scored):,} interactions: the {100 * share:g} % with the lowest scores.")

@@ -37,11 +37,13 @@ MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # "no value" in ratings a
 
 # %% ../nbs/A1_files.ipynb #resolve-columns
 def resolve_columns(header, user=None, item=None, rating=None, timestamp=None) -> dict:
-    "The column of each role: the named one, else the first usual name there (rating, timestamp: or None)."
+    """The column of each role: the named one, else the first usual name there (rating, timestamp: or None).
+    The name 'none' stands for no column, where none is called so."""
     named = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
     usual = {role: next((name for name in names if name in header), None)
              for role, names in USUAL_COLUMNS.items()}
-    columns = {role: named[role] or usual[role] for role in named}
+    columns = {role: None if name == "none" and name not in header else name or usual[role]
+               for role, name in named.items()}
     return columns | {role: columns[role] or role for role in ("user", "item")}
 
 # %% ../nbs/A1_files.ipynb #read-header

@@ -150,7 +150,6 @@ FILES = {
     "no item": ("x.csv", b"user,item\n1,2\n3,4\n5,\n", ["'item'", "row 3", "drop"]),
     "one user": ("x.csv", b"user,item\n1,2\n1,3\n", ["'user'", "single user (1)"]),
     "one item": ("x.csv", b"user,item\n1,2\n3,2\n", ["'item'", "single item (2)"]),
-    "repeated pair": ("x.csv", b"user,item\n1,2\n2,3\n1,2\n", ["row 3", "user 1, item 2", "drop_duplicates"]),
     "rating as text": ("x.csv", b"user,item,rating\n1,2,good\n2,3,4\n", ["'rating'", "'good' in row 1"]),
     "bad time": (
         "x.csv",

@@ -1,12 +1,14 @@
 """A file's rows are cut as its owner would expect, and what was decided on the way is said."""
 
-import subprocess
+import io
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from deca_nb import cli
 from deca_nb.files import InputError
 from deca_nb.interactions import read_interactions, read_split
 
@@ -114,27 +116,23 @@ def test_the_order_of_the_rows_decides_nothing(tmp_path):
     assert read_split(written(tmp_path, shop())).notes == ()
 
 
-def said_by(*words):
-    """What the command says beside its output."""
-    command = [sys.executable, "-m", "deca_nb", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+def deca(*words):
+    """What the command prints, and what it says beside that. It runs in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        patched.setattr(sys, "argv", ["deca", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code, err.getvalue()
+    return out.getvalue(), err.getvalue()
 
 
 def test_commands_say_how_the_rows_were_cut(tmp_path):
     without = written(tmp_path, shop().rename(columns={"timestamp": "when"}))
-    said = said_by("audit", "--data", without)
+    _, said = deca("audit", "--data", without)
     assert "the split is random; --timestamp names one" in said and "own.csv, split random, protocol" in said
-    said = said_by("audit", "--data", without, "--timestamp", "when", "--date-format", "%Y-%m-%d")
+    _, said = deca("audit", "--data", without, "--timestamp", "when", "--date-format", "%Y-%m-%d")
     assert "split chronological" in said and "is random" not in said
-
-
-def deca(*words):
-    """What the command prints."""
-    done = subprocess.run([sys.executable, "-m", "deca_nb", *map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +141,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     data = written(folder, shop())
     words = "--method Normal --model GMF --epochs 3 --learning-rate 0.01 --data".split()
-    return folder, deca("train", *words, data, "--out", folder / "m")
+    return folder, deca("train", *words, data, "--out", folder / "m")[0]
 
 
 def test_lists_hold_nothing_that_the_user_has(trained):
@@ -160,11 +158,11 @@ def test_lists_hold_nothing_that_the_user_has(trained):
 
 def test_the_scores_are_of_weights_that_saw_no_test(trained):
     folder, said = trained
-    judged = deca("evaluate", folder / "m")
+    judged, _ = deca("evaluate", folder / "m")
     table = [line for line in judged.splitlines() if line.startswith("all")]
     assert table and table[0] in said and "fitted again on all 760." in judged
     words = "--method Normal --model GMF --epochs 3 --learning-rate 0.01 --no-refit --data".split()
-    alone = deca("train", *words, folder / "own.csv", "--out", folder / "alone")
+    alone, _ = deca("train", *words, folder / "own.csv", "--out", folder / "alone")
     assert table[0] in alone and "Scores and lists are of weights that learned from 580 clicks." in alone
 
 
@@ -173,7 +171,7 @@ def test_the_newest_click_is_learned_and_not_listed(tmp_path):
     clicks += [(f"c{user}", f"p{item}", "2024-02-01") for user in range(1, 9) for item in range(user % 3, 12)]
     data = written(tmp_path, pd.DataFrame(clicks, columns=["user", "item", "timestamp"]))
     deca("train", "--data", data, "--method", "Normal", "--epochs", 2, "--out", tmp_path / "m")
-    lists = deca("recommend", tmp_path / "m", "--users", "c0", "--k", 11)
+    lists, _ = deca("recommend", tmp_path / "m", "--users", "c0", "--k", 11)
     assert "p10" in lists and "p9" not in lists
 
 
@@ -197,13 +195,47 @@ def test_what_is_scored_is_what_is_served(tmp_path):
     parts = {"train": clicks[::2], "valid": clicks[1::4], "test": pd.concat([clicks[3::4], cold])}
     files = [written(tmp_path, part, f"{name}.csv") for name, part in parts.items()]
     given = f"--data {files[0]} --valid {files[1]} --test {files[2]} --method Normal --epochs 2".split()
-    said = deca("train", *given, "--out", tmp_path / "m", "--k", 20)
+    said, _ = deca("train", *given, "--out", tmp_path / "m", "--k", 20)
     rows = [line.split() for line in said.splitlines() if line.startswith("cold")]
     served, words, untrained, popular = rows[0], *rows[1:]
     assert words[:4] == ["cold", "users", "are", "served"]
     assert served == popular != untrained
     json = tmp_path / "scores.json"
-    again = deca("evaluate", tmp_path / "m", "--k", 20, "--json", json)
+    again, _ = deca("evaluate", tmp_path / "m", "--k", 20, "--json", json)
     assert said.splitlines()[1:5] == again.splitlines()[:4]
     written_rows = pd.read_json(json).set_index("users")
     assert round(written_rows.loc["cold", "recall"], 4) == float(served[2])
+
+
+def test_repeats_are_merged_and_said(tmp_path):
+    again = shop().iloc[:50].assign(timestamp=pd.Timestamp("2025-01-01"))
+    data = written(tmp_path, pd.concat([shop(), again]))
+    cut, alone = read_split(data), read_split(written(tmp_path, shop(), "alone.csv"))
+    assert len(cut.everything()) == len(alone.everything()) == 760
+    assert cut.notes[0] == "50 rows repeat a pair; of each pair the last is kept (--repeats)"
+    newest = cut.everything().timestamps >= np.datetime64("2025-01-01")
+    assert newest.sum() == 50
+    assert read_split(data, repeats="first").fingerprint() == alone.fingerprint()
+    with pytest.raises(InputError, match="choose --repeats last, or mend columns"):
+        read_split(data, repeats="refuse")
+    _, said = deca("audit", "--data", data, "--repeats", "first")
+    assert "own.csv: 50 rows repeat a pair; of each pair the first is kept" in said
+
+
+def test_a_log_with_repeats_is_denoised_row_by_row(tmp_path):
+    data = written(tmp_path, pd.concat([shop(), shop().iloc[:50]]))
+    deca("denoise", data, "--method", "Normal", "--epochs", 2, "--out", tmp_path / "scored.csv")
+    scored = pd.read_csv(tmp_path / "scored.csv")
+    assert len(scored) == 810
+    assert (scored.groupby(["user", "item"])["real_positive_probability"].nunique() == 1).all()
+
+
+def test_a_column_with_a_gap_can_be_left_out(tmp_path):
+    frame = shop().assign(rating=4)
+    frame.loc[5, "rating"], frame.loc[7, "timestamp"] = None, pd.NaT
+    data = written(tmp_path, frame)
+    for column in ("rating", "timestamp"):
+        with pytest.raises(InputError, match=f"in row [68].*--{column} none"):
+            read_interactions(data, **{name: "none" for name in ("rating", "timestamp") if name != column})
+    pairs = read_interactions(data, rating="none", timestamp="none")
+    assert pairs.ratings is None and pairs.timestamps is None
