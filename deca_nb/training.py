@@ -515,7 +515,7 @@ def trainable(method: nn.Module         # what it has frozen is left out
     "The weights that a method trains."
     return [weight for weight in method.parameters() if weight.requires_grad]
 
-def give_rows(method: nn.Module,    # its `nn.Embedding`s are the tables
+def give_rows(method: nn.Module,    # its `nn.Embedding` modules are the tables
               least: int            # rows; of a table in blocks, those of one block
               ):
     "From now on tables of at least that many rows give their gradient as the rows that a batch names."
