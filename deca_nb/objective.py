@@ -112,7 +112,7 @@ def deca_loss(log_lik: torch.Tensor,            # Eq. 17, 14 or 15 of each pair,
     return -log_lik + alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g)
 
 # %% ../nbs/07_objective.ipynb #eq16-posterior
-def real_positive_probability(f: torch.Tensor | Bernoulli,      # P(r = 1) of each clicked pair, (n,)
+def real_positive_probability(f: torch.Tensor | Bernoulli,      # P(r = 1) of clicked pairs, (n,)
                               h: torch.Tensor | Bernoulli,      # P(click | disliked), (n,)
                               h_prime: torch.Tensor | Bernoulli # P(click | liked), (n,)
                               ) -> torch.Tensor:                # probabilities, (n,)
@@ -125,7 +125,7 @@ def real_positive_probability(f: torch.Tensor | Bernoulli,      # P(r = 1) of ea
 # %% ../nbs/07_objective.ipynb #population-probability
 def population_probability(p: torch.Tensor | Bernoulli,     # P(click) as in the sample, per pair
                            density: float | torch.Tensor,   # share of clicks, in (0, 1)
-                           n_negatives: float = 1           # drawn per click; 1 if the loss averages
+                           n_negatives: float = 1           # per click; 1 if the loss averages
                            ) -> torch.Tensor:               # P(click) in the data, per pair
     """What a probability of a click, learned from drawn negatives, is in the data (Sec. 4.4;
     prior shift).
