@@ -188,7 +188,16 @@ class DeCAMean(torch.autograd.Function):
     """The weighted sum of Eq. 9 over pairs, from logits, with the likelihood
     f liked + (1 - f) not_liked. The slopes come in closed form, on the way: see `deca_mean`."""
     @staticmethod
-    def forward(context, logits_f, logits_g, liked, not_liked, weight, alpha, log):
+    def forward(context,    # autograd's own, which keeps the slopes
+                logits_f,   # of the target model, (..., n)
+                logits_g,   # of the other model or the prior, (..., n)
+                liked,      # log P(label) if the pair is liked, nats, (..., n)
+                not_liked,  # log P(label) if it is not, nats, (..., n)
+                weight,     # weight of each pair, (..., n)
+                alpha,      # weight of D[g||f]
+                log         # `exact_log` or `floored_log`; `KeyError` for another
+                ):
+        "The sum in nats, (...). Keeps its slopes for `backward`."
         slope, rest = SLOPES[log], 1 - alpha
         f, not_f, g, not_g = (x.sigmoid() for x in (logits_f, -logits_f, logits_g, -logits_g))
         one, zero = log(logits_f) - log(logits_g), log(-logits_f) - log(-logits_g)
@@ -205,11 +214,15 @@ class DeCAMean(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, gradient):
+    def backward(context,   # as `forward` left it
+                 gradient   # of the sum, (...)
+                 ):
+        "The kept slopes times the gradient, None where no slope is asked for; raises nothing."
         needed = zip(context.slopes, context.needs_input_grad, strict=False)
         slopes = [gradient[..., None] * slope if asked else None for slope, asked in needed]
         return *slopes, None, None, None
 
+# %% ../nbs/07_objective.ipynb #deca-mean-function
 def deca_mean(logits_f: torch.Tensor,       # of the target model, (..., n)
               logits_g: torch.Tensor,       # of the other model or the prior, (..., n)
               liked: torch.Tensor,          # log P(label) if the pair is liked, nats, (..., n)

@@ -88,7 +88,9 @@ def run(path: Path):
         "extra_arguments": FIGURES,
         "resources": {"metadata": {"path": path.parent}},
     }
-    NotebookClient(notebook, **settings).execute()
+    client = NotebookClient(notebook, **settings)
+    client.comm_open_handlers = {}  # while it answers a widget, it can miss a cell's reply and wait for ever
+    client.execute()
     tidy(notebook)
     kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
     notebook.metadata = kernel | {
