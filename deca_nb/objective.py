@@ -6,7 +6,7 @@
 __all__ = ['SLOPES', 'Bernoulli', 'from_probability', 'from_logits', 'as_bernoulli', 'log_likelihood', 'dp_log_likelihood',
            'dn_log_likelihood', 'label_fit', 'bernoulli_kl', 'deca_loss', 'real_positive_probability',
            'population_probability', 'exact_log', 'floored_log', 'exact_slope', 'floored_slope',
-           'first_step_log_likelihood', 'DeCAMean', 'deca_mean', 'label_log']
+           'first_step_log_likelihood', 'label_log', 'DeCAMean', 'deca_mean']
 
 # %% ../nbs/07_objective.ipynb #imports-export
 from collections.abc import Callable
@@ -30,15 +30,17 @@ def from_probability(p: torch.Tensor        # probabilities in (0, 1), any shape
     "A Bernoulli from probabilities. At 0 and 1 a logarithm is minus infinity; nothing is raised."
     return Bernoulli(p, 1 - p, p.log(), torch.log1p(-p))
 
-def from_logits(logits: torch.Tensor,                   # any real numbers, any shape
-                log: Callable = F.logsigmoid            # logits -> log P(1); `floored_log` is the release's
-                ) -> Bernoulli:                         # its four tensors have the shape of `logits`
-    "A Bernoulli from logits. Values and gradients are finite at any of them."
+# %% ../nbs/07_objective.ipynb #from-logits
+def from_logits(logits: torch.Tensor,           # any real numbers, any shape
+                log: Callable = F.logsigmoid    # logits -> log P(1); the release's is `floored_log`
+                ) -> Bernoulli:                 # its four tensors have the shape of `logits`
+    "A Bernoulli from logits. Values and gradients are finite at any of them; nothing is raised."
     return Bernoulli(logits.sigmoid(), (-logits).sigmoid(), log(logits), log(-logits))
 
+# %% ../nbs/07_objective.ipynb #as-bernoulli
 def as_bernoulli(x: torch.Tensor | Bernoulli            # probabilities, or a Bernoulli
                  ) -> Bernoulli:                        # `x` itself where it is one
-    "A tensor is taken for probabilities; a `Bernoulli` is left as it is."
+    "A tensor is taken for probabilities; a `Bernoulli` is left as it is. Raises nothing."
     return x if isinstance(x, Bernoulli) else from_probability(x)
 
 # %% ../nbs/07_objective.ipynb #eq17-likelihood
@@ -47,7 +49,8 @@ def log_likelihood(f: torch.Tensor | Bernoulli,         # P(r = 1) of each pair,
                    h_prime: torch.Tensor | Bernoulli,   # P(click | liked), (n,)
                    observed: torch.Tensor               # 1 for a click and 0 for none, (n,)
                    ) -> torch.Tensor:                   # nats, (n,), at most 0
-    "E_f[log P(r~ | r)], in nats per pair (Eq. 17). Probabilities in (0, 1) or `Bernoulli`; raises nothing."
+    """E_f[log P(r~ | r)], in nats per pair (Eq. 17). Probabilities in (0, 1) or `Bernoulli`;
+    raises nothing."""
     f, h, h_prime = as_bernoulli(f), as_bernoulli(h), as_bernoulli(h_prime)
     return torch.where(observed > 0, f.p * h_prime.log_p + f.q * h.log_p,
                                      f.p * h_prime.log_q + f.q * h.log_q)
@@ -56,10 +59,11 @@ def log_likelihood(f: torch.Tensor | Bernoulli,         # P(r = 1) of each pair,
 def dp_log_likelihood(f: torch.Tensor | Bernoulli,      # P(r = 1) of each pair, (n,)
                       h: torch.Tensor | Bernoulli,      # P(click | disliked), (n,)
                       observed: torch.Tensor,           # 1 for a click and 0 for none, (n,)
-                      c1: float                         # cost of calling an unclicked item liked, nats
+                      c1: float                         # nats for calling an unclicked item liked
                       ) -> torch.Tensor:                # nats, (n,), at most 0
     """Denoising positives: Eq. 17 with h_prime = 1 and -log(1 - h_prime) replaced by c1, in nats
-    per pair (Eq. 14, its sign corrected). Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
+    per pair (Eq. 14, its sign corrected). Probabilities in (0, 1) or `Bernoulli`;
+    raises nothing."""
     f, h = as_bernoulli(f), as_bernoulli(h)
     return torch.where(observed > 0, f.q * h.log_p, f.q * h.log_q - c1 * f.p)
 
@@ -67,7 +71,7 @@ def dp_log_likelihood(f: torch.Tensor | Bernoulli,      # P(r = 1) of each pair,
 def dn_log_likelihood(f: torch.Tensor | Bernoulli,          # P(r = 1) of each pair, (n,)
                       h_prime: torch.Tensor | Bernoulli,    # P(click | liked), (n,)
                       observed: torch.Tensor,               # 1 for a click and 0 for none, (n,)
-                      c2: float                             # cost of calling a clicked item disliked, nats
+                      c2: float                             # nats for calling a click disliked
                       ) -> torch.Tensor:                    # nats, (n,), at most 0
     """Denoising negatives: Eq. 17 with h = 0 and -log h replaced by c2, in nats per pair (Eq. 15).
     Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
@@ -77,8 +81,8 @@ def dn_log_likelihood(f: torch.Tensor | Bernoulli,          # P(r = 1) of each p
 # %% ../nbs/07_objective.ipynb #eq18-label-fit
 def label_fit(f: torch.Tensor | Bernoulli,      # P(r = 1) of each pair, (n,)
               observed: torch.Tensor,           # 1 for a click and 0 for none, (n,)
-              c1: float,                        # cost of calling an unclicked item liked, nats
-              c2: float                         # cost of calling a clicked item disliked, nats
+              c1: float,                        # nats for calling an unclicked item liked
+              c2: float                         # nats for calling a clicked item disliked
               ) -> torch.Tensor:                # nats, (n,), at most 0
     """A linear fit of f to observed labels, weighed by c1 on negatives and c2 on positives, in nats
     per pair (Eq. 18). Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
@@ -86,46 +90,51 @@ def label_fit(f: torch.Tensor | Bernoulli,      # P(r = 1) of each pair, (n,)
     return torch.where(observed > 0, -c2 * f.q, -c1 * f.p)
 
 # %% ../nbs/07_objective.ipynb #eq3-kl
-def bernoulli_kl(p: torch.Tensor | Bernoulli,       # the distribution that the mean is taken over, (n,)
-                 q: torch.Tensor | Bernoulli        # the distribution that it is compared with, (n,)
+def bernoulli_kl(p: torch.Tensor | Bernoulli,       # the mean is taken over this one, (n,)
+                 q: torch.Tensor | Bernoulli        # the one that it is compared with, (n,)
                  ) -> torch.Tensor:                 # nats, (n,), at least 0
-    "D[p || q] of two Bernoullis, in nats per pair (Eq. 3). Probabilities or `Bernoulli`; raises nothing."
+    """D[p || q] of two Bernoullis, in nats per pair (Eq. 3). Probabilities or `Bernoulli`;
+    raises nothing."""
     p, q = as_bernoulli(p), as_bernoulli(q)
     return p.p * (p.log_p - q.log_p) + p.q * (p.log_q - q.log_q)
 
 # %% ../nbs/07_objective.ipynb #eq9-loss
 def deca_loss(log_lik: torch.Tensor,            # Eq. 17, 14 or 15 of each pair, nats, (n,)
               f: torch.Tensor | Bernoulli,      # P(r = 1) by the target model, (n,)
-              g: torch.Tensor | Bernoulli,      # P(r = 1) by the other model or the frozen prior, (n,)
-              alpha: float                      # weight of D[g||f] in [0, 1]; 1 - alpha is that of D[f||g]
+              g: torch.Tensor | Bernoulli,      # P(r = 1) by the other model or the prior, (n,)
+              alpha: float                      # weight of D[g||f]; that of D[f||g] is 1 - alpha
               ) -> torch.Tensor:                # loss in nats, (n,)
-    """-log_lik + alpha D[g||f] + (1 - alpha) D[f||g], per pair (Eq. 9; with the frozen prior as g, DeCA(p)).
+    """-log_lik + alpha D[g||f] + (1 - alpha) D[f||g], per pair (Eq. 9; with the frozen prior as g,
+    DeCA(p)).
 
-    Eq. 13 prints DeCA(p)'s alpha on D[f||prior]; the release follows Eq. 9 in both, as does this function.
-    It raises nothing: the settings of chapter 08 check alpha."""
+    Eq. 13 prints DeCA(p)'s alpha on D[f||prior]. The release follows Eq. 9 in both, as does this
+    function. It raises nothing: the settings of chapter 08 check alpha."""
     return -log_lik + alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g)
 
 # %% ../nbs/07_objective.ipynb #eq16-posterior
-def real_positive_probability(f: torch.Tensor | Bernoulli,          # P(r = 1) of each clicked pair, (n,)
-                              h: torch.Tensor | Bernoulli,          # P(click | disliked), (n,)
-                              h_prime: torch.Tensor | Bernoulli     # P(click | liked), (n,)
-                              ) -> torch.Tensor:                    # probabilities, (n,)
+def real_positive_probability(f: torch.Tensor | Bernoulli,      # P(r = 1) of clicked pairs, (n,)
+                              h: torch.Tensor | Bernoulli,      # P(click | disliked), (n,)
+                              h_prime: torch.Tensor | Bernoulli # P(click | liked), (n,)
+                              ) -> torch.Tensor:                # probabilities, (n,)
     """P(r = 1 | r~ = 1), per pair (Eq. 16). Probabilities in (0, 1) or `Bernoulli`; raises nothing.
-    A score to rank clicks by: from models trained on drawn negatives it is not calibrated."""
+    Calibrated for true parameters, also of a sample with drawn negatives. Those of a trained DeCA
+    rest on contradictory assumptions: there it is a score whose scale moves with c1 and c2."""
     f, h, h_prime = as_bernoulli(f), as_bernoulli(h), as_bernoulli(h_prime)
     return torch.sigmoid(f.log_p - f.log_q + h_prime.log_p - h.log_p)
 
 # %% ../nbs/07_objective.ipynb #population-probability
-def population_probability(p: torch.Tensor | Bernoulli,     # P(click) as learned from the sample, per pair
-                           density: float | torch.Tensor,   # share of clicks, in (0, 1); broadcasts with p
-                           n_negatives: float = 1           # drawn per click; 1 if the loss averages
+def population_probability(p: torch.Tensor | Bernoulli,     # P(click) as in the sample, per pair
+                           density: float | torch.Tensor,   # share of clicks, in (0, 1)
+                           n_negatives: float = 1           # per click; 1 if the loss averages
                            ) -> torch.Tensor:               # P(click) in the data, per pair
-    """What a probability of a click, learned from drawn negatives, is in the data (Sec. 4.4; prior shift).
+    """What a probability of a click, learned from drawn negatives, is in the data (Sec. 4.4;
+    prior shift).
 
-    `density` is the share of items that the pair's **user** clicked, one value per pair, since pair batches
-    draw negatives per click of a user. One float serves where every unclicked pair is kept at one rate, as in
-    CDAE's batches of rows. A sampler that prefers some items needs a value per pair: the one whose odds times
-    `n_negatives` are the rate at which it keeps that pair. Raises nothing."""
+    `density` is the share of items that the pair's **user** clicked, one value per pair, since
+    pair batches draw negatives per click of a user. One float serves where every unclicked pair is
+    kept at one rate, as in CDAE's batches of rows. A sampler that prefers some items needs a value
+    per pair: the one whose odds times `n_negatives` are the rate at which it keeps that pair.
+    Raises nothing."""
     p, kept = as_bernoulli(p), torch.as_tensor(n_negatives * density / (1 - density))
     return torch.sigmoid(p.log_p - p.log_q + kept.log())
 
@@ -142,6 +151,7 @@ def floored_log(logits: torch.Tensor    # any real numbers, any shape
     "log(sigmoid(logits) + 1e-5), the release's logarithm (protocol `paper`, 2.8); raises nothing."
     return torch.log(logits.sigmoid() + 1e-5)
 
+# %% ../nbs/07_objective.ipynb #log-slopes
 def exact_slope(p: torch.Tensor,        # P(1), any shape
                 q: torch.Tensor         # P(0) = 1 - p, same shape
                 ) -> torch.Tensor:      # per unit of logit, same shape
@@ -165,34 +175,56 @@ def first_step_log_likelihood(f: torch.Tensor | Bernoulli,          # P(r = 1) o
     every pair is treated as unclicked. Probabilities in (0, 1) or `Bernoulli`; raises nothing."""
     return log_likelihood(f, h, h_prime, torch.zeros_like(as_bernoulli(f).p))
 
+# %% ../nbs/07_objective.ipynb #label-log
+def label_log(logits: torch.Tensor,         # logits of h, or of h_prime, (..., n)
+              observed: torch.Tensor,       # 1 for a click and 0 for none, (..., n)
+              log: Callable = exact_log     # logits -> log P(1)
+              ) -> torch.Tensor:            # nats, (..., n)
+    "log h of clicked pairs and log(1 - h) of the others, from h's logits (Eq. 2); raises nothing."
+    return log((2 * observed - 1) * logits)
+
 # %% ../nbs/07_objective.ipynb #deca-mean
 class DeCAMean(torch.autograd.Function):
-    """The weighted sum of Eq. 9 over pairs, from the logits of f and g, with the likelihood
-    f liked + (1 - f) not_liked. The slopes are found on the way, in closed form: see `deca_mean`."""
+    """The weighted sum of Eq. 9 over pairs, from logits, with the likelihood
+    f liked + (1 - f) not_liked. The slopes come in closed form, on the way: see `deca_mean`."""
     @staticmethod
-    def forward(context, f, g, liked, not_liked, weight, alpha, log):
-        slope, (p, q, r, s) = SLOPES[log], (z.sigmoid() for z in (f, -f, g, -g))
-        rest = 1 - alpha
-        one, zero = log(f) - log(g), log(-f) - log(-g)
-        u, v = (rest * p).sub_(alpha * r), (rest * q).sub_(alpha * s)
-        value = (u * one).addcmul_(v, zero).addcmul_(p, liked, value=-1).addcmul_(q, not_liked, value=-1)
+    def forward(context,    # autograd's own, which keeps the slopes
+                logits_f,   # of the target model, (..., n)
+                logits_g,   # of the other model or the prior, (..., n)
+                liked,      # log P(label) if the pair is liked, nats, (..., n)
+                not_liked,  # log P(label) if it is not, nats, (..., n)
+                weight,     # weight of each pair, (..., n)
+                alpha,      # weight of D[g||f]
+                log         # `exact_log` or `floored_log`; `KeyError` for another
+                ):
+        "The sum in nats, (...). Keeps its slopes for `backward`."
+        slope, rest = SLOPES[log], 1 - alpha
+        f, not_f, g, not_g = (x.sigmoid() for x in (logits_f, -logits_f, logits_g, -logits_g))
+        one, zero = log(logits_f) - log(logits_g), log(-logits_f) - log(-logits_g)
+        w_one, w_zero = (rest * f).sub_(alpha * g), (rest * not_f).sub_(alpha * not_g)
+        value = (w_one * one).addcmul_(w_zero, zero)
+        value.addcmul_(f, liked, value=-1).addcmul_(not_f, not_liked, value=-1)
         apart = one - zero
-        of_f = (p * q).mul_((not_liked - liked).add_(rest * apart))
-        of_f.addcmul_(u, slope(p, q)).addcmul_(v, slope(q, p), value=-1)
-        of_g = (r * s).mul_(apart).mul_(-alpha)
-        of_g.addcmul_(u, slope(r, s), value=-1).addcmul_(v, slope(s, r))
-        context.slopes = [weight * of_f, weight * of_g, -weight * p, -weight * q]
+        of_f = (f * not_f).mul_((not_liked - liked).add_(rest * apart))
+        of_f.addcmul_(w_one, slope(f, not_f)).addcmul_(w_zero, slope(not_f, f), value=-1)
+        of_g = (g * not_g).mul_(apart).mul_(-alpha)
+        of_g.addcmul_(w_one, slope(g, not_g), value=-1).addcmul_(w_zero, slope(not_g, g))
+        context.slopes = [weight * of_f, weight * of_g, -weight * f, -weight * not_f]
         return value.mul_(weight).sum(-1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, gradient):
+    def backward(context,   # as `forward` left it
+                 gradient   # of the sum, (...)
+                 ):
+        "The kept slopes times the gradient, None where no slope is asked for; raises nothing."
         needed = zip(context.slopes, context.needs_input_grad, strict=False)
-        return *[gradient[..., None] * slope if asked else None for slope, asked in needed], None, None, None
+        slopes = [gradient[..., None] * slope if asked else None for slope, asked in needed]
+        return *slopes, None, None, None
 
 # %% ../nbs/07_objective.ipynb #deca-mean-function
-def deca_mean(f: torch.Tensor,              # logits of the target model, (..., n)
-              g: torch.Tensor,              # logits of the other model or the prior, (..., n)
+def deca_mean(logits_f: torch.Tensor,       # of the target model, (..., n)
+              logits_g: torch.Tensor,       # of the other model or the prior, (..., n)
               liked: torch.Tensor,          # log P(label) if the pair is liked, nats, (..., n)
               not_liked: torch.Tensor,      # log P(label) if it is not, nats, (..., n)
               weight: torch.Tensor,         # weight of each pair, (..., n)
@@ -201,12 +233,4 @@ def deca_mean(f: torch.Tensor,              # logits of the target model, (..., 
               ) -> torch.Tensor:            # nats, (...): a scalar for one batch
     """The weighted sum of Eq. 9 over pairs. It is differentiable once, in all but weight and alpha.
     Raises `KeyError` for another `log`, whose slope is not known."""
-    return DeCAMean.apply(f, g, liked, not_liked, weight, alpha, log)
-
-# %% ../nbs/07_objective.ipynb #label-log
-def label_log(logits: torch.Tensor,         # logits of h, or of h_prime, (..., n)
-              observed: torch.Tensor,       # 1 for a click and 0 for none, (..., n)
-              log: Callable = exact_log     # logits -> log P(1)
-              ) -> torch.Tensor:            # nats, (..., n)
-    "log h of the clicked pairs and log(1 - h) of the others, from h's logits (Eq. 2); raises nothing."
-    return log((2 * observed - 1) * logits)
+    return DeCAMean.apply(logits_f, logits_g, liked, not_liked, weight, alpha, log)

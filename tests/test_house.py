@@ -145,6 +145,14 @@ def test_outputs_are_such_as_teach(notebook):
     assert nbformat.writes(kept) == before
 
 
+def test_a_cell_can_keep_its_output_to_itself():
+    text = nbformat.v4.new_output("stream", text="shown")
+    sources = "#| output: false\n1", "1  #| output: false"
+    cells = [nbformat.v4.new_code_cell(source, outputs=[text]) for source in sources]
+    tidy(nbformat.v4.new_notebook(cells=cells))
+    assert [len(cell.outputs) for cell in cells] == [0, 1]
+
+
 RAW = ("tensor(", "array(", "np.float", "np.int", "torch.Size", "grad_fn")
 
 

@@ -2,7 +2,8 @@
 
 Every cell is run, those that need the authors' files too, so DECA_DATA has to name them. What is kept teaches
 a reader: no warnings, no execution counts, no progress bars; figures as SVG, which stay the same while they
-show the same; and of the widgets' states those of the widgets that are shown.
+show the same; and of the widgets' states those of the widgets that are shown. A cell with `#| output: false`
+keeps nothing, such as a widget that is dead without a kernel.
 """
 
 import argparse
@@ -22,6 +23,7 @@ FIGURES = [
     "--InlineBackend.figure_formats=svg",
     "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
 ]
+KEEPS_NOTHING = re.compile(r"^#\|\s*output:\s*false\s*$", re.MULTILINE)
 REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 
 
@@ -63,7 +65,8 @@ def tidy(notebook: nbformat.NotebookNode):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = [output for output in cell.outputs if teaches(output)]
+            kept = [] if KEEPS_NOTHING.search(cell.source) else cell.outputs
+            cell.outputs = [output for output in kept if teaches(output)]
             for output in cell.outputs:
                 if "execution_count" in output:
                     output.execution_count = None
@@ -85,7 +88,9 @@ def run(path: Path):
         "extra_arguments": FIGURES,
         "resources": {"metadata": {"path": path.parent}},
     }
-    NotebookClient(notebook, **settings).execute()
+    client = NotebookClient(notebook, **settings)
+    client.comm_open_handlers = {}  # while it answers a widget, it can miss a cell's reply and wait for ever
+    client.execute()
     tidy(notebook)
     kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
     notebook.metadata = kernel | {
