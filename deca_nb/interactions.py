@@ -16,7 +16,7 @@ import hashlib
 import importlib
 import re
 import warnings
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, wraps
 from pathlib import Path
 
@@ -369,9 +369,9 @@ class Split:
     k: tuple[int, ...] = (5, 20)     # lengths of the list at which this data set is usually reported
     truth_means: str = ""            # one line that says why these pairs count as truth
     liked: float = 4                 # a rating from here on is a liking, for reports on the noise
-    cut_by: str = ""                 # how a file's rows were cut: chronological, random, files of their own
-    notes: tuple[str, ...] = ()      # what its owner should know of how the file was read and cut
-    test: Interactions | None = None # a file's test pairs, liked or not
+    cut_by: str = field(default="", repr=False)             # how a file was cut, such as chronological
+    notes: tuple[str, ...] = field(default=(), repr=False)  # what was decided while it was read and cut
+    test: Interactions | None = field(default=None, repr=False)     # a file's test pairs, liked or not
 
     @property
     def n_users(self) -> int: return self.train.n_users
