@@ -99,7 +99,9 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  split: Annotated[Text, Option(help="chronological or random [the first]")] = None,
                  liked: Annotated[float | None, Option(help="a rating from here on is a liking [4]")] = None,
                  valid: Annotated[Text, Option(help="validation file of its own (with --test)")] = None,
-                 test: Annotated[Text, Option(help="test file of its own (with --valid)")] = None) -> dict:
+                 test: Annotated[Text, Option(help="test file of its own (with --valid)")] = None,
+                 known: Annotated[Text, Option(help="file of clicks that users have: left out of lists, and "
+                                                    "not trained on")] = None) -> dict:
     "The data options as a dict: what `load_data` takes, and what JSON can keep."
     return dict(locals())
 
@@ -349,7 +351,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     refits = is_own_file(data["data"]) and protocol.name == "clean" and not no_refit
     with all_processes(recommender.device, out) as by:
         recommender.fit(split.train, split.valid, by=by)
-        if refits: recommender.refit(split.everything(), by)
+        if refits: recommender.refit(split.everything(), by, split.owned() if data["known"] else None)
     if not is_first(): return
     recommender.data = kept
     recommender.save(out)

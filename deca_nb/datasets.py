@@ -318,6 +318,6 @@ def load_rows(data: str,                # a registered name, or the path of a fi
 # %% ../nbs/A2_datasets.ipynb #describe-split
 def describe_split(options: dict, split: Split) -> dict:
     "The options of `load_data` that made this split, as another folder can use them, and its fingerprint."
-    named = ("data", "valid", "test", "items") if is_own_file(options["data"]) else ()
+    named = ("data", "valid", "test", "items", "known") if is_own_file(options["data"]) else ()
     paths = {name: str(Path(options[name]).resolve()) for name in named if options.get(name)}
     return {"options": options | paths, "fingerprint": split.fingerprint()}

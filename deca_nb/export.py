@@ -192,7 +192,8 @@ def advise(scores: pd.Series, share: float, settings) -> list[str]:
     "How to choose the cut, and when the scores say too little."
     advice = ["How to choose the cut: by share, since the score ranks and is no calibrated probability. "
               "Look above at what would go; train on what stays at two or three shares, "
-              "drop as many at random beside it, and compare on held-out likings."]
+              "drop as many at random beside it, and compare on held-out likings, with the whole file as "
+              "--known: what was dropped is still owned, and no list should hold it."]
     if (scores < .5).mean() > .5:
         asked = ""
         if hasattr(settings, "c1") and hasattr(settings, "c2"):

@@ -379,12 +379,15 @@ class Split:
     def n_items(self) -> int: return self.train.n_items
 
     def everything(self) -> Interactions:
-        "Every pair of the file, each once: known and test. Raises `InputError` for data that are no file."
+        "Train, validation and test, each pair once. Raises `InputError` where what was tested is not known."
         if self.test is None:
             raise InputError(f"{self.name}: it is not known which pairs were tested; "
                              "fit again on pairs at hand.")
-        pairs = concat(self.known, self.test)
-        return pairs.select(~pd.Series(pairs.keys()).duplicated().to_numpy())
+        return concat(self.train, self.valid, self.test).distinct("first")
+
+    def owned(self) -> Interactions:
+        "All that users have, tested or not, each pair once. Raises `InputError` as `everything` does."
+        return concat(self.known, self.everything()).distinct("first")
 
     def title(self) -> str:
         "The name and, of a file, how its rows were cut."
@@ -491,16 +494,19 @@ def concat(*parts: Interactions) -> Interactions:
 NO_EVIDENCE = "every test pair, since there are no ratings: this is no evidence of denoising"
 
 def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
-                   liked: float = 4, **about) -> Split:
-    """A `Split` of three parts: known = train + valid; truth = the test pairs rated `liked` or higher
-    (all of them without ratings)."""
+                   liked: float = 4, more: Interactions | None = None, **about) -> Split:
+    """A `Split` of three parts: known = train + valid, and of `more` what is not tested; truth = the test
+    pairs rated `liked` or higher (all of them without ratings)."""
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
         raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
                          "give more interactions, or another --split or --liked.")
     means = NO_EVIDENCE if test.ratings is None else f"test pairs with a rating of {liked:g} or more"
     about = {"truth_means": means, "liked": liked} | about
-    return Split(train, valid, truth, concat(train, valid), test=test, **about)
+    known = concat(train, valid)
+    if more is not None:
+        known = concat(known, more.select(~np.isin(more.keys(), concat(known, test).keys())))
+    return Split(train, valid, truth, known, test=test, **about)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-part
 def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
@@ -551,11 +557,12 @@ def read_split(path,                    # the interactions (the training file, w
                valid=None, test=None,   # files of their own, both or neither
                liked: float | None = None, # a rating from here on is a liking; 4 unless given
                items=None,              # file with a title for each item
+               known=None,              # file of pairs that users have: masked like train and valid
                seed: int = 0,           # of the random split
                **columns                # user, item, rating, timestamp, date_format, repeats
                ) -> Split:               # inner ids are common to all parts
-    """A `Split` from the user's own files; known = train + valid, truth = liked test pairs.
-    Raises `InputError`."""
+    """A `Split` from the user's own files; known = train + valid and what `known` holds besides, but no test
+    pair; truth = liked test pairs. Raises `InputError`."""
     if (valid is None) != (test is None):
         raise InputError("a validation file goes with a test file; give both --valid and --test, or neither.")
     if split is not None and test is not None:
@@ -570,18 +577,19 @@ def read_split(path,                    # the interactions (the training file, w
         which = columns.get("repeats", "last")
         notes = f"{pairs.n_merged:,} rows repeat a pair; of each pair the {which} is kept (--repeats)",
     if test is not None:
-        given = align(pairs, *(read_part(file, **columns) for file in (valid, test)))
-        if items is not None:
-            titles = read_titles(items, given[0], columns.get("item")).titles
-            given = [replace(part, titles=titles) for part in given]
-        return split_of_parts(*given, liked, name=Path(path).name, cut_by="files of their own",
-                              notes=notes)
-    if items is not None: pairs = read_titles(items, pairs, columns.get("item"))
-    kind = split or ("random" if pairs.timestamps is None else "chronological")
-    if kind not in CUTS: raise InputError(f"there is no split '{kind}'; choose chronological or random.")
-    parts, of_cut = CUTS[kind](pairs, seed)
-    if split is None and kind == "random": of_cut = NO_TIMES,
-    return cut(pairs, parts, liked, name=Path(path).name, cut_by=kind, notes=notes + of_cut)
+        three, kind = (pairs, *(read_part(file, **columns) for file in (valid, test))), "files of their own"
+    else:
+        kind = split or ("random" if pairs.timestamps is None else "chronological")
+        if kind not in CUTS: raise InputError(f"there is no split '{kind}'; choose chronological or random.")
+        parts, of_cut = CUTS[kind](pairs, seed)
+        notes += of_cut if split or kind == "chronological" else (NO_TIMES,)
+        three = tuple(pairs.select(parts == part) for part in range(3))
+    more = () if known is None else (read_part(known, **columns),)
+    given = align(*three, *more) if test is not None or more else list(three)
+    if items is not None:
+        titles = read_titles(items, given[0], columns.get("item")).titles
+        given = [replace(part, titles=titles) for part in given]
+    return split_of_parts(*given[:3], liked, *given[3:], name=Path(path).name, cut_by=kind, notes=notes)
 
 # %% ../nbs/01_interactions.ipynb #read-part
 def read_part(path, date_format: str | None = None, repeats: str = "last", **columns) -> Interactions:

@@ -115,6 +115,7 @@ def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
     self.train = self.known = self.trained = None
     self.learned = None                         # the training clicks that count: all, or the liked
     self.serving = None                         # the recommender that `refit` made, which lists come from
+    self.owned = None                           # what lists leave out, where that is more than `known`
     self.history = pd.DataFrame()
     self.data = {}                              # where the interactions came from, kept with `save`
 
@@ -194,7 +195,8 @@ def top(self: Recommender, scorer,              # has score_all(users) -> (batch
     """The best items that are not known, equal scores by lowest inner id.
 
     A score of -inf stands where fewer are left. Raises `InputError` for NaN."""
-    found = [top_items(scores, k) for scores in masked_scores(scorer, self.known, users)]
+    left_out = self.known if self.owned is None else self.owned
+    found = [top_items(scores, k) for scores in masked_scores(scorer, left_out, users)]
     return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
 
 # %% ../nbs/10_recommender.ipynb #as-frame
@@ -380,7 +382,8 @@ def best_epochs(history: pd.DataFrame   # of a recommender
 
 @patch
 def refit(self: Recommender, rows: Interactions,    # every click there is
-          by: Callable = Run.fit                    # what trains the run, as for `fit`
+          by: Callable = Run.fit,                   # what trains the run, as for `fit`
+          owned: Interactions | None = None         # what lists leave out, over the same ids; None: the rows
           ) -> Recommender:                         # itself; `serving` is fitted to these rows
     """Trains the recipe once more, for lists, as long as the evaluated weights were trained.
 
@@ -389,7 +392,7 @@ def refit(self: Recommender, rows: Interactions,    # every click there is
     self.need_fit()
     need_interactions(rows, "rows")
     took, serving = best_epochs(self.history), Recommender.of(self.recipe, self.judging, self.device)
-    serving.train = serving.known = rows
+    serving.train, serving.known, serving.owned = rows, rows, owned
     run = serving.run([StopAfter(took[self.method_name])] if self.method_name in took else [])
     for name, recipe_of in run.method_class.needs.items():
         needed = dataclasses.replace(run, recipe=recipe_of(run.recipe), callbacks=[StopAfter(took[name])])
@@ -434,6 +437,8 @@ def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serv
     for name in ("users", "items", "ratings", "noise"):
         column = getattr(self.known, name)
         if column is not None: tensors[f"known.{name}"] = torch.tensor(column)
+    if self.owned is not None:
+        tensors |= {f"owned.{name}": torch.tensor(getattr(self.owned, name)) for name in ("users", "items")}
     served = self.serving.tensors() if self.serving else {}
     return tensors | {f"serving.{name}": tensor for name, tensor in served.items()}
 
@@ -539,6 +544,9 @@ def restore(cls,               # `Recommender` or a subclass
     columns = {name.removeprefix("known."): tensors.pop(name).numpy() for name in names}
     ids = {f"{role}_ids": ids_from_json(about[f"{role}_ids"]) for role in ("user", "item")}
     self.known = Interactions(**columns, **ids, titles=titles)
+    if "owned.users" in tensors:
+        owned = {name: tensors.pop(f"owned.{name}").numpy() for name in ("users", "items")}
+        self.owned = Interactions(**owned, **ids)
     has_valid = about["n_train"] < len(self.known)
     self.train = self.known.select(slice(about["n_train"])) if has_valid else self.known
     self.data, self.history = about["data"], pd.DataFrame(about["history"])

@@ -239,3 +239,29 @@ def test_a_column_with_a_gap_can_be_left_out(tmp_path):
             read_interactions(data, **{name: "none" for name in ("rating", "timestamp") if name != column})
     pairs = read_interactions(data, rating="none", timestamp="none")
     assert pairs.ratings is None and pairs.timestamps is None
+
+
+def test_what_was_cut_is_still_owned(tmp_path):
+    whole = shop()
+    stays = whole.sample(frac=0.7, random_state=0)
+    data, full = written(tmp_path, stays), written(tmp_path, whole, "full.csv")
+    cut, with_history = read_split(data), read_split(data, known=full)
+    have = {(user, item) for user, item in whole[["user", "item"]].itertuples(index=False)}
+
+    def pairs_of(pairs):
+        return set(pairs.to_frame()[["user", "item"]].itertuples(index=False, name=None))
+
+    tested = pairs_of(cut.test)
+    assert pairs_of(with_history.train) == pairs_of(cut.train) and pairs_of(with_history.test) == tested
+    assert pairs_of(with_history.known) == have - tested and pairs_of(cut.known) < have - tested
+    assert pairs_of(with_history.everything()) == pairs_of(cut.everything()) < have
+    assert pairs_of(with_history.owned()) == have
+
+    deca(
+        "train", "--data", data, "--known", full, "--epochs", 2, "--method", "Normal", "--out", tmp_path / "m"
+    )
+    lists, _ = deca(
+        "recommend", tmp_path / "m", "--users", ",".join(sorted(whole["user"].unique())), "--k", 30
+    )
+    listed = {(user, int(item)) for user, _, item, *_ in map(str.split, lists.splitlines()[1:])}
+    assert listed and not listed & have
