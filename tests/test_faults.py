@@ -458,7 +458,10 @@ def test_what_is_known_from_validation_alone_is_left_out():
     trained = Recommender("MF", "Normal", epochs=1).fit(
         *(Interactions.from_frame(frame) for frame in (train, valid))
     )
-    with pytest.warns(UserWarning, match="2 of 3 users"):
+    with (
+        pytest.warns(UserWarning, match="2 of 3 users"),
+        pytest.warns(UserWarning, match="1 of 3 users have"),
+    ):
         found = trained.recommend([4, 1, "nobody"], k=4)
     lists = found.groupby("user", sort=False)["item"].agg(list).to_dict()
     assert 1 not in lists  # who has everything
