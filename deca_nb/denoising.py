@@ -66,7 +66,7 @@ class DPSettings(HasH, HasAlpha, HasC1, Settings): "What DP alone is given: no C
 class DNSettings(HasH, HasAlpha, HasC2, Settings): "What DN alone is given: no C1."
 
 @dataclass(frozen=True)
-class DeCASettings(HasH, HasAlpha, HasC2, HasC1, Settings): "What DeCA and DeCA(p) are given: both costs."
+class DeCASettings(HasH, HasAlpha, HasC2, HasC1, Settings): "What DeCA and DeCA(p) are given: both."
 
 # %% ../nbs/08_denoising.ipynb #observation-model
 def observation_model(name: str     # MF, GMF or NeuMF
