@@ -232,7 +232,10 @@ class DeCAp(DeCA):
         super().__init__(run, prior.requires_grad_(False))
         self.set_prior_mode = find("prior_mode", run.parts.prior_mode)
 
-    def train(self, mode: bool = True):
+    def train(self,
+              mode: bool = True     # whether to train; the prior has the protocol's own mode
+              ):
+        "Set the mode of all models but the prior."
         super().train(mode)
         self.set_prior_mode(self.g)
         return self
