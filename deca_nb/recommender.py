@@ -430,6 +430,7 @@ def description(self: Recommender) -> dict:     # format, recipe, judging, n_tra
             "serving": self.serving and self.serving.description(),
             "versions": {"torch": torch.__version__, "numpy": np.__version__}}
 
+# %% ../nbs/10_recommender.ipynb #saved-tensors
 @patch
 def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serving` begin with 'serving.'
     "What the tensor file holds: the weights, and the known pairs without their times."
