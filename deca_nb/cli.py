@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'train', 'give_up', 'main']
+           'give_up', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import ctypes
@@ -62,39 +62,6 @@ def keep_memory() -> bool:
     try: mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError): return False       # another C library
     return bool(mallopt(MMAP_THRESHOLD, 32 << 20) and mallopt(TRIM_THRESHOLD, 1 << 30))
-
-# %% ../nbs/15_cli.ipynb #train
-@command("train", data_options, training_options,
-         example="deca train --data movielens-100k --method DeCA --c1 10 --c2 10 --l2 0.001 --out my-model")
-def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to save to")],
-          method: Method = "DeCA", seed: Seed = 0, k: Ks = None,
-          no_refit: Annotated[bool, Option("--no-refit", help="your own file: lists come from the evaluated "
-                                                              "weights, too")] = False):
-    "`deca train`."
-    need_own_folder(out)
-    need_method(method)
-    need_owners(training, [method])
-    lengths = pick_lengths(k)
-    split, protocol = load_split(data)
-    kept = describe_split(data, split)
-    recommender, source = make_recommender(split, protocol, method, training, seed)
-    if n_processes() > 1: need_shared(recommender.recipe)
-    if is_first(): note(f"{recommender.model_name} + {method}: what was not given: {source}")
-    refits = is_own_file(data["data"]) and protocol.name == "clean" and not no_refit
-    with all_processes(recommender.device, out) as by:
-        recommender.fit(split.train, split.valid, by=by)
-        if refits: recommender.refit(split.everything(), by, split.owned() if data["known"] else None)
-    if not is_first(): return
-    recommender.data = kept
-    recommender.save(out)
-    remove_unfinished(out)
-    print(f"{recommender.model_name} + {method}")
-    show_scores(recommender, protocol, split, k=lengths or split.k)
-    print("most popular, for comparison")
-    print_scores(recommender.evaluate_popular(split, k=lengths or split.k))
-    print(whose_scores(recommender))
-    for advice in told_apart(recommender.real_positive_probability()): print(advice)
-    note(provenance(split, protocol.judging, protocol.name, [seed]) + f"\nsaved to {out}")
 
 # %% ../nbs/15_cli.ipynb #main
 def give_up(why: str):
