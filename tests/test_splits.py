@@ -265,3 +265,30 @@ def test_what_was_cut_is_still_owned(tmp_path):
     )
     listed = {(user, int(item)) for user, _, item, *_ in map(str.split, lists.splitlines()[1:])}
     assert listed and not listed & have
+
+
+def test_lists_of_many_go_to_a_file(trained):
+    folder, _ = trained
+    everyone = sorted(shop()["user"].unique())
+    (folder / "some.txt").write_text("u3\nonce5\nu1\n")
+    for out in ("lists.parquet", "lists.csv"):
+        said, _ = deca("recommend", folder / "m", "--all", "--k", 3, "--out", folder / out)
+        assert said == f"wrote 100 lists, 300 rows, to {folder / out}\n"
+    whole = pd.read_parquet(folder / "lists.parquet")
+    assert sorted(whole["user"].unique()) == everyone and len(whole) == 300
+    assert pd.read_csv(folder / "lists.csv")["item"].tolist() == whole["item"].tolist()
+    deca(
+        "recommend", folder / "m", "--users-file", folder / "some.txt", "--k", 3, "--out", folder / "some.tsv"
+    )
+    some = pd.read_csv(folder / "some.tsv", sep="\t")
+    assert some["user"].drop_duplicates().tolist() == ["u3", "once5", "u1"]
+    alone, _ = deca("recommend", folder / "m", "--users", "u3", "--k", 3)
+    assert [int(line.split()[2]) for line in alone.splitlines()[1:]] == some["item"][:3].tolist()
+
+
+def test_an_id_may_hold_a_comma_or_a_blank(tmp_path):
+    names = {"u1": "Smith, Ann", "u2": "Ben Cole"}
+    data = written(tmp_path, shop().assign(user=lambda frame: frame["user"].replace(names)))
+    deca("train", "--data", data, "--method", "Normal", "--epochs", 1, "--out", tmp_path / "m")
+    said, _ = deca("recommend", tmp_path / "m", "--users", 'Ben Cole, "Smith, Ann",u3', "--k", 1)
+    assert "Smith, Ann" in said and "Ben Cole" in said and "most popular" not in said
