@@ -1,5 +1,6 @@
 """Properties of samplers, splits, metrics, objective and models, tried on inputs that nobody thought of."""
 
+import csv
 import math
 import tempfile
 from collections import defaultdict
@@ -236,7 +237,10 @@ def test_ids_come_back_from_files_as_they_were(suffix, frame):
         if suffix == "parquet":
             frame.to_parquet(path)
         else:
-            frame.to_csv(path, sep="," if suffix == "csv" else "\t", index=False)
+            tabs = suffix != "csv"  # after tabs nothing holds a field together
+            assume(not (tabs and any("\t" in str(one) for one in frame[["user", "item"]].to_numpy().ravel())))
+            how = {"sep": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+            frame.to_csv(path, index=False, **how)
         back = read_interactions(path).to_frame()
     assert (
         back[["user", "item"]].astype(str).values.tolist()

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from deca_nb import cli
-from deca_nb.files import InputError
+from deca_nb.export import write_scored
+from deca_nb.files import InputError, read_frame
 from deca_nb.interactions import read_interactions, read_split
 
 
@@ -292,3 +293,13 @@ def test_an_id_may_hold_a_comma_or_a_blank(tmp_path):
     deca("train", "--data", data, "--method", "Normal", "--epochs", 1, "--out", tmp_path / "m")
     said, _ = deca("recommend", tmp_path / "m", "--users", 'Ben Cole, "Smith, Ann",u3', "--k", 1)
     assert "Smith, Ann" in said and "Ben Cole" in said and "most popular" not in said
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_what_is_written_is_read_again(suffix, tmp_path):
+    titles = ['"The End', 'a "b" c', "plain", "semi;colon"]
+    frame = shop().assign(note=lambda frame: [titles[row % 4] for row in range(len(frame))])
+    path = tmp_path / f"notes.{suffix}"
+    write_scored(frame.astype(str), path)
+    again, _ = read_frame(path)
+    assert again["note"].tolist() == frame["note"].tolist()
