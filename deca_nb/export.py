@@ -131,7 +131,7 @@ def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
             raise InputError(f"column '{name}' holds a {what} in row {first_row(held)}; "
                              "take it out, or write to a .parquet file.")
     if kind == ".tsv" and (odd := [name for name in frame if re.search(signs, str(name))]):
-        raise InputError(f"the name of column {odd[0]!r} holds a {what}; rename it, or write a .parquet file.")
+        raise InputError(f"the name of column {odd[0]!r} holds a {what}; rename it, or write .parquet.")
 
 # %% ../nbs/A5_export.ipynb #write-scored
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),
