@@ -29,15 +29,7 @@ from .datasets import DATA_HELP, NAMES_HELP, describe_split, is_own_file, load_d
 from .denoising import recipe_for
 from .evaluation import audit as audit_report
 from .evaluation import evaluate, metric_columns, need_metric, summarise
-from deca_nb.export import (
-    denoise,
-    need_format,
-    need_order,
-    need_share,
-    ready_for,
-    told_apart,
-    write_scored,
-)
+from .export import denoise, need_format, need_order, need_share, ready_for, told_apart, write_scored
 from .files import InputError, need_place, read_frame, replacing, write_json, write_text
 from .interactions import Interactions, Protocol, Split, get_protocol
 from .judging import task_beside

@@ -409,13 +409,13 @@ def test_scores_take_no_column_of_the_users(deca, tmp_path):
         )
 
 
-@pytest.mark.parametrize("kind", ["csv", "tsv"])
-def test_a_carriage_return_is_not_written_into_lines(kind, deca, tmp_path):
+@pytest.mark.parametrize(("kind", "what"), [("csv", "carriage return"), ("tsv", "tab or line break")])
+def test_a_carriage_return_is_not_written_into_lines(kind, what, deca, tmp_path):
     clicks().assign(note="plain").pipe(
         lambda frame: frame.assign(note=frame["note"].where(frame.index != 4, "a\rb"))
     ).to_parquet(tmp_path / "x.parquet")
     assert_refused(
-        deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), "'note' holds a carriage return in row 5"
+        deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), f"'note' holds a {what} in row 5"
     )
     assert deca("denoise x.parquet --epochs 1 --out scored.parquet").code == 0
 
