@@ -321,7 +321,7 @@ def show_scores(recommender: Recommender, protocol: Protocol, split: Split, **ho
     if protocol.name == "paper": served = own
     else: served = recommender.evaluate_served(split, **how)
     print_scores(served)
-    if not served.equals(own):
+    if not served.equals(own) and not own["warm"].all():
         print("cold users are served the most popular items; their untrained rows would reach")
         print_scores(own[~own["warm"].astype(bool)])
     return served
@@ -353,8 +353,9 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     refits = is_own_file(data["data"]) and protocol.name == "clean" and not no_refit
     with all_processes(recommender.device, out) as by:
         recommender.fit(split.train, split.valid, by=by)
-        if refits: recommender.refit(split.everything(), by, split.owned() if data["known"] else None)
+        if refits: recommender.refit(split.everything(), by, split.owned())
     if not is_first(): return
+    if is_own_file(data["data"]): recommender.owned = split.owned()
     recommender.data = kept
     recommender.save(out)
     remove_unfinished(out)
@@ -412,10 +413,13 @@ def whose_lists(users: str | None, users_file: str | None, everybody: bool) -> l
         raise InputError("say whose lists: give one of --users, --users-file and --all.")
     if everybody: return None
     if users_file is None:
+        if "\n" in users: raise InputError("--users holds a line break; separate the ids by commas.")
         return [one.strip() for one in next(csv.reader([users], skipinitialspace=True), []) if one.strip()]
     if not Path(users_file).is_file():
         raise InputError(f"{users_file}: there is no such file; check the path.")
-    return [line for line in Path(users_file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try: text = Path(users_file).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError: raise InputError(f"{users_file}: this is no UTF-8; save it as that.") from None
+    return [line for line in text.splitlines() if line.strip()]
 
 @command("recommend", example="deca recommend my-model --users 1,2 --k 10")
 def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated by commas")] = None,

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['USUAL_COLUMNS', 'MISSING', 'BLOCK', 'READERS', 'InputError', 'resolve_columns', 'opened', 'quoting', 'read_header',
-           'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break', 'read_plain_rows',
-           'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_text', 'read_parquet',
-           'unreadable', 'read_file', 'read_frame', 'read_columns', 'need_place', 'replacing', 'write_text',
-           'write_json']
+           'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break',
+           'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_text',
+           'read_parquet', 'unreadable', 'read_file', 'read_frame', 'read_columns', 'need_place', 'replacing',
+           'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import csv
@@ -70,6 +70,14 @@ def read_header(path: Path, separator: str) -> tuple[list[str], list[str]]:
     return list(header), names
 
 # %% ../nbs/A1_files.ipynb #closed-quotes
+def swallowed(row: list[str]) -> bool:
+    "Whether a field of these holds line breaks just where whole rows of as many fields would have them."
+    for place, field in enumerate(row):
+        commas = [line.count(",") for line in field.split("\n")]
+        last = len(row) - 1
+        if len(commas) > 1 and commas == [last - place, *[last] * (len(commas) - 2), place]: return True
+    return False
+
 def need_closed_quotes(path: Path):
     "Raise InputError where a quotation mark of a .csv file has swallowed what stands behind it."
     with opened(path) as file:
@@ -78,7 +86,9 @@ def need_closed_quotes(path: Path):
     try:
         with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
             rows, line = csv.reader(text, strict=True), 1
-            for _ in rows: line = rows.line_num + 1
+            for row in rows:
+                if rows.line_num > line and swallowed(row): raise csv.Error
+                line = rows.line_num + 1
     except csv.Error:
         raise InputError(f"{path}: in the row that begins in line {line} a quotation mark is not closed, or "
                          "text follows the mark that closes a field; "
@@ -178,7 +188,7 @@ def cast_text(text: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
     import pyarrow as pa
     import pyarrow.compute as pc
     signs = any(pc.any(pc.match_substring(text, sign)).as_py() for sign in "xX+")
-    if signs or text.null_count: return None
+    if signs or text.null_count or pc.any(pc.match_substring_regex(text, r"^0\d")).as_py(): return None
     try: return text.cast(pa.int64())
     except pa.ArrowInvalid: pass
     try: numbers = text.cast(pa.float64())

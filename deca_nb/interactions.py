@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['SAY_FORMAT', 'REPEATS', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS',
            'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked', 'Interactions', 'once', 'need_column', 'need_rows',
-           'first_row', 'read_ids', 'read_ratings', 'date_formats', 'read_dates', 'read_timestamps', 'need_distinct',
-           'need_choice', 'frame_to_pairs', 'merged', 'as_pandas', 'read_interactions', 'Split', 'fingerprint',
-           'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
-           'cut_by_time', 'cut_at_random', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'read_split',
-           'read_part', 'Training', 'Judging', 'need_parts', 'Protocol', 'get_protocol', 'describe']
+           'first_row', 'read_ids', 'read_ratings', 'date_formats', 'read_dates', 'read_timestamps', 'begins_with_zero',
+           'need_distinct', 'need_choice', 'frame_to_pairs', 'merged', 'as_pandas', 'read_interactions', 'Split',
+           'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each',
+           'tie_order', 'cut_by_time', 'cut_at_random', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles',
+           'read_split', 'read_known', 'read_part', 'Training', 'Judging', 'need_parts', 'Protocol', 'get_protocol',
+           'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -39,10 +40,8 @@ def plain_ids(column: pd.Series) -> pd.Series:
         whole = (column % 1 == 0).all() and (column.abs() < 2**53).all()
         return column.astype(np.int64 if whole else str)
     text = column.astype(str)
-    for ending in ("", r"\.0"):                              # a merge may have turned 7 into 7.0
-        if text.str.fullmatch(rf"(0|-?[1-9]\d{{0,17}}){ending}").all():
-            return text.str.removesuffix(".0").astype(np.int64)
-    return text
+    whole = text.str.fullmatch(r"(0|-?[1-9]\d{0,17})(\.0)?").all()     # a merge may have made 7.0 of 7
+    return text.str.removesuffix(".0").astype(np.int64) if whole else text
 
 # %% ../nbs/01_interactions.ipynb #coded
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
@@ -217,7 +216,9 @@ def read_dates(texts: pd.Series,                # of a column, (n,)
                ) -> pd.Series:                  # (n,) datetime64 in UTC, NaT for what is written otherwise
     "The dates of a column, all of one format. Raises `InputError` where a date may be two days."
     formats = [date_format] if date_format else date_formats(texts.iloc[0])
-    read = [pd.to_datetime(texts, errors="coerce", utc=True, format=one) for one in formats]
+    try: read = [pd.to_datetime(texts, errors="coerce", utc=True, format=one) for one in formats]
+    except ValueError as error:
+        raise InputError(f"--date-format {date_format} cannot be used ({error}); {SAY_FORMAT}.") from None
     if not read: return pd.Series(pd.NaT, texts.index, "datetime64[ns, UTC]")
     whole = [dates for dates in read if dates.notna().all()]
     if len(whole) == 2 and (whole[0] != whole[1]).any():
@@ -235,7 +236,11 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
                     ) -> np.ndarray:                # (n,) numbers or datetime64
     "The times in that column. InputError names the first row that has none, or that may be two days."
     need_column(df, column, "timestamp", source)
+    if date_format and "%" not in date_format:
+        raise InputError(f"--date-format {date_format} cannot be used; {SAY_FORMAT}.")
     if pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
+    elif pd.api.types.is_bool_dtype(df[column]) or begins_with_zero(df[column]):
+        found = pd.Series(np.nan, df.index)
     else: found = pd.to_numeric(df[column], errors="coerce")
     if date_format or found.isna().all():
         found = read_dates(df[column].astype(str), column, source, date_format)
@@ -245,7 +250,13 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
         raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, "
                          f"which is neither a number nor a date{like}; "
                          f"mend that row, {SAY_FORMAT}, or leave the times out with --timestamp none.")
-    return found.to_numpy() if found.dtype.kind in "iuf" else found.dt.tz_localize(None).to_numpy()
+    if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
+    return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
+
+def begins_with_zero(column: pd.Series) -> bool:
+    "Whether a text such as 05032024 is among them: a date without signs rather than a number."
+    texts = pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)
+    return texts and bool(column.astype(str).str.match(r"0\d").any())
 
 # %% ../nbs/01_interactions.ipynb #need-distinct
 REPEATS = ("last", "first", "refuse")
@@ -543,7 +554,8 @@ def read_titles(path, pairs: Interactions, item: str | None = None) -> Interacti
     if not others:
         raise InputError(f"{path}: there is no column with titles beside '{key}'; add a column 'title'.")
     title = "title" if "title" in others else others[0]
-    titles = pd.Series(frame[title].to_numpy(object), index=frame[key].astype(str))
+    texts = frame[title].astype(str).astype(object).where(frame[title].notna(), None)
+    titles = pd.Series(texts.to_numpy(), index=frame[key].astype(str))
     ids = pairs.item_ids.astype(str)
     if not titles.index.isin(ids).any():
         raise InputError(f"{path}: column '{key}' holds none of the items; "
@@ -577,19 +589,40 @@ def read_split(path,                    # the interactions (the training file, w
         which = columns.get("repeats", "last")
         notes = f"{pairs.n_merged:,} rows repeat a pair; of each pair the {which} is kept (--repeats)",
     if test is not None:
-        three, kind = (pairs, *(read_part(file, **columns) for file in (valid, test))), "files of their own"
+        kind = "files of their own"
+        three = align(pairs, *(read_part(file, **columns) for file in (valid, test)))
+        if len({part.timestamps.dtype.kind in "iuf" for part in three if part.timestamps is not None}) > 1:
+            raise InputError(f"{path}: times are numbers in one file and dates in another; write them alike.")
+        again = np.isin(three[2].keys(), concat(*three[:2]).keys())
+        three[2] = three[2].select(~again)
+        if again.any(): notes += f"{again.sum():,} test pairs are trained on or validate, and test nothing",
     else:
         kind = split or ("random" if pairs.timestamps is None else "chronological")
         if kind not in CUTS: raise InputError(f"there is no split '{kind}'; choose chronological or random.")
         parts, of_cut = CUTS[kind](pairs, seed)
         notes += of_cut if split or kind == "chronological" else (NO_TIMES,)
-        three = tuple(pairs.select(parts == part) for part in range(3))
-    more = () if known is None else (read_part(known, **columns),)
-    given = align(*three, *more) if test is not None or more else list(three)
+        three = [pairs.select(parts == part) for part in range(3)]
     if items is not None:
-        titles = read_titles(items, given[0], columns.get("item")).titles
-        given = [replace(part, titles=titles) for part in given]
-    return split_of_parts(*given[:3], liked, *given[3:], name=Path(path).name, cut_by=kind, notes=notes)
+        titles = read_titles(items, three[0], columns.get("item")).titles
+        three = [replace(part, titles=titles) for part in three]
+    more, told = (None, ()) if known is None else read_known(known, three[0], columns)
+    return split_of_parts(*three, liked, more, name=Path(path).name, cut_by=kind, notes=notes + told)
+
+# %% ../nbs/01_interactions.ipynb #read-known
+def read_known(path, like: Interactions, columns: dict) -> tuple[Interactions, tuple[str, ...]]:
+    """The pairs of that file whose user and item `like` knows, over its ids, and a note of how many they are.
+    Raises `InputError` where there are none."""
+    frame, named = read_columns(path, columns.get("user"), columns.get("item"), "none", "none")
+    pairs = frame_to_pairs(frame, named["user"], named["item"], None, None, str(path))
+    places = [ids.astype(str).get_indexer(theirs.astype(str))
+              for ids, theirs in ((like.user_ids, pairs.user_ids), (like.item_ids, pairs.item_ids))]
+    users, items = places[0][pairs.users], places[1][pairs.items]
+    inside = (users >= 0) & (items >= 0)
+    if not inside.any():
+        raise InputError(f"{path}: none of its rows has a user and an item of the data; check its ids.")
+    found = Interactions(users[inside], items[inside], like.user_ids, like.item_ids, titles=like.titles)
+    note = f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the data: masked"
+    return found.distinct(), (note,)
 
 # %% ../nbs/01_interactions.ipynb #read-part
 def read_part(path, date_format: str | None = None, repeats: str = "last", **columns) -> Interactions:

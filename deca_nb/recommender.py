@@ -391,6 +391,11 @@ def refit(self: Recommender, rows: Interactions,    # every click there is
     in these rows; `evaluate` asks the evaluated weights. Raises `InputError` before `fit`, and as `fit`."""
     self.need_fit()
     need_interactions(rows, "rows")
+    if owned is not None:
+        need_interactions(owned, "owned")
+        if not (owned.user_ids.equals(rows.user_ids) and owned.item_ids.equals(rows.item_ids)):
+            raise InputError("owned has other users or items than the rows; align them first.")
+        owned = concat(rows, owned).distinct()
     took, serving = best_epochs(self.history), Recommender.of(self.recipe, self.judging, self.device)
     serving.train, serving.known, serving.owned = rows, rows, owned
     run = serving.run([StopAfter(took[self.method_name])] if self.method_name in took else [])
@@ -492,9 +497,12 @@ def load(cls: Recommender, folder,          # made by `save`
         if about["format"] != FORMAT:
             raise InputError(f"{folder}: format '{about['format']}' is not '{FORMAT}'; "
                              "train again with this version.")
-        need_known_class(folder, about["recipe"], "model", model)
-        need_known_class(folder, about["recipe"], "method", method)
-        need_own_parts(folder, about)
+        part = about
+        while part is not None:                     # what is served is described within
+            need_known_class(folder, part["recipe"], "model", model)
+            need_known_class(folder, part["recipe"], "method", method)
+            need_own_parts(folder, part)
+            part = part["serving"]
         return restore(cls, about, load_file(folder / about["tensors"]), device)
     except (ValueError, KeyError, TypeError, RuntimeError, OSError, safetensors.SafetensorError) as error:
         if isinstance(error, InputError): raise

@@ -99,6 +99,11 @@ def test_a_date_that_may_be_two_days_is_refused(dates, said, tmp_path):
 
 
 def test_the_format_of_dates_can_be_said(tmp_path):
+    for unread in ("mixed", "%Q", "ISO8601"):
+        with pytest.raises(InputError, match=f"--date-format {unread} cannot be used"):
+            read_interactions(written(tmp_path, of_dates("05.03.2024", "13.03.2024")), date_format=unread)
+    with pytest.raises(InputError, match="'05032024' in row 1, which is neither a number nor a date"):
+        read_interactions(written(tmp_path, of_dates("05032024", "13032024")))
     for dates, how in ((["05.03.2024", "02.04.2024"], "%d.%m.%Y"), (["05032024", "02042024"], "%d%m%Y")):
         times = read_interactions(written(tmp_path, of_dates(*dates)), date_format=how).timestamps
         assert [str(day) for day in times.astype("datetime64[D]")] == ["2024-03-05", "2024-04-02"]
@@ -247,7 +252,8 @@ def test_what_was_cut_is_still_owned(tmp_path):
     stays = whole.sample(frac=0.7, random_state=0)
     data, full = written(tmp_path, stays), written(tmp_path, whole, "full.csv")
     cut, with_history = read_split(data), read_split(data, known=full)
-    have = {(user, item) for user, item in whole[["user", "item"]].itertuples(index=False)}
+    there = whole[whole["user"].isin(stays["user"])]  # of strangers nothing can be masked
+    have = set(there[["user", "item"]].itertuples(index=False, name=None))
 
     def pairs_of(pairs):
         return set(pairs.to_frame()[["user", "item"]].itertuples(index=False, name=None))
@@ -266,6 +272,17 @@ def test_what_was_cut_is_still_owned(tmp_path):
     )
     listed = {(user, int(item)) for user, _, item, *_ in map(str.split, lists.splitlines()[1:])}
     assert listed and not listed & have
+    deca("train", "--data", data, "--known", full, "--no-refit", "--epochs", 2, "--out", tmp_path / "once")
+    lists, _ = deca("recommend", tmp_path / "once", *everybody)
+    assert not {(user, int(item)) for user, _, item, *_ in map(str.split, lists.splitlines()[1:])} & have
+
+    strangers = written(tmp_path, whole.assign(user="x" + whole["user"]), "strangers.csv")
+    with pytest.raises(InputError, match="none of its rows has a user and an item of the data"):
+        read_split(data, known=strangers)
+    two_columns = written(tmp_path, whole[["user", "item"]], "two.csv")
+    again = read_split(data, known=two_columns, timestamp="timestamp")
+    assert pairs_of(again.known) == have - tested
+    assert again.notes[-1].startswith(f"{len(there)} of 760 rows of")
 
 
 def test_lists_of_many_go_to_a_file(trained):
@@ -303,3 +320,41 @@ def test_what_is_written_is_read_again(suffix, tmp_path):
     write_scored(frame.astype(str), path)
     again, _ = read_frame(path)
     assert again["note"].tolist() == frame["note"].tolist()
+
+
+def test_a_test_pair_that_trains_tests_nothing(tmp_path):
+    whole = shop(n_once=0).assign(rating=5)
+    parts = {"a": whole[::2], "b": whole[1::4], "c": pd.concat([whole[3::4], whole[:40:2]])}
+    first, second, third = (written(tmp_path, part, f"{name}.csv") for name, part in parts.items())
+    cut = read_split(first, valid=second, test=third)
+    assert len(cut.test) == len(whole[3::4]) and not np.isin(cut.truth.keys(), cut.known.keys()).any()
+    assert cut.notes == ("20 test pairs are trained on or validate, and test nothing",)
+
+
+def test_times_of_32_bits_do_not_overflow(tmp_path):
+    times = np.array([-(2**31), *range(1_700_000_000, 1_700_000_011)], np.int32)
+    frame = shop(n_once=0).assign(timestamp=np.tile(times, 60))
+    frame.to_parquet(tmp_path / "x.parquet")
+    cut = read_split(tmp_path / "x.parquet")
+    assert cut.test.timestamps.min() == times[-2] and cut.train.timestamps.min() == times[0]
+
+
+def test_titles_may_be_dates(tmp_path):
+    data = written(tmp_path, shop())
+    released = pd.DataFrame({"item": range(30), "released": pd.date_range("2020-01-01", periods=30)})
+    released.to_parquet(tmp_path / "titles.parquet")
+    titles = tmp_path / "titles.parquet"
+    deca(
+        "train",
+        "--data",
+        data,
+        "--items",
+        titles,
+        "--method",
+        "Normal",
+        "--epochs",
+        1,
+        "--out",
+        tmp_path / "m",
+    )
+    assert "2020-01-" in deca("recommend", tmp_path / "m", "--users", "u1", "--k", 1)[0]
