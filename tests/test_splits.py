@@ -267,9 +267,8 @@ def test_what_was_cut_is_still_owned(tmp_path):
     deca(
         "train", "--data", data, "--known", full, "--epochs", 2, "--method", "Normal", "--out", tmp_path / "m"
     )
-    lists, _ = deca(
-        "recommend", tmp_path / "m", "--users", ",".join(sorted(whole["user"].unique())), "--k", 30
-    )
+    everybody = "--users", ",".join(sorted(there["user"].unique())), "--k", 30
+    lists, _ = deca("recommend", tmp_path / "m", *everybody)
     listed = {(user, int(item)) for user, _, item, *_ in map(str.split, lists.splitlines()[1:])}
     assert listed and not listed & have
     deca("train", "--data", data, "--known", full, "--no-refit", "--epochs", 2, "--out", tmp_path / "once")
