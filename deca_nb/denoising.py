@@ -172,14 +172,18 @@ class DP(DeCA):
     "Denoising positives only (Table 3)."
     Settings, tasks, over_pairs = DPSettings, ("DP",), True
     @staticmethod
-    def posterior(f, h, h_prime): return f.p / (f.p + h.p * f.q)
+    def posterior(f, h, h_prime):
+        "Eq. 16 with h_prime = 1: of three `Bernoulli`, (n,) each; in [0, 1], (n,)."
+        return f.p / (f.p + h.p * f.q)
 
 @method("DN")
 class DN(DeCA):
     "Denoising negatives only (Table 3)."
     Settings, tasks, over_pairs = DNSettings, ("DN",), True
     @staticmethod
-    def posterior(f, h, h_prime): return torch.ones_like(f.p)
+    def posterior(f, h, h_prime):
+        "Eq. 16 with h = 0: of three `Bernoulli`, (n,) each; 1 for each pair, (n,)."
+        return torch.ones_like(f.p)
 
 # %% ../nbs/08_denoising.ipynb #another-seed
 @named("prior", "another-seed")
@@ -241,6 +245,7 @@ class DeCAp(DeCA):
         return self
 
     def logits(self, model, batch):
+        "The logits that one of the models gives the pairs, (n,); the prior's without a gradient."
         with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
     real_positive_probability = Method.real_positive_probability       # f, by definition (Sec. 4.4)
