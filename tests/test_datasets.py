@@ -205,8 +205,8 @@ def test_a_split_of_a_file_numbers_its_ids_once(clicks, made):
 
 def test_titles_are_read_once_for_all_three_files(clicks, tmp_path, monkeypatch):
     frame = read_interactions(clicks).to_frame()
-    for name in ("valid", "test"):
-        frame[frame["rating"] > 3].to_csv(tmp_path / f"{name}.csv", index=False)
+    for name, part in (("train", frame[::2]), ("valid", frame[1::4]), ("test", frame[3::4])):
+        part.to_csv(tmp_path / f"{name}.csv", index=False)
     item = frame["item"].iloc[0]
     pd.DataFrame({"item": [item], "title": ["Found"]}).to_csv(tmp_path / "titles.csv", index=False)
     read, read_frame = [], interactions.read_frame
@@ -216,7 +216,10 @@ def test_titles_are_read_once_for_all_three_files(clicks, tmp_path, monkeypatch)
         lambda path, *args, **how: (read.append(str(path)), read_frame(path, *args, **how))[1],
     )
     split = load_data(
-        str(clicks), valid=tmp_path / "valid.csv", test=tmp_path / "test.csv", items=tmp_path / "titles.csv"
+        str(tmp_path / "train.csv"),
+        valid=tmp_path / "valid.csv",
+        test=tmp_path / "test.csv",
+        items=tmp_path / "titles.csv",
     )
     assert read.count(str(tmp_path / "titles.csv")) == 1
     assert all(
