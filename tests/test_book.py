@@ -81,7 +81,7 @@ def test_each_equation_is_proved():
 
 
 def test_each_wrong_equation_is_noticed(record_property):
-    record_property("table", run("tests/mutations.py", timeout=180))
+    record_property("table", run("tests/mutations.py", timeout=280))
 
 
 def test_style_is_within_its_bands(record_property):
