@@ -451,7 +451,7 @@ Your own clicks: see what they can show, train, doubt single clicks, serve lists
 :::
 ::::
 """
-PICTURE = NBS / "07_objective.ipynb", "figure-pushes"  # how a preference becomes a click, or none
+PICTURE = NBS / "07_objective.ipynb", "figure-arrows"  # how a preference becomes a click, or none
 SLICE = NBS / "13_explorer.ipynb", "explore-one-pair"
 
 
@@ -466,9 +466,14 @@ def output_of(path: Path, name: str) -> nbformat.NotebookNode:
 
 def first_screen() -> list[nbformat.NotebookNode]:
     """What the site begins with: three doors, a picture, and a slice of the explorer."""
+    ways = (
+        "A user likes an item or does not, and then there is a click or none. Two of the four ways mislead a "
+        "recommender: the dashed ones. DeCA learns how often they occur."
+    )
     about = "One pair of a user and an item, and what pushes the belief that it is liked. Move the sliders."
     return [
         new_markdown_cell(DOORS, id="home-doors"),
+        new_markdown_cell(ways, id="home-ways"),
         output_of(*PICTURE),
         new_markdown_cell(about, id="home-about"),
         output_of(*SLICE),

@@ -14,14 +14,14 @@ function band(frame, name, { low, high }) {                 // along the lowest,
   add(frame.svg, "path", { class: "band", fill: LOOKS[name][0], "data-band": name, d: there && `${there}L${back.slice(1)}Z` });
 }
 
-function spot(drawn, level, name, curves) {                // of a level's name: above or below it, left or right, far from the curves
-  const width = 6.5 * name.length, middle = drawn.Y(level), along = [...Array(9).keys()].map((i) => (i / 8) * width);
+function spot(drawn, level, name, curves) {                 // of a level's name: as near to it as there is room between the curves
+  const width = 6.5 * name.length, along = [...Array(9).keys()].map((i) => (i / 8) * width);
   const lines = curves.flatMap(({ mean, low, high }) => [mean, low, high]);
-  const room = ({ x, y }) => Math.min(...lines.flatMap((line) => along.map((step) => {
+  const room = ({ x, y }) => Math.min(10, ...lines.flatMap((line) => along.map((step) => {
     const at = Math.round(drawn.epoch(x + step)) - 1;
     return line[at] === undefined ? Infinity : Math.abs(drawn.Y(line[at]) - (y - 4));
   })));
-  const spots = [BOX.left + 4, drawn.right - width].flatMap((x) => [middle - 5, middle + 14].map((y) => ({ x, y })));
+  const spots = [-5, 14, -20, 28].flatMap((away) => [BOX.left + 4, drawn.right - width].map((x) => ({ x, y: drawn.Y(level) + away })));
   return spots.filter(({ y }) => y > BOX.top + 8 && y < drawn.bottom).sort((a, b) => room(b) - room(a))[0];
 }
 

@@ -55,7 +55,7 @@ window.addEventListener("load", () => {
   for (const figure of document.querySelectorAll("article img")) {
     if (figure.closest("a")) continue;
     const link = Object.assign(document.createElement("a"), { href: figure.src, title: "in full size", className: "figure" });
-    link.style.setProperty("--least", `${Math.min(.7 * figure.naturalWidth, 820)}px`);
+    link.style.setProperty("--least", `${Math.min(figure.src.endsWith(".png") ? .34 * figure.naturalWidth : .7 * figure.naturalWidth, 820)}px`);
     figure.replaceWith(link);
     link.append(figure);
   }
@@ -67,6 +67,11 @@ window.addEventListener("load", () => {
 // A short piece of code, such as --user, keeps together.
 document.addEventListener("DOMContentLoaded", () => {
   for (const code of document.querySelectorAll("article code.literal")) code.classList.toggle("short", code.textContent.length <= 32);
+});
+
+// Where a table is wider than a narrow screen, its sentences keep room for a few words a line.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll("article .table-wrapper td")) cell.classList.toggle("words", cell.textContent.length > 40);
 });
 
 // What scrolls sideways says so: it fades where more of it follows.
