@@ -14,6 +14,7 @@ from notebooks import anchor, equation, room_name
 from pages import DEFINITIONS, SHORT
 
 SHORTER = {
+    r"~?(?:\w+\.)*Annotated\[(.*?), ~?(?:\w+\.)*Number\(.*?\)\](?= = |[,)])": r"\1",  # what it may be
     r"~?(?:\w+\.)*Annotated\[(.*?), <[^>]*>\]": r"\1",
     r"(?:\w+\.)*Protocol\(name='(clean|paper)'[^)]*\)": lambda found: found[1].upper(),
     r"<[^>]*>": "...",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from deca_nb.figures import distinct_worlds
+
 Finding = Callable[[Path], str]
 
 
@@ -138,7 +140,7 @@ def largest_step(report: Path) -> str:
 
 def where_it_pays(report: Path) -> str:
     """In how many worlds the gain over tuned normal training is certain."""
-    worlds = table_of(report, "map")
+    worlds = distinct_worlds(table_of(report, "map"))
     gains = worlds[is_agreeing(worlds["method"])]
     sure = gains[gains["recall@20 low"] > 0]
     large = sure["embedding_dim"] == gains["embedding_dim"].max()
