@@ -20,7 +20,7 @@ SHORTER = {
     r"~?(?:\w+\.)*Annotated\[(.*?), <[^>]*>\]": r"\1",
     r"(?:\w+\.)*Protocol\([^()]*name='(clean|paper)'[^()]*\)": lambda found: found[1].upper(),
     r"(?<== )(?:\w+\.)*(?:Training|\w+Settings)\([^()]*\)": "...",
-    r"<[^>]*>": "...",
+    r"<[^<>]*(?:<[^<>]*>[^<>]*)*>": "...",
 }
 
 

@@ -144,9 +144,9 @@ def api_page(path: Path) -> str:
 
 
 def subtitle(path: Path) -> str:
-    """The line under a chapter's title, in plain words, without its full stop."""
+    """The line under a chapter's title in reStructuredText, without its full stop."""
     told = re.search(r"^> (.+?)\s*$", read(path)[0].source, re.MULTILINE)
-    return plain(told[1]).rstrip(".")
+    return re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", plain(told[1]).rstrip("."))
 
 
 def api_index() -> str:
