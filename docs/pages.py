@@ -25,6 +25,7 @@ from notebooks import (
     home,
     room_anchor,
     room_name,
+    rooms_in_order,
     section_of,
     shown,
 )
@@ -142,14 +143,24 @@ def api_page(path: Path) -> str:
     return "\n".join(parts)
 
 
+def subtitle(path: Path) -> str:
+    """The line under a chapter's title in reStructuredText, without its full stop."""
+    told = re.search(r"^> (.+?)\s*$", read(path)[0].source, re.MULTILINE)
+    return re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", plain(told[1]).rstrip("."))
+
+
 def api_index() -> str:
     """The list of the modules."""
-    names = "\n".join(f"   {module_of(read(path)).partition('.')[2]}" for path in rooms())
+    ordered = [NBS / f"{stem}.ipynb" for stems in rooms_in_order().values() for stem in stems]
+    modules = {module_of(read(path)).partition(".")[2]: subtitle(path) for path in ordered}
+    names = "\n".join(f"   {name}" for name in modules)
+    listed = "\n".join(f"* :doc:`deca_nb.{name} <{name}>`: {about}" for name, about in modules.items())
     text = (
         "Each module is exported from the chapter or appendix of its name. "
         "An entry says in which cell the thing is derived and shown.\n"
     )
-    return f"{underlined('API', '=')}\n{text}\n.. toctree::\n   :maxdepth: 1\n\n{names}\n"
+    tree = f".. toctree::\n   :hidden:\n\n{names}"
+    return f"{underlined('API', '=')}\n{text}\n{listed}\n\n{tree}\n"
 
 
 # From the paper to the code.

@@ -268,7 +268,30 @@ def test_the_sidebar_has_the_chapters_of_the_home_page_in_its_order(site):
 def test_signatures_name_types_and_not_their_bounds(site):
     for path in (site / "api").glob("*.html"):
         text = path.read_text(encoding="utf-8")
-        assert "log_range=" not in text and "Annotated[" not in text, path
+        for bad in ("log_range=", "Annotated[", "sampler=", "hyper_parameters=", ":attr:", "``"):
+            assert bad not in text, (path, bad)
+
+
+def test_each_documented_parameter_is_in_its_signature(site):
+    import re
+
+    for path in (site / "api").glob("*.html"):
+        for entry in re.split(r'<dt class="sig', path.read_text(encoding="utf-8"))[1:]:
+            head, _, rest = entry.partition("</dt>")
+            taken = re.findall(r'<em class="sig-param"><span class="(?:o|n)">.*?</em>', head, re.DOTALL)
+            names = {name for one in taken for name in re.findall(r'<span class="pre">(\w+)</span>', one)}
+            told = re.search(r"Parameters<.*?</dd>", rest, re.DOTALL)
+            documented = re.findall(r"<p><strong>(\w+)</strong> –", told[0]) if told else []
+            assert not names or set(documented) <= names, (path.name, head[:200], documented)
+
+
+def test_a_parameter_is_no_link_to_a_function_of_its_name(site):
+    from check import page
+
+    links = page(site / "api" / "worlds.html").links
+    assert [
+        link for link in links if link.endswith(("#deca_nb.models.uniform", "#deca_nb.explorer.logit"))
+    ] == []
 
 
 def test_the_map_counts_each_world_once():
