@@ -68,7 +68,7 @@ class Interactions:
     item_ids: pd.Index                      # (n_items,) outer id of every item
     ratings: np.ndarray | None = None       # (n,) float64; training never looks at them
     timestamps: np.ndarray | None = None    # (n,) numbers or datetime64; only their order counts
-    noise: np.ndarray | None = None         # (n,) bool, True where a click was disliked; known in worlds only
+    noise: np.ndarray | None = None         # (n,) bool, True where a click was disliked; known in worlds, say
     titles: np.ndarray | None = None        # (n_items,) text to show for every item
     n_merged: int = 0                       # rows that repeated a pair, of which one was kept
 
