@@ -13,6 +13,7 @@ __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCE
            'load_data', 'load_rows', 'describe_split']
 
 # %% ../nbs/A2_datasets.ipynb #imports-export
+import glob
 import json
 import os
 import subprocess
@@ -356,7 +357,8 @@ def load_world(rest: str, files: str) -> Split:
 
 # %% ../nbs/A2_datasets.ipynb #data-help
 NAMES_HELP = ", ".join(name for kind in listed("dataset") for name in find("dataset", kind).written)
-DATA_HELP = f"{NAMES_HELP}, or a file of your own (.csv .tsv .parquet .inter, also .gz)"
+DATA_HELP = (f"{NAMES_HELP}, or your own: a file (.csv .tsv .jsonl .parquet .feather .xlsx .inter, also .gz "
+             ".zip), a folder of parts, or a pattern such as 'log/*.csv'")
 
 # %% ../nbs/A2_datasets.ipynb #load-named
 @lru_cache(maxsize=4)
@@ -377,18 +379,19 @@ def need_file_for(data: str, own: dict) -> dict:
 
 def load_data(data: str,                # a registered name, or the path of a file
               protocol="clean",         # or "paper", or a `Protocol`
-              **own                     # for a file: what `read_split` takes, such as liked and user
+              **own                     # for your own: what `read_split` takes, such as liked and user
               ) -> Split:
     "The split of that name; a file is read by `read_split`. Raises `InputError`."
     protocol, given = get_protocol(protocol), need_file_for(data, own)
     if not is_own_file(data): return load_named(data, protocol.files)
-    if not Path(data).suffix: raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
+    if not Path(data).suffix and not Path(data).is_dir() and glob.escape(data) == data:
+        raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
     return read_split(data, **given)
 
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                # a registered name, or the path of a file
               protocol="clean",
-              **columns                 # for a file: user, item, rating
+              **columns                 # for a file: user, item, rating, separator, encoding
               ) -> tuple[pd.DataFrame, dict, Interactions]:
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
     columns, the column of each role, and the pairs. Raises `InputError`."""
