@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'TEXT', 'READERS', 'KINDS', 'InputError',
            'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses', 'Recoded', 'inside', 'opened',
-           'found_encoding', 'found_separator', 'need_separator', 'quoting', 'read_header', 'swallowed',
-           'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break', 'read_plain_rows',
-           'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_written', 'need_one_header',
-           'read_text', 'with_roles', 'read_parquet', 'read_feather', 'read_json_lines', 'read_sheet', 'unreadable',
-           'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place',
-           'replacing', 'write_text', 'write_json']
+           'found_encoding', 'found_separator', 'need_separator', 'need_encoding', 'quoting', 'read_header',
+           'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break',
+           'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_written',
+           'need_one_header', 'read_text', 'with_roles', 'read_parquet', 'read_feather', 'read_json_lines',
+           'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
+           'read_columns', 'need_place', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
+import codecs
 import csv
 import ctypes
 import glob
@@ -148,6 +149,12 @@ def need_separator(separator: str) -> str:
     sign = {"tab": "\t", r"\t": "\t"}.get(separator, separator)
     if len(sign) == 1 and not sign.isalnum() and sign not in '"\r\n.': return sign
     raise InputError(f"--separator {separator} cannot part columns; choose one character, such as ; or tab.")
+
+def need_encoding(encoding: str) -> str:
+    "The encoding's usual name. Raises `InputError`."
+    try: return codecs.lookup(encoding).name
+    except LookupError:
+        raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
 
 # %% ../nbs/A1_files.ipynb #read-header
 def quoting(separator: str) -> int:
@@ -339,11 +346,9 @@ def read_text(path: Path,                       # plain, gzipped or zipped
               encoding: str | None = None       # of the letters, as Python names it; None: likewise
               ) -> "tuple[pd.DataFrame, dict]": # the rows, and the column of every role
     "A text file as `read_written` reads it, written as it says or as is found. Raises `InputError`."
-    letters = encoding or found_encoding(path)
+    letters = need_encoding(encoding) if encoding else found_encoding(path)
     sign = need_separator(separator) if separator else found_separator(path, letters)
     try: frame, columns = read_written(path, sign, letters, roles, whole)
-    except LookupError:
-        raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
     except UnicodeError:
         if encoding:
             raise InputError(f"{path}: not written in {encoding}; give another --encoding.") from None
@@ -387,7 +392,7 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."
     import pandas as pd
     with opened(path) as file:
-        try: frame = pd.read_json(file, lines=True, dtype=False, convert_dates=False, convert_axes=False)
+        try: frame = pd.read_json(file, lines=True, dtype=False, convert_axes=False)
         except ValueError as error:
             raise InputError(f"{path}: there is a line that is no JSON object ({error}); "
                              "give one object a line.") from None
@@ -399,7 +404,7 @@ def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFra
     import pandas as pd
     try:
         with pd.ExcelFile(path, engine="openpyxl") as book:
-            frame, names = book.parse(0, keep_default_na=False, na_values=[""]), book.sheet_names
+            frame, names = pd.read_excel(book, keep_default_na=False, na_values=[""]), book.sheet_names
     except ImportError:
         raise InputError(f"{path}: .xlsx files are read by openpyxl, which is not there; install it with "
                          "pip install 'deca-nb[excel]', or save the sheet as .csv.") from None
