@@ -802,7 +802,7 @@ def read_known(path, like: Interactions, columns: dict) -> tuple[Interactions, t
     found = Interactions(users[inside], items[inside], like.user_ids, like.item_ids, titles=like.titles)
     once = found.distinct()
     notes = tuple(f"in {Path(path).name}: {note}" for note in notes_of(frame))
-    if once.n_merged: notes += f"in {Path(path).name}: {once.n_merged:,} of the rows below repeat a pair",
+    if once.n_merged: notes += f"in {Path(path).name}: {once.n_merged:,} rows repeat a pair",
     return once, (*notes, f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the "
                           "data: masked")
 
