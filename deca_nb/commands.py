@@ -89,15 +89,23 @@ Text = str | None
 
 def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k",
                  protocol: Annotated[str, Option(help="clean, or paper (as the release is)")] = "clean",
-                 user: Annotated[Text, Option(help="your file's column with users [user or user_id]")] = None,
-                 item: Annotated[Text, Option(help="... with items [item or item_id]")] = None,
+                 user: Annotated[Text, Option(help="your file's column with users [user, user_id, or a name "
+                                                   "like userId]")] = None,
+                 item: Annotated[Text, Option(help="... with items [item, item_id, or a name like "
+                                                   "sku]")] = None,
                  rating: Annotated[Text, Option(help="... with ratings, or none [rating, if there]")] = None,
                  timestamp: Annotated[Text, Option(help="... with times, or none [timestamp]")] = None,
                  date_format: Annotated[Text, Option(help="how dates are written, such as %d.%m.%Y")] = None,
+                 separator: Annotated[Text, Option(help="between the columns of a text file: one character, "
+                                                        "or tab [found]")] = None,
+                 encoding: Annotated[Text, Option(help="of a text file, such as cp1252 [found]")] = None,
                  repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; or refuse "
                                                       "[last]")] = None,
                  items: Annotated[Text, Option(help="file with a title for each item")] = None,
-                 split: Annotated[Text, Option(help="chronological or random [the first]")] = None,
+                 min_user: Annotated[int | None, Option(help="leave out users with fewer clicks")] = None,
+                 min_item: Annotated[int | None, Option(help="leave out items with fewer clicks")] = None,
+                 split: Annotated[Text, Option(help="chronological, global, leave-one-out or random "
+                                                   "[the first; without times the last]")] = None,
                  liked: Annotated[float | None, Option(help="a rating from here on is a liking [4]")] = None,
                  valid: Annotated[Text, Option(help="validation file of its own (with --test)")] = None,
                  test: Annotated[Text, Option(help="test file of its own (with --valid)")] = None,
