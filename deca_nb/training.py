@@ -155,6 +155,7 @@ class Method(nn.Module):
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
+    is_model = False                                # whether it is its own model, as a ranker is
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False
@@ -169,6 +170,12 @@ class Method(nn.Module):
              ) -> torch.Tensor:     # a scalar
         "The loss of one batch, without the penalty. Raises `TypeError` in a class that does not define it."
         raise TypeError("a method defines loss(batch, step)")
+
+    @classmethod
+    def trained_by(cls, run: "Run"      # whose method this is
+                   ) -> "Trainer":      # finished, with `method` and `history`
+        "How a run of this method is trained: step by step. A ranker does it at once."
+        return run.trainer().fit()
 
     def after_epoch(self, epoch: int    # counted from 1
                     ):
@@ -351,7 +358,8 @@ class Run:
 
     def __post_init__(self):
         self.method_class = find("method", self.recipe.method)
-        self.model_class = model_class(self.recipe.model, self.recipe.parts)
+        whole = self.recipe.model == self.recipe.method             # a ranker is its own model
+        self.model_class = self.method_class if whole else model_class(self.recipe.model, self.recipe.parts)
         if "liked" in (self.recipe.learns_from, self.method_class.learns_from):
             self.train, self.valid = meant_only(self.train, self.valid, self.recipe.liked)
         if self.settings.optimiser == AUTO:
@@ -778,8 +786,8 @@ def trainer(self: Run, kind: Callable = Trainer     # called with what `Trainer`
 # %% ../nbs/05_training.ipynb #run-fit
 @patch
 def fit(self: Run) -> Trainer:          # finished, with `method` and `history`
-    "Trains. Raises `InputError` as `trainer` does, and where the loss is not finite."
-    return self.trainer().fit()
+    "Trains, as the method says. Raises `InputError` as `trainer` does, and where the loss is not finite."
+    return self.method_class.trained_by(self)
 
 @patch
 def trained(self: Run) -> tuple[Method, list[dict]]:     # and a record per epoch
