@@ -314,7 +314,7 @@ class ALS:
                  sweeps: int = 15,              # rounds over users and items, >= 1
                  seed: int = 0                  # of the first factors
                  ):
-        als, clicks = need_implicit(), train.to_csr()
+        als, clicks = need_implicit(), train.to_csr().copy()         # it wants to write
         with warnings.catch_warnings():                         # about threads of BLAS
             warnings.simplefilter("ignore", RuntimeWarning)
             fitted = als.AlternatingLeastSquares(

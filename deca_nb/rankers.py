@@ -52,7 +52,7 @@ class Ranked(Method):
     def real_positive_probability(self, users, items):
         "Raises `InputError`: a ranker orders items, and has no probability that a click was meant."
         raise InputError(f"{self.ranker} is a ranker: it orders items and does not say which clicks were "
-                         "meant; take a training method, such as DeCA.")
+                         "meant; choose a training method, such as DeCA.")
 
 # %% ../nbs/09-rankers.ipynb #ranked-state
 @patch

@@ -62,7 +62,7 @@ def need_method(name: str   # as `Recommender` takes it
     "Raise InputError for the name of a ranker, which does not say which clicks were meant, or of nothing."
     if name_of("method", name) in listed("ranker"):
         raise InputError(f"{name} is a ranker: it orders items and does not say which clicks were meant; "
-                         "take a training method, such as DeCA.")
+                         "choose a training method, such as DeCA.")
 
 # %% ../nbs/10_recommender.ipynb #recommender-class
 class Recommender:

@@ -7,9 +7,12 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'SquaredRows', 
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'never', 'best_ndcg', 'second_rise', 'Run', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow',
+           'forecast', 'memory_held']
 
 # %% ../nbs/05_training.ipynb #imports-training
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import contextmanager
@@ -696,12 +699,20 @@ def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it i
 
 # %% ../nbs/05_training.ipynb #callbacks
 class Progress(Callback):
-    "A bar on a terminal or in a notebook, nothing in a pipe."
+    """A bar on a terminal or in a notebook, nothing in a pipe; a line an epoch for the log of deca_nb.
+
+    After the first epoch a training of more than a minute says how long it may take."""
     def __init__(self, epochs: int  # at which the bar is full
                  ):
-        self.epochs, self.bar = epochs, None
+        self.epochs, self.bar, self.started = epochs, None, time.perf_counter()
 
     def after_epoch(self, trainer, record):
+        logger = logging.getLogger("deca_nb")
+        logger.debug(", ".join(f"{name} {value}" for name, value in record.items()))
+        told = forecast(self.epochs, time.perf_counter() - self.started) if record["epoch"] == 1 else ""
+        if told:
+            logger.info(told)
+            tqdm.write(f"{record['trains']}: {told}", file=sys.stderr)
         if self.bar is None:
             try: notebook = get_ipython().__class__.__name__ == "ZMQInteractiveShell"
             except NameError: notebook = False
@@ -748,6 +759,22 @@ class Follow(Callback):
     def table(self) -> pd.DataFrame:    # columns click, epoch, and each model's probability under its name
         "All that was told, one row per click and epoch."
         return pd.concat(self.told, ignore_index=True)
+
+# %% ../nbs/05_training.ipynb #forecast
+def forecast(epochs: int,       # of the whole training
+             seconds: float     # that the first took
+             ) -> str:          # a sentence; empty for a training of less than a minute
+    "How long a training may take and how much memory this process has held, after its first epoch."
+    if epochs * seconds < 60: return ""
+    minutes = f"{epochs * seconds / 60:.0f} minutes" if epochs * seconds >= 90 else "a minute"
+    return f"at most {minutes} ({epochs} epochs of {seconds:.1f} s each, fewer by patience){memory_held()}"
+
+def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
+    "The most memory that this process has held."
+    try: import resource
+    except ImportError: return ""                                       # on Windows
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
+    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
 
 # %% ../nbs/05_training.ipynb #run-trainer
 @patch
