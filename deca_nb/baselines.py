@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ByPopularity', 'PopularRows', 'WBPR', 'truncated', 'TCESettings', 'TCE', 'RCESettings', 'RCE', 'LabelFitSettings',
            'LabelFit', 'SmoothingSettings', 'LabelSmoothing', 'Average', 'as_normal', 'of_next_seed', 'Ensemble',
-           'EASE', 'keep_largest', 'shrunk', 'ItemKNN', 'need_implicit', 'ALS', 'csr_of', 'EASESettings',
+           'inverse_of', 'EASE', 'keep_largest', 'shrunk', 'ItemKNN', 'need_implicit', 'ALS', 'csr_of', 'EASESettings',
            'ItemKNNSettings', 'ALSSettings', 'Oracle', 'AgreementSettings', 'KL', 'SelfDistillation']
 
 # %% ../nbs/09_baselines.ipynb #imports-export
@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from fastcore.basics import patch
+from scipy.linalg import lapack
 from torch import nn
 from torch.nn import functional as F
 
@@ -215,6 +216,14 @@ class Ensemble(Method):
         nn.Module.__init__(self)
         self.settings, self.f = run.settings, Average(first, second)
 
+# %% ../nbs/09_baselines.ipynb #inverse-of
+def inverse_of(matrix: np.ndarray   # symmetric, positive definite, (n, n) float64; it is overwritten
+               ) -> np.ndarray:     # (n, n) float64
+    "The inverse by Cholesky, in half the time of one for any matrix."
+    lower, _ = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
+    inverse, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    return np.tril(inverse) + np.tril(inverse, -1).T
+
 # %% ../nbs/09_baselines.ipynb #ease
 @ranker("EASE")
 class EASE:
@@ -232,7 +241,7 @@ class EASE:
         self.seen = train.to_csr()
         gram = (self.seen.T @ self.seen).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += ridge
-        inverse = np.linalg.inv(gram)
+        inverse = inverse_of(gram)
         weights = -inverse / np.diag(inverse)               # (n_items, n_items), column j predicts item j
         np.fill_diagonal(weights, 0)
         self.weights = weights.astype(np.float32)

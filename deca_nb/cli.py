@@ -23,6 +23,7 @@ from .files import InputError
 COMMANDS = {
     "audit": "Print the sanity report of a data set: masked truth, recall ceiling, cold users, ties, "
              "popularity. With --full, whether denoising pays.",
+    "tune": "Tune every method and ranker alike on your data: does denoising help?",
     "train": "Train one recommender, print its scores and save it.",
     "evaluate": "Score a saved recommender on the split it was trained with.",
     "recommend": "Print the best items for some users.",

@@ -297,12 +297,13 @@ def validation_split(train: Interactions,   # what is known of the users: not to
     "Validation pairs to be found among all items but the training ones."
     return Split(train, valid, truth=valid, known=train)
 
-def validation_ndcg(model,          # a scorer that is a module; it is left in evaluation mode
+def validation_ndcg(model,          # a scorer; a module is left in evaluation mode
                     split: Split,   # of `validation_split`
                     ties: str       # how equal scores count, as `evaluate` takes it (chapter 04)
                     ) -> float:     # in [0, 1], over users with truth
     "Mean NDCG@20 of the split's truth."
-    return float(evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"].mean())
+    ranked = model.eval() if isinstance(model, nn.Module) else model            # a ranker has one mode
+    return float(evaluate(ranked, split, k=(20,), ties=ties)["ndcg@20"].mean())
 
 @torch.no_grad()
 def validation_bce(model,                       # a module; it is left in evaluation mode
