@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish', 'in_turn',
-           'say_left', 'seeds_of', 'values_of', 'table_row', 'shown', 'answer', 'write_best', 'tune_command', 'tunable',
-           'report']
+           'say_left', 'seeds_of', 'values_of', 'table_row', 'shown', 'difference', 'answer', 'write_best',
+           'tune_command', 'tunable', 'report']
 
 # %% ../nbs/15-tune.ipynb #imports-export
 import shutil
@@ -156,24 +156,33 @@ def shown(table: pd.DataFrame) -> str:
     return pd.DataFrame(first | told | {"seeds": table["seeds"].tolist()}, table.index).to_string()
 
 # %% ../nbs/15-tune.ipynb #answer
-def answer(tested: dict[str, pd.DataFrame], k: int) -> tuple[dict, str]:
+def difference(tested: dict[str, pd.DataFrame], ours: str, other: str, k: int) -> tuple[dict, str]:
+    "What one method reaches on the test less what another does: numbers, and in words."
+    metric = f"ndcg@{k}"
+    values, base = (values_of(tested[name], metric) for name in (ours, other))
+    found = paired_test(values - base)
+    told = {"denoises": ours, "against": other, "metric": metric}
+    interval = f"95 % interval {found['low']:+.4f} to {found['high']:+.4f}"
+    text = f"{ours} against {other}: {metric} {found['difference']:+.4f}, {interval}"
+    return told | {name: number(value) for name, value in found.items()}, text
+
+def answer(tested: dict[str, pd.DataFrame], k: int) -> tuple[list[dict], str]:
     """Whether denoising helps these data: numbers, and a sentence.
 
-    The best method that denoises against the best that does not, both chosen by validation, on the test."""
+    The best method that denoises against the best that does not, both chosen by validation, on the test; and
+    against normal training, where that is another one."""
     by_validation = sorted(tested, key=lambda name: -tested[name]["validation"].mean())
     ours = next((name for name in by_validation if not is_plain(name)), None)
     other = next((name for name in by_validation if is_plain(name)), None)
     if ours is None or other is None:
-        return {}, "Whether denoising helps is not told: that takes a method that denoises and one that does not."
-    metric = f"ndcg@{k}"
-    values, base = values_of(tested[ours], metric), values_of(tested[other], metric)
-    found = paired_test(values - base)
-    told = {"denoises": ours, "against": other, "metric": metric} | {name: number(found[name]) for name in found}
-    interval = f"{found['difference']:+.4f}, 95 % interval {found['low']:+.4f} to {found['high']:+.4f}"
-    pair = f"{ours} against {other}, the best without it: {metric} {interval}"
-    if found["low"] > 0: return told, f"Denoising helps on these data ({pair})."
-    if found["high"] < 0: return told, f"Denoising does not help on these data: it finds less ({pair})."
-    return told, f"These data do not show that denoising helps or harms: the interval holds 0 ({pair})."
+        return [], "Whether denoising helps is not told: that takes a method that denoises and one that does not."
+    told, text = difference(tested, ours, other, k)
+    if told["low"] > 0: says = "Denoising helps on these data"
+    elif told["high"] < 0: says = "Denoising does not help on these data: the best without it finds more"
+    else: says = "These data do not show that denoising helps or harms: the interval holds 0"
+    if other == "Normal" or "Normal" not in tested: return [told], f"{says} ({text})."
+    same, beside = difference(tested, ours, "Normal", k)
+    return [told, same], f"{says} ({text}; and {beside})."
 
 # %% ../nbs/15-tune.ipynb #tune
 def write_best(path: Path, data: dict, training: dict, job: Job):
