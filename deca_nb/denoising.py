@@ -348,7 +348,7 @@ def recipe_for(protocol: Protocol,      # `paper` takes the released row
     those of ml-100k's where there is none. Raises `InputError` for a number that the method does
     not have or that is out of its bounds."""
     about = {"data": data} | about
-    if protocol.hyper_parameters == "given":
+    if protocol.hyper_parameters == "given" or find("method", name).released_row is None:
         return make_recipe(model, name, given, parts=protocol.training, **about), "defaults"
     short = data.removeprefix("authors:").removeprefix("world:")        # world:electronics too
     row, source = released_numbers(short, model, name), f"the released row of {short}, {model}"

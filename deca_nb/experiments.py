@@ -43,6 +43,7 @@ from .files import InputError
 from .interactions import CLEAN, PAPER, Interactions, Protocol, Split, describe
 from .models import model_class
 from .names import find, listed, named
+from .rankers import BESIDE
 from .recipe import Settings
 from .runs import JUDGED, Job, Runs, judge_both, only_liked, settings_of, sweep
 from .statistics import over_seeds, paired_test
@@ -179,7 +180,7 @@ def ranker_rows(split: Split,       # what they learn from and are judged on
                 protocol: Protocol  # whose masking decides on the unmasked row
                 ) -> pd.DataFrame:  # a row a ranker, as of `judge_ranker`
     "Every ranker as rows like those of `Runs`; where CDAE is judged unmasked, popularity is too."
-    rows = [judge_ranker(name, split, split) for name in listed("ranker")]
+    rows = [judge_ranker(name, split, split) for name in BESIDE]
     if protocol.masking != "known":
         rows.append(judge_ranker("MostPopular", split, unmasked(split)) | {"model": "MostPopular (unmasked)"})
     return pd.DataFrame(rows)
