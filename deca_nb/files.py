@@ -186,11 +186,13 @@ def swallowed(row: list[str], separator: str = ",") -> bool:
 def need_closed_quotes(path: Path, separator: str = ",", encoding: str = "utf-8"):
     "Raise InputError where a quotation mark of a .csv file has swallowed what stands behind it."
     with opened(path, encoding) as file:
-        if not any(b'"' in block for block in iter(lambda: file.read(BLOCK), b"")): return
+        marked = b'"' in file.readline(), any(b'"' in block for block in iter(lambda: file.read(BLOCK), b""))
+    if not any(marked): return
     most = csv.field_size_limit(2**31 - 1)
     try:
         with opened(path, encoding) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            rows, line = csv.reader(text, delimiter=separator, strict=True), 1
+            lines = text if marked[1] else [text.readline()]        # no mark behind the header: that alone
+            rows, line = csv.reader(lines, delimiter=separator, strict=True), 1
             for row in rows:
                 if rows.line_num > line and swallowed(row, separator): raise csv.Error
                 line = rows.line_num + 1

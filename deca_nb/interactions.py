@@ -6,7 +6,7 @@
 __all__ = ['SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES',
            'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked', 'Interactions', 'once', 'need_column',
            'need_rows', 'first_row', 'read_ids', 'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats',
-           'padded', 'read_dates', 'unit_of', 'need_one_clock', 'read_timestamps', 'begins_with_zero', 'row_hash',
+           'padded', 'read_dates', 'unit_of', 'need_one_clock', 'read_timestamps', 'begins_as_date', 'row_hash',
            'need_distinct', 'need_choice', 'frame_to_pairs', 'merged', 'as_pandas', 'read_noted', 'read_interactions',
            'Split', 'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts',
            'one_each', 'tie_order', 'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all',
@@ -209,8 +209,12 @@ ZONE = r"\d\d:\d\d.*?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
 def plain_dates(texts: pd.Series    # of a column, (n,)
                 ) -> pd.Series:     # (n,)
     "The same texts with Z for UTC and GMT, and AM and PM behind one blank."
-    texts = texts.str.strip().str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-    return texts.str.replace(r"\s*([AaPp])\.?[Mm]\.?$", r" \1m", regex=True)
+    texts = texts.str.strip()
+    odd = texts.str.contains("(?:UTC|GMT|[AaPp][.]?[Mm][.]?)$", regex=True)
+    if not odd.any(): return texts                          # which is quick; to replace is not
+    few = texts[odd].str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+    few = few.str.replace(r"\s*([AaPp])\.?[Mm]\.?$", r" \1m", regex=True)
+    return texts.where(~odd, few)
 
 def need_one_zone(texts: pd.Series,             # as `plain_dates` gives them, (n,)
                   column: str, source: str      # what error messages call them
@@ -303,12 +307,14 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if date_format and "%" not in date_format:
         raise InputError(f"--date-format {date_format} cannot be used; {SAY_FORMAT}.")
     if pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
-    elif pd.api.types.is_bool_dtype(df[column]) or begins_with_zero(df[column]):
+    elif pd.api.types.is_bool_dtype(df[column]) or begins_as_date(df[column]):
         found = pd.Series(np.nan, df.index)
     else: found = pd.to_numeric(df[column], errors="coerce")
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
     if date_format or found.isna().all():
-        found = read_dates(df[column].astype(str), column, source, date_format)
+        texts = df[column].astype(str)
+        found = read_dates(texts, column, source, date_format)
+        if not date_format: found = found.mask(texts.str.isdigit())
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
@@ -318,10 +324,11 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
-def begins_with_zero(column: pd.Series) -> bool:
-    "Whether a text such as 05032024 is among them: a date without signs rather than a number."
-    texts = pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)
-    return texts and bool(column.astype(str).str.match(r"0\d").any())
+def begins_as_date(column: pd.Series) -> bool:
+    "Whether the first text is no number, or one is such as 05032024: a date without signs."
+    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)): return False
+    if pd.to_numeric(column.iloc[:1], errors="coerce").isna().all(): return True
+    return bool(column.astype(str).str.match(r"0\d").any())
 
 # %% ../nbs/01_interactions.ipynb #row-hash
 def row_hash(pairs: Interactions,   # any
@@ -355,10 +362,14 @@ def are_distinct(self: Interactions) -> bool:
 @patch
 def distinct(self: Interactions, keep: str = "last") -> Interactions:
     "Each pair once: the last or the first of its rows by time, or without times as they stand."
-    if self.are_distinct(): return self
-    order = np.arange(len(self)) if self.timestamps is None else np.lexsort((row_hash(self), self.timestamps))
-    repeated = pd.Series(self.keys()[order]).duplicated(keep=keep).to_numpy()
-    return replace(self.select(np.sort(order[~repeated])), n_merged=int(repeated.sum()))
+    in_order = np.sort(self.users * self.n_items + self.items)
+    often = np.isin(self.users * self.n_items + self.items, in_order[1:][in_order[1:] == in_order[:-1]])
+    rows = np.flatnonzero(often)                                # these alone are sorted by time
+    if not len(rows): return self
+    some = self.select(rows)
+    order = np.arange(len(rows)) if some.timestamps is None else np.lexsort((row_hash(some), some.timestamps))
+    often[rows[order]] = pd.Series(some.keys()[order]).duplicated(keep=keep)
+    return replace(self.select(~often), n_merged=int(often.sum()))
 
 # %% ../nbs/01_interactions.ipynb #need-choice
 def need_choice(pairs: Interactions, user: str, item: str, source: str):

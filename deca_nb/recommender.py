@@ -176,10 +176,15 @@ def inner(ids: Iterable,    # outer ids, (n,)
           ) -> np.ndarray:  # int64, (n,)
     """The position of each outer id, -1 for one that is not there.
 
-    Ids are compared as they are written, so the text 7 finds the integer 7, and so does the number 7.0."""
+    Ids are compared as they are written, so the text 7 finds the integer 7. What is not found is looked for
+    once more as 7 where it is 7.0, and as 7.0 where it is 7."""
     if isinstance(ids, pd.Index) and ids.dtype == index.dtype: return index.get_indexer(ids)
-    written = [str(int(one) if isinstance(one, float) and one.is_integer() else one) for one in ids]
-    return index.astype(str).get_indexer(pd.Index(written, dtype=str))
+    texts, written = index.astype(str), pd.Index([str(one) for one in ids], dtype=str)
+    places = texts.get_indexer(written)
+    missed = written[places < 0]
+    whole = missed.str.removesuffix(".0")
+    places[places < 0] = texts.get_indexer(whole.where(whole != missed, missed + ".0"))
+    return places
 
 @patch
 def need_fit(self: Recommender):

@@ -1,6 +1,7 @@
 """Files are read by lines where each line is a row, and to the same end as any other file."""
 
 import gzip
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -341,3 +343,19 @@ def test_ids_that_a_merge_turned_to_floats_are_the_same_beside_text(tmp_path):
     assert split.train.user_ids.tolist() == ["7", "8", "A7", "B"]
     (tmp_path / "versions.csv").write_text("user,item\n1,2.0\n2,2.1\n")
     assert read_interactions(tmp_path / "versions.csv").item_ids.tolist() == ["2.0", "2.1"]
+
+
+def test_how_long_a_large_file_takes_is_measured(tmp_path):
+    command = [sys.executable, ROOT / "benchmarks" / "reading.py", "--rows", "3000", "--out", tmp_path]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    rows = pd.read_csv(tmp_path / "reading-files.csv")
+    assert rows["file"].tolist() == ["log.csv", "dates.csv", "log.parquet"] and rows["pairs"].nunique() == 1
+    assert (rows["GB to read"] > 0).all() and "| log.csv |" in (tmp_path / "reading.md").read_text()
+
+
+def test_ten_million_rows_were_read_in_time():
+    """The committed count: what the page says was measured."""
+    rows = pd.read_csv(ROOT / "results" / "reading" / "reading-files.csv").set_index("file")
+    assert (rows["pairs"] > 9.9e6).all() and rows.loc["log.csv", "MB"] > 300
+    assert (rows["read, busy"] < 40).all() and (rows["GB to read"] < 3).all()
