@@ -45,7 +45,7 @@ setup(
     package_data={cfg["lib_path"]: ["*.mplstyle", "*.csv", "javascript/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
-    extras_require={extra: words(f"{extra}_requirements") for extra in ("dev", "docs", "book", "ray")},
+    extras_require={extra: words(f"{extra}_requirements") for extra in ("dev", "docs", "book", "ray", "als")},
     entry_points={
         "console_scripts": words("console_scripts"),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

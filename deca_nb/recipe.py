@@ -78,11 +78,11 @@ AUTO = "auto"                   # the optimiser that a run chooses by the size o
 @dataclass(frozen=True)
 class Settings:
     "Numbers that every training has."
-    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs")] = 20
+    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs, at the most")] = 100
     learning_rate: Annotated[float, Number(above=0, help="of Adam", search=(1e-3, 3e-3))] = 1e-3
     batch_size: Annotated[int, Number(1, whole=True, help="positives (CDAE: users) a step")] = 2048
     l2: Annotated[float, Number(0, help="regularisation, divided by the number of users",
-                                search=(1e-4, 1.), log_range=True)] = .1
+                                search=(1e-4, 1.), log_range=True)] = .001
     patience: Annotated[int, Number(1, whole=True,
                                     help="epochs without a better validation NDCG before stopping")] = 10
     optimiser: Annotated[str, Number(choices=lambda: [*listed("optimiser"), AUTO],
