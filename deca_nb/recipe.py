@@ -173,7 +173,8 @@ def key(self: Recipe) -> str:
 def sizes_of(cls: type) -> list[str]:
     "The sizes that a model's class takes."
     parameters = inspect.signature(cls.__init__).parameters
-    return [name for name in parameters if name not in ("self", "train", "run", "generator", "kwargs", "args")]
+    no_sizes = "self", "train", "run", "generator", "kwargs", "args"
+    return [name for name in parameters if name not in no_sizes]
 
 def check_sizes(cls: type, sizes: dict) -> dict:
     """The same sizes as plain numbers.
@@ -194,6 +195,7 @@ def settings_of_method(method: str) -> type:
         raise InputError(f"{method} is no training method; derive it from deca_nb.training.Method.")
     return cls.Settings
 
+# %% ../nbs/A4_recipe.ipynb #from-numbers
 def users_of(number: str) -> list[str]:
     "The methods that have that number among their own settings."
     return [name for name in listed("method")
