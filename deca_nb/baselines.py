@@ -304,7 +304,8 @@ class ItemKNN:
 # %% ../nbs/09_baselines.ipynb #als
 def need_implicit():
     "The module implicit.als. Raises `InputError` where the package is not installed."
-    try: from implicit import als
+    try:
+        from implicit import als
     except ImportError:
         raise InputError("ALS needs the package implicit, which is not installed; get it with "
                          "pip install 'deca-nb[als]', or take EASE or ItemKNN.") from None

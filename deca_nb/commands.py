@@ -631,7 +631,9 @@ def ranker_rows(names: list[str], split: Split, protocol: Protocol, model: str, 
     return rows
 
 def rankers_and_methods(names: list[str]) -> tuple[list[str], list[str]]:
-    "The named rankers (without one: those that stand beside every table) and the named methods. Raises `InputError` for a name of neither."
+    """The named rankers (without one: those that stand beside every table) and the named methods.
+
+    Raises `InputError` for a name of neither."""
     rankers = [name for name in names if name in listed("ranker")]
     methods = [name for name in names if name not in rankers]
     for name in methods: name_of("method", name)

@@ -42,7 +42,7 @@ from deca_nb.figures import (
 from .files import InputError
 from .interactions import CLEAN, PAPER, Interactions, Protocol, Split, describe
 from .models import model_class
-from .names import find, listed, named
+from .names import find, named
 from .rankers import BESIDE
 from .recipe import Settings
 from .runs import JUDGED, Job, Runs, judge_both, only_liked, settings_of, sweep

@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict
 from typing import NamedTuple
 
-import torch
 from fastcore.basics import patch
 from torch import nn
 

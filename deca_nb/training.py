@@ -772,7 +772,8 @@ def forecast(epochs: int,       # of the whole training
 
 def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
     "The most memory that this process has held."
-    try: import resource
+    try:
+        import resource
     except ImportError: return ""                                       # on Windows
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
     return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"

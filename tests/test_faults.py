@@ -255,7 +255,11 @@ OPTIONS = {
         "T-CE",
     ],
     "compare --data world --methods Normal,T-CE --c1 3": ["--c1", "no number of Normal, T-CE", "DeCA"],
-    "compare --data world --methods MostPopular --epochs 3": ["--epochs", "no number of MostPopular", "Normal"],
+    "compare --data world --methods MostPopular --epochs 3": [
+        "--epochs",
+        "no number of MostPopular",
+        "Normal",
+    ],
     "compare --data world --model MF --n-layers 2": ["--n-layers", "with MF", "LightGCN"],
     "compare --data world --metrics coverage": ["no metric 'coverage' of a user", "precision"],
     "compare --data world --metrics mine.py:mine": ["mine.py", "no such file", "check the path"],
