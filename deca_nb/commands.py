@@ -23,8 +23,6 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 import typer
-from click import get_current_context
-from click.core import ParameterSource
 from typer import Argument, Option
 
 from .datasets import DATA_HELP, NAMES_HELP, describe_split, is_own_file, load_data, load_rows
@@ -398,9 +396,9 @@ def evaluate_command(folder: Saved, k: Ks = None, ties: Ties = None, metrics: Me
 
 # %% ../nbs/15_cli.ipynb #go-on
 def need_untyped(*names: str):
-    "Raise InputError for an option of this command that was typed although the saved folder says it."
+    "Raise InputError for an option that was typed although the saved folder says it."
     for name in names:
-        if get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT: continue
+        if not words_after(sys.argv[1:], f"--{name}"): continue
         raise InputError(f"--{name} cannot change where training goes on; leave it out.")
 
 def go_on_from(folder: str, data: dict, training: dict, out: str, lengths: tuple, refits: bool):

@@ -53,6 +53,7 @@ from deca_nb.serving import (
     grow,
     inner,
     rows_or_none,
+    users_of,
     vector_frame,
 )
 from .training import Run, StopAfter, Watch, need_optimiser
@@ -144,6 +145,15 @@ def of(cls: Recommender, recipe: Recipe,    # as `make_recipe` gives it
     self.begin(recipe, judging, device)
     return self
 
+# %% ../nbs/10_recommender.ipynb #need-fit
+@patch
+def need_fit(self: Recommender, what: str = "trained"   # 'train': it is enough that it has data
+             ):
+    "Raise InputError before `fit`."
+    if getattr(self, what) is None:
+        raise InputError("this recommender has not been fitted; call fit(train) first, "
+                         "or Recommender.load(folder).")
+
 # %% ../nbs/10_recommender.ipynb #fit
 def need_interactions(pairs,        # whatever was given
                       what: str     # the parameter's name, for the message
@@ -191,15 +201,6 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
     self.trained, self.history = trainer.method, pd.DataFrame(trainer.history)
     return self
 
-# %% ../nbs/10_recommender.ipynb #need-fit
-@patch
-def need_fit(self: Recommender, what: str = "trained"   # 'train': it is enough that it has data
-             ):
-    "Raise InputError before `fit`."
-    if getattr(self, what) is None:
-        raise InputError("this recommender has not been fitted; call fit(train) first, "
-                         "or Recommender.load(folder).")
-
 # %% ../nbs/10_recommender.ipynb #asked-of
 @patch
 def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; None: everybody
@@ -227,8 +228,10 @@ def scorers(self: Recommender, asked: Asked, late: Interactions | None  # as for
              (asked.are("popular"), MostPopular(self.train), nobody,
               "most popular: nothing was learned of this user")]
     if not folded.any(): return found
-    scorer = fold_in(self.run(), self.trained, best_epochs(self.history), late)
-    return [*found, (folded, scorer, asked.late, "folded in by the history")]
+    who = np.unique(asked.late[folded])
+    new = users_of(late, who)
+    scorer = fold_in(self.run(), self.trained, best_epochs(self.history), new)
+    return [*found, (folded, scorer, np.searchsorted(who, asked.late), "folded in by the history")]
 
 # %% ../nbs/10_recommender.ipynb #recommend
 @patch
@@ -408,7 +411,7 @@ def similar_items(self: Recommender,
     if not len(at) or missing:
         raise InputError(f"nothing was learned of these items: {', '.join(missing[:5]) or 'none given'}; "
                          "give ids of items with clicks.")
-    with torch.no_grad(): scorer = Cosines(as_product(self.trained.f).items)
+    scorer = Cosines(as_product(self.trained.f).items)
     n, itself = self.train.n_items, (np.ones(len(at)), (np.arange(len(at)), at))
     best, scores = best_lists(scorer, at, sp.csr_matrix(itself, (len(at), n)), k, untrained)
     found = as_frame(self.train, items, best, scores, [""] * len(at)).drop(columns="source")
@@ -421,7 +424,7 @@ def vectors(self: Recommender) -> dict[str, pd.DataFrame]:  # users, items, left
     not there. Raises `InputError` before `fit`, and where `as_product` does."""
     self.need_fit()
     if self.serving: return self.serving.vectors()
-    with torch.no_grad(): found = as_product(self.trained.f)
+    found = as_product(self.trained.f)
     train, seen = self.train, np.flatnonzero(self.learned.user_counts())
     users = vector_frame("user", train.user_ids[seen], found.users[torch.as_tensor(seen)])
     items = vector_frame("item", train.item_ids, found.items, bias=found.bias.cpu().numpy())
