@@ -57,9 +57,10 @@ def kth(self: ByPopularity,
 # %% ../nbs/09_baselines.ipynb #wbpr-rows
 class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu"):
-        super().__init__(train, batch_size, device)
-        self.popular = ByPopularity(train, device)
+    def __init__(self, train: Interactions, batch_size: int, device="cpu",
+                 undrawn: Interactions | None = None):
+        super().__init__(train, batch_size, device, undrawn)
+        self.popular = ByPopularity(undrawn or train, device)
 
     def free_cells(self, users, n, generator):
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
@@ -114,7 +115,7 @@ class TCE(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        return balanced_mean(truncated(losses, batch.observed, self.drop_rate(step)), batch.observed)
+        return balanced_mean(truncated(losses, batch.observed, self.drop_rate(step)), batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #rce
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class RCE(Method):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         belief = torch.exp(-self.settings.power * losses.detach())      # P(label) = exp(-loss), to that power
-        return balanced_mean(belief * losses, batch.observed)
+        return balanced_mean(belief * losses, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #controls
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class LabelFit(Method):
     def loss(self, batch, step):
         f = from_logits(self.f(batch.users, batch.items))
         fits = label_fit(f, batch.observed, self.settings.c1, self.settings.c2)
-        return balanced_mean(-fits, batch.observed)
+        return balanced_mean(-fits, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #label-smoothing
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class LabelSmoothing(Method):
         softened = batch.observed + self.settings.smoothing * (.5 - batch.observed)
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, softened, reduction="none")
-        return balanced_mean(losses, batch.observed)
+        return balanced_mean(losses, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #average
 class Average(nn.Module):
@@ -301,7 +302,7 @@ class KL(Method):
     def loss(self, batch, step):
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.g))
         log_lik = torch.where(batch.observed > 0, f.log_p, f.log_q)
-        return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed)
+        return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #self-distillation
 @method("SelfDistillation")
@@ -327,4 +328,5 @@ class SelfDistillation(Method):
     def loss(self, batch, step):
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.teacher))
         alpha = self.settings.alpha
-        return balanced_mean(alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g), batch.observed)
+        apart = alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g)
+        return balanced_mean(apart, batch.observed, batch.weights)
