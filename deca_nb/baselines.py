@@ -228,7 +228,7 @@ class EASE:
             raise InputError("EASE inverts an items x items matrix; "
                              f"{train.n_items:,} items are too many here (20,000 at most). "
                              "Take ItemKNN, or ALS of the package implicit.")
-        self.seen = train.to_csr()
+        self.seen = train.to_weighted_csr()
         gram = (self.seen.T @ self.seen).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += l2
         inverse = np.linalg.inv(gram)
@@ -264,8 +264,9 @@ class ItemKNN:
                  train: Interactions,       # the clicks
                  neighbours: int = 100      # items that each item listens to, >= 1
                  ):
-        self.seen = train.to_csr()
-        norms = np.sqrt(np.maximum(train.item_counts(), 1)).astype(np.float32)
+        self.seen = train.to_weighted_csr()
+        squares = np.asarray(self.seen.multiply(self.seen).sum(0)).ravel()
+        norms = np.sqrt(np.where(squares > 0, squares, 1)).astype(np.float32)
         scaled = self.seen @ sp.diags(1 / norms)
         similarity = (scaled.T @ scaled).tocsr()
         similarity.setdiag(0)

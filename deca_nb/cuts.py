@@ -76,7 +76,7 @@ def judged(recommender: Recommender,    # its recipe counts, with its own seed a
     for seed in range(recipe.seed, recipe.seed + n_seeds):
         one = Recommender.of(replace(recipe, seed=seed), recommender.judging, recommender.device)
         if n_folds > 1: outside.append(out_of_fold(one, pairs, n_folds))
-        inside.append(one.fit(pairs).real_positive_probability().to_numpy())
+        inside.append(one.fit(pairs).real_positive_probability(pairs).to_numpy())
     return Judged(np.stack(inside), np.stack(outside) if outside else None)
 
 # %% ../nbs/A5_export.ipynb #overlaps
@@ -91,8 +91,9 @@ def agreement(found: Judged, share: float) -> list[str]:
     "A line about how far the seeds agree, for each kind of score; none for a single seed."
     def line(name, scores):
         common = overlaps(scores, share)
-        return (f"Two seeds share {common.mean():.0%} of what they doubt {name} (lowest {common.min():.0%}, "
-                f"{len(common)} pairs of seeds; by chance {share:.0%}).")
+        lowest_of = f"; of {len(common)} pairs of seeds the lowest {common.min():.0%}" if len(common) > 1 else ""
+        return (f"Two seeds share {common.mean():.0%} of what they doubt {name} "
+                f"(by chance {share:.0%}{lowest_of}).")
     kinds = {"out of fold": found.out_of_fold, "in sample": found.in_sample}
     return [line(name, scores) for name, scores in kinds.items() if scores is not None and len(scores) > 1]
 

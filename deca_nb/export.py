@@ -207,9 +207,10 @@ def told_apart(scores: pd.Series) -> list[str]:
 def advise(scores: pd.Series, share: float, settings) -> list[str]:
     "How to choose the cut, and when the scores say too little."
     advice = ["How to choose the cut: by share, since the score ranks and is no calibrated probability. "
-              "Look above at what would go; train on what stays at two or three shares, "
-              "drop as many at random beside it, and compare on held-out likings, with the whole file as "
-              "--known: what was dropped is still owned, and no list should hold it."]
+              "Look above at what would go; then try two or three shares with --drop SHARE --save FOLDER, "
+              "which trains on what stays, beside as many dropped at random, and compares on held-out "
+              "likings, the whole history masked: what was dropped is still owned, and no list should "
+              "hold it."]
     if (scores < .5).mean() > .5:
         asked = ""
         if hasattr(settings, "c1") and hasattr(settings, "c2"):

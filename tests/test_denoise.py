@@ -239,3 +239,66 @@ def test_reweighted_clicks_are_trained_on_and_written(own_file):
     served = model.serving.train.to_frame().merge(scored, on=["user", "item"], suffixes=("", "_file"))
     assert len(served) == len(scored) and np.allclose(served["weight"], served["weight_file"], rtol=1e-4)
     assert "Weighing clicks by their scores" in said
+
+
+# Other data.
+
+
+@pytest.fixture
+def trained(own_file):
+    """A model of the log, and clicks that came later: strangers, new items and old clicks among them."""
+    deca("train", "--data", "own.csv", *QUICK, "--out", "m")
+    rng, old = np.random.default_rng(1), log()
+    new = pd.DataFrame({"user": rng.integers(0, 80, 300), "item": rng.integers(0, 50, 300)})
+    strangers = pd.DataFrame({"user": np.repeat(np.arange(5000, 5004), 3), "item": rng.integers(0, 50, 12)})
+    unknown = pd.DataFrame({"user": [1, 2, 5000], "item": [999, 998, 999]})
+    had = old[["user", "item"]].head(20)
+    later = pd.concat([new, strangers, unknown, had]).drop_duplicates()
+    later["rating"] = rng.integers(3, 6, len(later))
+    later.to_csv("new.csv", index=False)
+    return later
+
+
+def test_other_data_are_scored_as_they_are_served(trained):
+    said, notes = deca("evaluate", "m", "--data", "new.csv", "--k", 10, "--json", "scores.json")
+    model, old = Recommender.load("m"), log()
+    had = set(old[["user", "item"]].itertuples(index=False, name=None))
+    truth = trained[(trained["rating"] >= 4) & (trained["item"] < 50)]
+    truth = truth[[pair not in had for pair in truth[["user", "item"]].itertuples(index=False, name=None)]]
+    with pytest.warns(UserWarning, match="no click"):
+        lists = model.recommend(truth["user"].unique(), 10)
+    hits = lists.merge(truth, on=["user", "item"]).groupby("user").size()
+    recall = hits.reindex(truth["user"].unique(), fill_value=0) / truth.groupby("user").size()
+    rows = pd.read_json("scores.json").set_index("users")
+    assert rows.loc["all", "recall"] == pytest.approx(recall.mean(), abs=1e-6)
+    strangers = recall.index[recall.index >= 5000]
+    assert rows.loc["cold", "n"] == len(strangers) and rows.loc["cold", "recall"] == pytest.approx(
+        recall[strangers].mean(), abs=1e-2  # popularity has ties
+    )
+    assert f"3 of {len(trained)} pairs have an item that the model does not know" in notes
+    again = sum(pair in had for pair in trained[["user", "item"]].itertuples(index=False, name=None))
+    assert f"{again} of {len(trained)} pairs are in the history" in notes
+    assert f"{len(strangers)} of {truth['user'].nunique()} users are strangers" in notes
+    assert said.count("cold") == 2 and "most popular, for comparison" in said
+
+
+def test_what_is_known_besides_is_masked_in_other_data(trained):
+    model = Recommender.load("m")
+    users = trained["user"][trained["user"] < 80].unique()
+    more = model.recommend(users, 10)[["user", "item"]]
+    truth = trained.loc[trained["rating"] >= 4, ["user", "item"]]
+    more = more.merge(truth, how="left", indicator=True).query("_merge == 'left_only'")[["user", "item"]]
+    more.to_csv("more.csv", index=False)
+    deca("evaluate", "m", "--data", "new.csv", "--k", 10, "--json", "plain.json")
+    _, notes = deca("evaluate", "m", "--data", "new.csv", "--known", "more.csv", "--k", 10, "--json", "masked.json")
+    plain, masked = (pd.read_json(f"{name}.json").set_index("users") for name in ("plain", "masked"))
+    assert masked.loc["warm", "recall"] > plain.loc["warm", "recall"] + 0.05
+    assert "masked" in notes
+
+
+def test_other_data_are_refused_with_a_reason(trained):
+    _, said = deca("evaluate", "m", "--known", "new.csv", code=2)
+    assert "give --data too" in said
+    pd.DataFrame({"user": [1, 2], "item": [998, 999], "rating": 5}).to_csv("none.csv", index=False)
+    _, said = deca("evaluate", "m", "--data", "none.csv", code=2)
+    assert "no pair is left to be found" in said and "2 of 2 pairs have an item" in said

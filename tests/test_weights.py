@@ -171,3 +171,20 @@ def test_parts_with_and_without_weights_are_joined():
     both = concat(some, SPLIT.train)
     assert both.weights.tolist() == [*some.weights, *np.ones(len(SPLIT.train))]
     assert isinstance(Batch(*[torch.zeros(1)] * 3).weights, type(None))
+
+
+@pytest.mark.parametrize("name", ["EASE", "ItemKNN"])
+def test_the_matrices_of_the_rankers_hold_the_weights(name):
+    train = weighed(SPLIT.train)
+    x = np.zeros((train.n_users, train.n_items))
+    x[train.users, train.items] = train.weights / train.weights.mean()
+    if name == "EASE":
+        gram = x.T @ x + 200 * np.eye(train.n_items)
+        inverse = np.linalg.inv(gram)
+        b = -inverse / np.diag(inverse)
+    else:
+        norms = np.sqrt((x * x).sum(0))
+        b = x.T @ x / np.where(norms > 0, norms, 1) / np.where(norms > 0, norms, 1)[:, None]
+    np.fill_diagonal(b, 0)
+    found = find("ranker", name)(train).score_all(torch.arange(train.n_users)).numpy()
+    assert np.allclose(found, x @ b, atol=1e-4)
