@@ -496,7 +496,7 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
 
 # %% ../nbs/15_cli.ipynb #denoise-options
 NO_ROWS = ("data", "valid", "test")                                 # the rows of one file are scored
-OF_ROWS = ("data", "protocol", "user", "item", "rating")            # what scoring them takes
+OF_ROWS = ("data", "protocol", "user", "item", "rating", "timestamp")       # what describes them
 
 def row_parameters(words: list[str]) -> list[inspect.Parameter]:
     "The data options but for those of several files."
