@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 STATUSES = ["Planning", "Pre-Alpha", "Alpha", "Beta", "Production/Stable", "Mature", "Inactive"]
 LICENSES = {"apache2": ("Apache-2.0", "Apache Software License")}
+EXTRAS = ["dev", "docs", "book", "ray", "excel"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 parser = ConfigParser(delimiters=["="])
@@ -45,7 +46,7 @@ setup(
     package_data={cfg["lib_path"]: ["*.mplstyle", "*.csv", "javascript/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
-    extras_require={extra: words(f"{extra}_requirements") for extra in ("dev", "docs", "book", "ray")},
+    extras_require={extra: words(f"{extra}_requirements") for extra in EXTRAS},
     entry_points={
         "console_scripts": words("console_scripts"),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

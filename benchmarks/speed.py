@@ -301,14 +301,14 @@ def as_markdown(found: dict) -> str:
     if found["device"] != "cpu":
         return gpu_table(found)
     columns = "epoch, s", "1000 clicks/s", "MB", "plain loop", "of the limit", "2 threads", "users ranked/s"
-    lines = [f"| model, method, data | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|---|"]
+    lines = [f"| model, method, data | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for name, cell in in_order(found["cells"]):
         if "error" in cell:
             lines.append(f"| {name} | {cell['error']} | | | | | | |")
             continue
         least = work.Work(cell["bytes"], cell["flops"]).least_seconds(found["bandwidth"], found["peak"])
         ratio = f"{cell['plain step'] / cell['step']:.1f} x" if "plain step" in cell else "–"
-        ranked = f"{cell['users ranked a second']:,.0f}" if "users ranked a second" in cell else ""
+        ranked = f"{cell['users ranked a second']:,.0f}" if "users ranked a second" in cell else "–"
         memory = f"{cell['MB']:,.0f}" if cell.get("MB") else "–"
         two = cell.get("step of two threads")
         threads = f"{cell['step'] / two:.1f} x" if two else "–"
@@ -326,7 +326,7 @@ def as_markdown(found: dict) -> str:
 
 def gpu_table(found: dict) -> str:
     """The table of a GPU, where neither plain loops nor threads are measured."""
-    lines = ["| model, method, data | epoch, s | 1000 clicks/s | MB on the GPU |", "|---|---|---|---|"]
+    lines = ["| model, method, data | epoch, s | 1000 clicks/s | MB on the GPU |", "|---|---:|---:|---:|"]
     for name, cell in in_order(found["cells"]):
         if "error" in cell:
             lines.append(f"| {name} | {cell['error']} | | |")
@@ -335,6 +335,9 @@ def gpu_table(found: dict) -> str:
         lines.append(f"| {name} | {told} |")
     about = "The process has one thread beside the GPU, and each step is waited for."
     return "\n".join([*lines, "", f"{about} {found['versions']}, {found['date']}.", ""])
+
+
+GROWTH = "Time of a click and memory of the process by the number of training clicks, a line for each model"
 
 
 def world_cells(found: dict, model: str) -> list[dict]:
@@ -421,9 +424,10 @@ def draw_growth(found: dict, path: Path):
 def write_all(found: dict, out: Path):
     """The table, the figure, and a line of history."""
     made_by = "make bench" if found["device"] == "cpu" else "make gpu"
-    page = "\n".join(["# Speed", "", f"`{made_by}`", "", as_markdown(found), *peer_lines(out / "peers.json")])
+    title = "# Speed" if found["device"] == "cpu" else "# Speed on a GPU"
+    page = "\n".join([title, "", f"`{made_by}`", "", as_markdown(found), *peer_lines(out / "peers.json")])
     if found["device"] == "cpu":
-        page += "\n![growth](growth.svg)\n"
+        page += f"\n![{GROWTH}](growth.svg)\n"
         draw_growth(found, out / "growth.svg")
     write_text(str(out / "speed.md"), page)
     epochs = {name: cell.get("epoch") for name, cell in found["cells"].items()}

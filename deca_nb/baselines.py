@@ -5,9 +5,11 @@
 # %% auto #0
 __all__ = ['ByPopularity', 'PopularRows', 'WBPR', 'truncated', 'TCESettings', 'TCE', 'RCESettings', 'RCE', 'LabelFitSettings',
            'LabelFit', 'SmoothingSettings', 'LabelSmoothing', 'Average', 'as_normal', 'of_next_seed', 'Ensemble',
-           'EASE', 'keep_largest', 'ItemKNN', 'Oracle', 'AgreementSettings', 'KL', 'SelfDistillation']
+           'inverse_of', 'EASE', 'keep_largest', 'shrunk', 'ItemKNN', 'need_implicit', 'ALS', 'csr_of', 'EASESettings',
+           'ItemKNNSettings', 'ALSSettings', 'Oracle', 'AgreementSettings', 'KL', 'SelfDistillation']
 
 # %% ../nbs/09_baselines.ipynb #imports-export
+import warnings
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -15,16 +17,17 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from fastcore.basics import patch
+from scipy.linalg import lapack
 from torch import nn
 from torch.nn import functional as F
 
 from .batches import RowBatches, TrueNegatives, balanced_mean
 from .denoising import HasAlpha, HasC1, HasC2, prior_recipe
 from .interactions import InputError, Interactions
-from .models import MF
+from .models import MF, SparseRows
 from .names import method, named, ranker
 from .objective import bernoulli_kl, deca_loss, from_logits, label_fit
-from .recipe import Number, Recipe, Settings
+from .recipe import AtOnce, Number, Recipe, Settings
 from .training import Method, Normal
 
 # %% ../nbs/09_baselines.ipynb #by-popularity
@@ -115,7 +118,8 @@ class TCE(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        return balanced_mean(truncated(losses, batch.observed, self.drop_rate(step)), batch.observed, batch.weights)
+        kept = truncated(losses, batch.observed, self.drop_rate(step))
+        return balanced_mean(kept, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #rce
 @dataclass(frozen=True)
@@ -214,6 +218,14 @@ class Ensemble(Method):
         nn.Module.__init__(self)
         self.settings, self.f = run.settings, Average(first, second)
 
+# %% ../nbs/09_baselines.ipynb #inverse-of
+def inverse_of(matrix: np.ndarray   # symmetric, positive definite, (n, n) float64; it is overwritten
+               ) -> np.ndarray:     # (n, n) float64
+    "The inverse by Cholesky, in half the time of one for any matrix."
+    lower, _ = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
+    inverse, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    return np.tril(inverse) + np.tril(inverse, -1).T
+
 # %% ../nbs/09_baselines.ipynb #ease
 @ranker("EASE")
 class EASE:
@@ -222,16 +234,16 @@ class EASE:
     Raises `InputError` for more than 20,000 items."""
     def __init__(self,
                  train: Interactions,   # the clicks, X (users, items)
-                 l2: float = 200        # lambda, the ridge penalty, > 0
+                 ridge: float = 200     # lambda, the ridge penalty, > 0
                  ):
         if train.n_items > 20_000:
             raise InputError("EASE inverts an items x items matrix; "
                              f"{train.n_items:,} items are too many here (20,000 at most). "
-                             "Take ItemKNN, or ALS of the package implicit.")
+                             "Take ItemKNN or ALS.")
         self.seen = train.to_weighted_csr()
         gram = (self.seen.T @ self.seen).toarray().astype(np.float64)
-        gram[np.diag_indices_from(gram)] += l2
-        inverse = np.linalg.inv(gram)
+        gram[np.diag_indices_from(gram)] += ridge
+        inverse = inverse_of(gram)
         weights = -inverse / np.diag(inverse)               # (n_items, n_items), column j predicts item j
         np.fill_diagonal(weights, 0)
         self.weights = weights.astype(np.float32)
@@ -255,6 +267,17 @@ def keep_largest(matrix: sp.csr_matrix,     # (rows, columns)
         parts.append(sp.csr_matrix(torch.zeros_like(rows).scatter_(1, best.indices, best.values).numpy()))
     return sp.vstack(parts, format="csr")
 
+# %% ../nbs/09_baselines.ipynb #shrunk
+def shrunk(similarity: sp.csr_matrix,   # cosines of items, (n_items, n_items)
+           norms: np.ndarray,           # roots of the items' clicks, (n_items,)
+           shrinkage: float             # clicks, >= 0
+           ) -> sp.csr_matrix:          # of the same shape
+    "Each cosine times |i||j| / (|i||j| + shrinkage), so that two items with few clicks are less alike."
+    pairs = similarity.tocoo()
+    together = norms[pairs.row] * norms[pairs.col]
+    values = (pairs.data * (together / (together + shrinkage))).astype(similarity.dtype)
+    return sp.csr_matrix((values, (pairs.row, pairs.col)), similarity.shape)
+
 # %% ../nbs/09_baselines.ipynb #item-knn
 @ranker("ItemKNN")
 class ItemKNN:
@@ -262,7 +285,8 @@ class ItemKNN:
     (Sarwar et al., 2001)."""
     def __init__(self,
                  train: Interactions,       # the clicks
-                 neighbours: int = 100      # items that each item listens to, >= 1
+                 neighbours: int = 100,     # items that each item listens to, >= 1
+                 shrinkage: float = 0       # clicks by which a similarity of few is made smaller, >= 0
                  ):
         self.seen = train.to_weighted_csr()
         squares = np.asarray(self.seen.multiply(self.seen).sum(0)).ravel()
@@ -270,6 +294,7 @@ class ItemKNN:
         scaled = self.seen @ sp.diags(1 / norms)
         similarity = (scaled.T @ scaled).tocsr()
         similarity.setdiag(0)
+        similarity = shrunk(similarity, norms, shrinkage)
         # row: a clicked item; column: who counts it as a neighbour
         self.similarity = keep_largest(similarity, neighbours).T.tocsr()
 
@@ -278,6 +303,138 @@ class ItemKNN:
                   ) -> torch.Tensor:    # (batch, n_items) float32, on the device of the users
         "The scores of all items for those users."
         return torch.from_numpy((self.seen[users.cpu().numpy()] @ self.similarity).toarray()).to(users.device)
+
+# %% ../nbs/09_baselines.ipynb #als
+def need_implicit():
+    "The module implicit.als. Raises `InputError` where the package is not installed."
+    try: from implicit import als
+    except ImportError:
+        raise InputError("ALS needs the package implicit, which is not installed; get it with "
+                         "pip install 'deca-nb[als]', or take EASE or ItemKNN.") from None
+    return als
+
+@ranker("ALS")
+class ALS:
+    """Factors of the clicks by alternating least squares, of the package implicit (Hu et al., 2008).
+
+    Raises `InputError` where that is not installed."""
+    def __init__(self,
+                 train: Interactions,           # the clicks
+                 factors: int = 64,             # numbers in each row, >= 1
+                 shrink: float = .01,           # lambda, >= 0
+                 click_weight: float = 1.,      # w, what a click counts beside a cell without one, > 0
+                 sweeps: int = 15,              # rounds over users and items, >= 1
+                 seed: int = 0                  # of the first factors
+                 ):
+        als, clicks = need_implicit(), train.to_weighted_csr().copy()    # it wants to write
+        with warnings.catch_warnings():                         # about threads of BLAS
+            warnings.simplefilter("ignore", RuntimeWarning)
+            fitted = als.AlternatingLeastSquares(
+                factors, regularization=shrink, alpha=click_weight, iterations=sweeps, random_state=seed,
+                num_threads=torch.get_num_threads(), use_gpu=False)
+        fitted.fit(clicks, show_progress=False)
+        self.user_factors = torch.from_numpy(np.array(fitted.user_factors))      # (n_users, factors)
+        self.item_factors = torch.from_numpy(np.array(fitted.item_factors))      # (n_items, factors)
+        self.weights = torch.tensor([shrink, click_weight])
+
+    def score_all(self,
+                  users: torch.Tensor   # (batch,) int64
+                  ) -> torch.Tensor:    # (batch, n_items) float32, on the device of the users
+        "The scores of all items for those users."
+        return (self.user_factors[users.cpu()] @ self.item_factors.T).to(users.device)
+
+# %% ../nbs/09_baselines.ipynb #fold-in
+def csr_of(rows: SparseRows,    # (n_rows, n_items), a row of clicks for each user
+           n_items: int         # columns
+           ) -> sp.csr_matrix:  # (n_rows, n_items) float32, 1 for each click
+    "The rows as scipy has them."
+    columns, offsets = rows.columns.cpu().numpy(), rows.offsets.cpu().numpy()
+    return sp.csr_matrix((np.ones(len(columns), np.float32), columns, offsets), (len(offsets) - 1, n_items))
+
+@patch
+def fold_in(self: EASE,
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            ) -> torch.Tensor:      # (n_rows, n_items) float32
+    "The scores of all items for users whom the matrix has not seen, X B."
+    return torch.from_numpy(csr_of(rows, len(self.weights)) @ self.weights)
+
+@patch
+def fold_in(self: ItemKNN,
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            ) -> torch.Tensor:      # (n_rows, n_items) float32
+    "The sums of similarities for users whom the matrix has not seen."
+    return torch.from_numpy((csr_of(rows, self.similarity.shape[0]) @ self.similarity).toarray())
+
+@patch
+def fold_in(self: ALS,
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            ) -> torch.Tensor:      # (n_rows, n_items) float32
+    "The scores of all items for new users: for each its row, by the ridge regression of the training."
+    (shrink, weight), table = self.weights.double(), self.item_factors.double()
+    clicks = torch.from_numpy(csr_of(rows, len(table)).toarray()).double()
+    gram = table.T @ table + shrink * torch.eye(table.shape[1], dtype=torch.float64)
+    extra = torch.einsum("ri,ij,ik->rjk", clicks, table, table)
+    found = torch.linalg.solve(gram + (weight - 1) * extra, weight * clicks @ table)
+    return (found @ table.T).float()
+
+# %% ../nbs/09_baselines.ipynb #kept
+@patch
+def tensors(self: EASE) -> dict:                # weights (n_items, n_items)
+    "What it learned."
+    return {"weights": torch.from_numpy(self.weights)}
+
+@patch
+def take(self: EASE, tensors: dict):            # as `tensors` gives them
+    "Takes it back."
+    self.weights = tensors["weights"].numpy()
+
+@patch
+def tensors(self: ItemKNN) -> dict:             # the three arrays of a sparse matrix, (n_items, n_items)
+    "What it learned."
+    arrays = {name: getattr(self.similarity, name) for name in ("data", "indices", "indptr")}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+@patch
+def take(self: ItemKNN, tensors: dict):         # as `tensors` gives them
+    "Takes it back."
+    arrays = [tensors[name].numpy() for name in ("data", "indices", "indptr")]
+    self.similarity = sp.csr_matrix(tuple(arrays), [len(arrays[2]) - 1] * 2)
+
+@patch
+def tensors(self: ALS) -> dict:     # user_factors, item_factors (n, factors) each; weights (2,)
+    "What it learned."
+    return {name: getattr(self, name) for name in ("user_factors", "item_factors", "weights")}
+
+@patch
+def take(self: ALS, tensors: dict):             # as `tensors` gives them
+    "Takes it back."
+    for name, tensor in tensors.items(): setattr(self, name, tensor)
+
+# %% ../nbs/09_baselines.ipynb #ranker-settings
+@dataclass(frozen=True)
+class EASESettings(AtOnce):
+    "The number of EASE."
+    ridge: Annotated[float, Number(above=0, help="EASE: ridge penalty", search=(10., 1e4),
+                                   log_range=True)] = 200.
+
+@dataclass(frozen=True)
+class ItemKNNSettings(AtOnce):
+    "The numbers of ItemKNN."
+    neighbours: Annotated[int, Number(1, whole=True, help="ItemKNN: items that each item listens to",
+                                      search=(20, 50, 100, 200, 500))] = 100
+    shrinkage: Annotated[float, Number(0, help="ItemKNN: clicks by which a similarity of few is made smaller",
+                                       search=(0., 10., 50., 200.))] = 0.
+
+@dataclass(frozen=True)
+class ALSSettings(AtOnce):
+    "The numbers of ALS."
+    factors: Annotated[int, Number(1, whole=True, help="ALS: numbers in each row",
+                                   search=(16, 32, 64, 128))] = 64
+    shrink: Annotated[float, Number(0, help="ALS: regularisation", search=(1e-3, 100.),
+                                    log_range=True)] = .01
+    click_weight: Annotated[float, Number(above=0, help="ALS: what a click counts beside a cell without one",
+                                          search=(1., 2., 5., 10., 40.))] = 1.
+    sweeps: Annotated[int, Number(1, whole=True, help="ALS: rounds over users and items")] = 15
 
 # %% ../nbs/09_baselines.ipynb #oracle
 @method("Oracle")

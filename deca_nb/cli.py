@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'give_up', 'main']
+           'give_up', 'complete', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import ctypes
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from .files import InputError
 COMMANDS = {
     "audit": "Print the sanity report of a data set: masked truth, recall ceiling, cold users, ties, "
              "popularity. With --full, whether denoising pays.",
+    "tune": "Tune every method and ranker alike on your data: does denoising help?",
     "train": "Train one recommender, print its scores and save it.",
     "evaluate": "Score a saved recommender on the split it was trained with.",
     "recommend": "Print the best items for some users.",
@@ -50,7 +52,7 @@ def make_app(words: list[str]) -> typer.Typer:
     app.callback()(options)
     asked = next((word for word in words if not word.startswith("-")), None)
     for name, about in COMMANDS.items():
-        if name != asked: app.command(name, help=about)(lambda: None)
+        if name != asked: app.command(name, help=about, short_help=about.partition(". ")[0])(lambda: None)
         else: importlib.import_module("deca_nb.commands").add_command(app, name, about, words)
     return app
 
@@ -69,11 +71,26 @@ def give_up(why: str):
     if os.environ.get("LOCAL_RANK", "0") == "0": print(f"deca: {why}", file=sys.stderr)
     sys.exit(2)
 
+def complete(words: list[str]) -> list[str]:
+    "The words with those of a file of options. Raises `InputError` for an unknown command or option."
+    asked = next((word for word in words if not word.startswith("-")), None)
+    if asked is None: return words or ["--help"]
+    if asked not in COMMANDS:
+        near = get_close_matches(asked, COMMANDS, 1)
+        told = f"did you mean {near[0]}?" if near else f"choose {', '.join(COMMANDS)}."
+        raise InputError(f"there is no command '{asked}'; {told}")
+    return importlib.import_module("deca_nb.commands").complete_words(asked, words)
+
 def main():
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input."
     keep_memory()
-    try: make_app(sys.argv[1:])(prog_name="deca")
+    try:
+        words = complete(sys.argv[1:])
+        sys.exit(make_app(words)(words, prog_name="deca", standalone_mode=False) or 0)
     except InputError as error: give_up(error)
     except OSError as error:
         told = f"{error.filename or 'a file'}: {error.strerror or error}"
         give_up(f"{told}; check the path and its permissions.")
+    except Exception as error:
+        if not hasattr(error, "format_message"): raise                  # typer's own
+        give_up(f"{error.format_message().rstrip('.')}; check deca {words[0]} --help.")

@@ -89,7 +89,9 @@ def opens_with_both_fixed() -> tuple:       # the tasks before DP and DN take tu
 # %% ../nbs/08_denoising.ipynb #deca
 @method("DeCA")
 class DeCA(Method):
-    "Cross-model agreement: DP and DN in turn, agreeing with a co-trained MF g (Algorithm 1)."
+    """Cross-model agreement: DP and DN in turn, agreeing with a co-trained MF g (Algorithm 1).
+
+    Raises `InputError` for an `h_model` that cannot stand for h."""
     Settings, released_row, over_pairs = DeCASettings, "DeCA", True
     tasks = ("DP", "DN")
     posterior = staticmethod(posterior_preference)
@@ -121,24 +123,24 @@ class DeCA(Method):
 # %% ../nbs/08_denoising.ipynb #denoise-positives
 def denoise_positives(deca: DeCA,       # whose h is learned
                       batch: Batch      # n pairs
-                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
-    "Eq. 14: h is learned, h_prime is 1."
+                      ) -> tuple:  # log P(label) if liked and if not liked, nats, (n,) each
+    "Eq. 14: h is learned, h_prime is 1. Raises nothing."
     not_liked = label_log(deca.logits(deca.h, batch), batch.observed, deca.log)
     return deca.settings.c1 * (batch.observed - 1), not_liked
 
 # %% ../nbs/08_denoising.ipynb #denoise-negatives
 def denoise_negatives(deca: DeCA,       # whose h_prime is learned
                       batch: Batch      # n pairs
-                      ) -> tuple:  # the label's log likelihood if liked and if not liked, (n,) each
-    "Eq. 15: h_prime is learned, h is 0."
+                      ) -> tuple:  # log P(label) if liked and if not liked, nats, (n,) each
+    "Eq. 15: h_prime is learned, h is 0. Raises nothing."
     liked = label_log(deca.logits(deca.h_prime, batch), batch.observed, deca.log)
     return liked, -deca.settings.c2 * batch.observed
 
 # %% ../nbs/08_denoising.ipynb #fix-both
 def fix_both(deca: DeCA,        # of protocol `paper`
              batch: Batch       # n pairs
-             ) -> tuple:       # the log likelihood of no click if liked and if not liked, (n,) each
-    "The release's first step (2.3)."
+             ) -> tuple:       # log P(no click) if liked and if not liked, nats, (n,) each
+    "The release's first step, where each pair counts as unclicked (2.3). Raises nothing."
     return deca.log(-deca.logits(deca.h_prime, batch)), deca.log(-deca.logits(deca.h, batch))
 
 # %% ../nbs/08_denoising.ipynb #deca-loss
@@ -172,8 +174,11 @@ class DP(DeCA):
     "Denoising positives only (Table 3)."
     Settings, tasks, over_pairs = DPSettings, ("DP",), True
     @staticmethod
-    def posterior(f, h, h_prime):
-        "Eq. 16 with h_prime = 1: of three `Bernoulli`, (n,) each; in [0, 1], (n,)."
+    def posterior(f,                # `Bernoulli` of the preference, (n,)
+                  h,                # of a click although disliked, (n,)
+                  h_prime           # of a click when liked, (n,); not used
+                  ):
+        "Eq. 16 with h_prime = 1: probabilities, (n,). Raises nothing."
         return f.p / (f.p + h.p * f.q)
 
 @method("DN")
@@ -181,8 +186,11 @@ class DN(DeCA):
     "Denoising negatives only (Table 3)."
     Settings, tasks, over_pairs = DNSettings, ("DN",), True
     @staticmethod
-    def posterior(f, h, h_prime):
-        "Eq. 16 with h = 0: of three `Bernoulli`, (n,) each; 1 for each pair, (n,)."
+    def posterior(f,                # `Bernoulli` of the preference, (n,)
+                  h,                # of a click although disliked, (n,); not used
+                  h_prime           # of a click when liked, (n,); not used
+                  ):
+        "Eq. 16 with h = 0: probabilities, (n,), all of them 1. Raises nothing."
         return torch.ones_like(f.p)
 
 # %% ../nbs/08_denoising.ipynb #another-seed
@@ -212,7 +220,7 @@ def frozen(prior: nn.Module             # a trained model
 @named("prior_mode", "training")
 def frozen_but_for_dropout(prior: nn.Module     # a trained model
                            ) -> nn.Module:      # the same, with dropout if it has any
-    "As the release leaves CDAE's (2.2)."
+    "The prior keeps its dropout, as the release leaves CDAE's (2.2)."
     return prior.train()
 
 # %% ../nbs/08_denoising.ipynb #prior-recipe
@@ -244,7 +252,10 @@ class DeCAp(DeCA):
         self.set_prior_mode(self.g)
         return self
 
-    def logits(self, model, batch):
+    def logits(self,
+               model,       # f, g, h or h_prime
+               batch        # a `Batch` of n pairs
+               ):
         "The logits that one of the models gives the pairs, (n,); the prior's without a gradient."
         with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
@@ -337,7 +348,7 @@ def recipe_for(protocol: Protocol,      # `paper` takes the released row
     those of ml-100k's where there is none. Raises `InputError` for a number that the method does
     not have or that is out of its bounds."""
     about = {"data": data} | about
-    if protocol.hyper_parameters == "given":
+    if protocol.hyper_parameters == "given" or find("method", name).released_row is None:
         return make_recipe(model, name, given, parts=protocol.training, **about), "defaults"
     short = data.removeprefix("authors:").removeprefix("world:")        # world:electronics too
     row, source = released_numbers(short, model, name), f"the released row of {short}, {model}"

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import patch
 
 from .interactions import InputError, Interactions, Split
 from .names import find, is_place, listed, named, ranker
@@ -260,6 +261,22 @@ class MostPopular:
                   ) -> torch.Tensor:            # (batch, n_items), float32, on the device of `users`
         "The counts for each user, without copying them."
         return self.counts.to(users.device).expand(len(users), -1)
+
+# %% ../nbs/04_evaluation.ipynb #kept-popular
+@patch
+def tensors(self: MostPopular) -> dict:         # counts (n_items,)
+    "What it learned."
+    return {"counts": self.counts}
+
+@patch
+def take(self: MostPopular, tensors: dict):     # as `tensors` gives them
+    "Takes it back."
+    self.counts = tensors["counts"]
+@patch
+def fold_in(self: MostPopular, rows         # `SparseRows`, a row of clicks for each new user
+            ) -> torch.Tensor:              # (n_rows, n_items) float32
+    "The counts for each new user, as for everybody."
+    return self.counts.expand(len(rows.offsets) - 1, -1)
 
 # %% ../nbs/04_evaluation.ipynb #summarise
 def metric_columns(per_user: pd.DataFrame   # as `evaluate` returns it

@@ -10,7 +10,7 @@ __all__ = ['KEY', 'VARIANTS', 'ROWS', 'PROTOCOLS', 'AGREEING', 'FOUR', 'THREE', 
            'where_of', 'table_of', 'table2', 'table3', 'by_probability', 'table4', 'figure3', 'mark_published',
            'figure5', 'ladder_steps', 'rung_cells', 'ladder', 'drawn_for', 'numbered_jobs', 'tune', 'tuned_settings',
            'tuned', 'head_room', 'map_job', 'by_world_means', 'world_gain', 'map_jobs', 'world_map', 'recovery_jobs',
-           'recover', 'should_denoise', 'authors_interactions', 'table1']
+           'recover', 'should_denoise', 'authors_interactions', 'table1', 'audit_page']
 
 # %% ../nbs/11_experiments.ipynb #imports-export
 import json
@@ -43,6 +43,7 @@ from .files import InputError
 from .interactions import CLEAN, PAPER, Interactions, Protocol, Split, describe
 from .models import model_class
 from .names import find, listed, named
+from .rankers import BESIDE
 from .recipe import Settings
 from .runs import JUDGED, Job, Runs, judge_both, only_liked, settings_of, sweep
 from .statistics import over_seeds, paired_test
@@ -179,7 +180,7 @@ def ranker_rows(split: Split,       # what they learn from and are judged on
                 protocol: Protocol  # whose masking decides on the unmasked row
                 ) -> pd.DataFrame:  # a row a ranker, as of `judge_ranker`
     "Every ranker as rows like those of `Runs`; where CDAE is judged unmasked, popularity is too."
-    rows = [judge_ranker(name, split, split) for name in listed("ranker")]
+    rows = [judge_ranker(name, split, split) for name in BESIDE]
     if protocol.masking != "known":
         rows.append(judge_ranker("MostPopular", split, unmasked(split)) | {"model": "MostPopular (unmasked)"})
     return pd.DataFrame(rows)
@@ -698,3 +699,16 @@ def table1(bench: Bench     # on data named authors:NAME
     printed = dict(zip(counted, STATED[name], strict=True))
     table = pd.DataFrame([counted, printed], index=["counted", "paper"])
     return {"table": table.rename_axis("from").reset_index()}
+
+# %% ../nbs/11_experiments.ipynb #imports-audit
+from .evaluation import audit
+
+# %% ../nbs/11_experiments.ipynb #audit-page
+@experiment("audit", "movielens-100k", "clean", 1,
+            unused=("seeds", "epochs", "optimiser", "device", "ties", "scores", *ROWS))
+def audit_page(bench: Bench     # on any data
+               ) -> dict:       # counts and shares: name, value, meaning
+    "The sanity report of a data set: what can be found, by whom, and what popularity and chance reach."
+    report = audit(bench.split, bench.split.k).reset_index()
+    whole = report["value"].map(lambda value: isinstance(value, int | np.integer))
+    return {"counts": report[whole].astype({"value": int}), "shares": report[~whole].astype({"value": float})}

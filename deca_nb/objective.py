@@ -133,7 +133,7 @@ def population_probability(p: torch.Tensor | Bernoulli,     # P(click) as in the
     `density` is the share of items that the pair's **user** clicked, one value per pair, since
     pair batches draw negatives per click of a user. One float serves where every unclicked pair is
     kept at one rate, as in CDAE's batches of rows. A sampler that prefers some items needs a value
-    per pair: the one whose odds times `n_negatives` are the rate at which it keeps that pair.
+    d per pair, so that n_negatives d / (1 - d) is the rate at which it draws that pair.
     Raises nothing."""
     p, kept = as_bernoulli(p), torch.as_tensor(n_negatives * density / (1 - density))
     return torch.sigmoid(p.log_p - p.log_q + kept.log())

@@ -149,7 +149,10 @@ class Shards(PairBatches):
 # %% ../nbs/14_processes.ipynb #need-shared
 def need_shared(recipe: Recipe):
     "Raise InputError for a recipe whose steps several processes cannot share."
-    parts, cls = recipe.parts, model_class(recipe.model, recipe.parts)
+    parts, method = recipe.parts, find("method", recipe.method)
+    if method.is_model:
+        raise InputError(f"{recipe.method} is learned at once, by one process; start it without torchrun.")
+    cls = model_class(recipe.model, parts)
     usual = (parts.sampler, parts.regulariser) == ("true-negatives", "batch-rows")
     if not usual or parts.stopper not in ("best-ndcg", "never"):
         raise InputError("several processes cannot train one model by protocol paper; take protocol clean, "
@@ -157,7 +160,7 @@ def need_shared(recipe: Recipe):
     if getattr(cls, "trains_on", "pairs") != "pairs" or getattr(cls, "every_row_moves", False):
         raise InputError(f"several processes cannot train one {recipe.model}, which looks at more than the "
                          "batch's own pairs; choose MF, GMF or NeuMF, or one process.")
-    if not find("method", recipe.method).over_pairs:
+    if not method.over_pairs:
         raise InputError(f"several processes cannot train one model by {recipe.method}, which looks at more "
                          "than a user's own pairs; choose Normal or DeCA, or one process.")
 

@@ -59,11 +59,10 @@ def pick_device(device: str     # 'auto', or a name that torch knows: 'cpu', 'cu
 
 def need_method(name: str   # as `Recommender` takes it
                 ):
-    "Raise InputError for the name of a ranker, which is not trained, or of nothing."
-    if name in listed("ranker"):
-        raise InputError(f"{name} is a ranker, not a training method; compare it with deca compare --methods "
-                         f"{name}, or make it with find('ranker', '{name}')(train) of deca_nb.names.")
-    name_of("method", name)
+    "Raise InputError for the name of a ranker, which does not say which clicks were meant, or of nothing."
+    if name_of("method", name) in listed("ranker"):
+        raise InputError(f"{name} is a ranker: it orders items and does not say which clicks were meant; "
+                         "choose a training method, such as DeCA.")
 
 # %% ../nbs/10_recommender.ipynb #recommender-class
 class Recommender:
@@ -84,7 +83,6 @@ class Recommender:
         need_number("seed", seed, SEED)
         if not (isinstance(liked, Real) and np.isfinite(liked)):
             raise InputError(f"liked={liked!r} cannot be used; it must be a number.")
-        if isinstance(method, str): need_method(method)
         protocol = get_protocol(protocol)
         recipe = make_recipe(name_of("model", model), name_of("method", method), numbers, seed=int(seed),
                              parts=protocol.training, learns_from=learns_from, liked=liked, threads=threads)
@@ -95,11 +93,14 @@ class Recommender:
     @property
     def method_name(self) -> str: return self.recipe.method
     @property
+    def name(self) -> str:          # 'GMF + DeCA', or of a ranker its name alone
+        return " + ".join(dict.fromkeys([self.model_name, self.method_name]))
+    @property
     def settings(self) -> Settings: return self.recipe.settings
 
     def __repr__(self):
         state = "not fitted" if self.trained is None else self.train
-        return f"Recommender({self.model_name} + {self.method_name}, {state})"
+        return f"Recommender({self.name}, {state})"
 
 # %% ../nbs/10_recommender.ipynb #recommender-of
 @patch
@@ -262,8 +263,7 @@ def recommend(self: Recommender,
     if full.any():
         warnings.warn(f"{full.sum()} of {len(full)} users have every item and get none: "
                       f"{', '.join(map(str, named[full][:5]))}", stacklevel=2)
-    source = np.where(seen, f"{self.model_name} + {self.method_name}",
-                      "most popular: nothing was learned of this user")
+    source = np.where(seen, self.name, "most popular: nothing was learned of this user")
     return self.as_frame(named, items, scores, source)
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
@@ -279,7 +279,7 @@ def recommend_for(self: Recommender,
     self.need_fit()
     if self.serving: return self.serving.recommend_for(items, k)
     if not hasattr(self.trained.f, "fold_in"):
-        raise InputError(f"{self.model_name} cannot fold in a new user; train CDAE or LightGCN, "
+        raise InputError(f"{self.model_name} cannot fold in a new user; train CDAE, LightGCN or EASE, "
                          "or call recommend(), which gives new users the most popular items.")
     need_number("k", k, COUNT)
     items = as_list(items)
@@ -520,12 +520,13 @@ def need_known_class(folder: Path,              # for the message
     Raises `InputError` for a class that is not of this package and was not given, for none is run unasked;
     for one that was given where it is of this package; and for a file that has changed."""
     name, source = recipe[kind], recipe.get("sources", {}).get(recipe[kind])
-    if given is None and name not in table()[kind]:
+    known = table()["method" if recipe["model"] == recipe["method"] else kind]      # a ranker is both
+    if given is None and name not in known:
         raise InputError(f"{folder}: '{name}' is a class of its author's; give it as {kind}=... or --{kind}.")
     if is_place(given) and source and source != source_of(kind, given):
         raise InputError(f"{given}: this file is not the one that {folder} was trained with; train again.")
     if given is None: return
-    if name in table()[kind]:
+    if name in known:
         raise InputError(f"{folder}: its {kind} is this package's {name}; leave {kind} out.")
     recipe[kind] = name_of(kind, given)
 

@@ -7,9 +7,12 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'SquaredRows', 
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'never', 'best_ndcg', 'second_rise', 'Run', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow',
+           'forecast', 'memory_held']
 
 # %% ../nbs/05_training.ipynb #imports-training
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import contextmanager
@@ -155,6 +158,7 @@ class Method(nn.Module):
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
+    is_model = False                                # whether it is its own model, as a ranker is
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False
@@ -169,6 +173,12 @@ class Method(nn.Module):
              ) -> torch.Tensor:     # a scalar
         "The loss of one batch, without the penalty. Raises `TypeError` in a class that does not define it."
         raise TypeError("a method defines loss(batch, step)")
+
+    @classmethod
+    def trained_by(cls, run: "Run"      # whose method this is
+                   ) -> "Trainer":      # finished, with `method` and `history`
+        "How a run of this method is trained: step by step. A ranker does it at once."
+        return run.trainer().fit()
 
     def after_epoch(self, epoch: int    # counted from 1
                     ):
@@ -287,12 +297,13 @@ def validation_split(train: Interactions,   # what is known of the users: not to
     "Validation pairs to be found among all items but the training ones."
     return Split(train, valid, truth=valid, known=train)
 
-def validation_ndcg(model,          # a scorer that is a module; it is left in evaluation mode
+def validation_ndcg(model,          # a scorer; a module is left in evaluation mode
                     split: Split,   # of `validation_split`
                     ties: str       # how equal scores count, as `evaluate` takes it (chapter 04)
                     ) -> float:     # in [0, 1], over users with truth
     "Mean NDCG@20 of the split's truth."
-    return float(evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"].mean())
+    ranked = model.eval() if isinstance(model, nn.Module) else model            # a ranker has one mode
+    return float(evaluate(ranked, split, k=(20,), ties=ties)["ndcg@20"].mean())
 
 @torch.no_grad()
 def validation_bce(model,                       # a module; it is left in evaluation mode
@@ -352,7 +363,8 @@ class Run:
 
     def __post_init__(self):
         self.method_class = find("method", self.recipe.method)
-        self.model_class = model_class(self.recipe.model, self.recipe.parts)
+        whole = self.recipe.model == self.recipe.method             # a ranker is its own model
+        self.model_class = self.method_class if whole else model_class(self.recipe.model, self.recipe.parts)
         if "liked" in (self.recipe.learns_from, self.method_class.learns_from):
             self.train, self.valid = meant_only(self.train, self.valid, self.recipe.liked)
         self.train = self.train.scaled()
@@ -692,12 +704,20 @@ def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it i
 
 # %% ../nbs/05_training.ipynb #callbacks
 class Progress(Callback):
-    "A bar on a terminal or in a notebook, nothing in a pipe."
+    """A bar on a terminal or in a notebook, nothing in a pipe; a line an epoch for the log of deca_nb.
+
+    After the first epoch a training of more than a minute says how long it may take."""
     def __init__(self, epochs: int  # at which the bar is full
                  ):
-        self.epochs, self.bar = epochs, None
+        self.epochs, self.bar, self.started = epochs, None, time.perf_counter()
 
     def after_epoch(self, trainer, record):
+        logger = logging.getLogger("deca_nb")
+        logger.debug(", ".join(f"{name} {value}" for name, value in record.items()))
+        told = forecast(self.epochs, time.perf_counter() - self.started) if record["epoch"] == 1 else ""
+        if told:
+            logger.info(told)
+            tqdm.write(f"{record['trains']}: {told}", file=sys.stderr)
         if self.bar is None:
             try: notebook = get_ipython().__class__.__name__ == "ZMQInteractiveShell"
             except NameError: notebook = False
@@ -745,6 +765,22 @@ class Follow(Callback):
         "All that was told, one row per click and epoch."
         return pd.concat(self.told, ignore_index=True)
 
+# %% ../nbs/05_training.ipynb #forecast
+def forecast(epochs: int,       # of the whole training
+             seconds: float     # that the first took
+             ) -> str:          # a sentence; empty for a training of less than a minute
+    "How long a training may take and how much memory this process has held, after its first epoch."
+    if epochs * seconds < 60: return ""
+    minutes = f"{epochs * seconds / 60:.0f} minutes" if epochs * seconds >= 90 else "a minute"
+    return f"at most {minutes} ({epochs} epochs of {seconds:.1f} s each, fewer by patience){memory_held()}"
+
+def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
+    "The most memory that this process has held."
+    try: import resource
+    except ImportError: return ""                                       # on Windows
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
+    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
+
 # %% ../nbs/05_training.ipynb #run-trainer
 @patch
 def method(self: Run) -> tuple[Method, list[dict]]:     # and the records of what it needs
@@ -782,8 +818,8 @@ def trainer(self: Run, kind: Callable = Trainer     # called with what `Trainer`
 # %% ../nbs/05_training.ipynb #run-fit
 @patch
 def fit(self: Run) -> Trainer:          # finished, with `method` and `history`
-    "Trains. Raises `InputError` as `trainer` does, and where the loss is not finite."
-    return self.trainer().fit()
+    "Trains, as the method says. Raises `InputError` as `trainer` does, and where the loss is not finite."
+    return self.method_class.trained_by(self)
 
 @patch
 def trained(self: Run) -> tuple[Method, list[dict]]:     # and a record per epoch

@@ -4,7 +4,9 @@ They are written in markdown with documents beside the parameters, and each entr
 derives it.
 """
 
+import inspect
 import re
+from collections.abc import Container
 from functools import partial
 from pydoc import locate
 
@@ -14,15 +16,17 @@ from notebooks import anchor, equation, room_name
 from pages import DEFINITIONS, SHORT
 
 SHORTER = {
+    r"~?(?:\w+\.)*Annotated\[(.*?), ~?(?:\w+\.)*Number\(.*?\)\](?= = |[,)])": r"\1",  # what it may be
     r"~?(?:\w+\.)*Annotated\[(.*?), <[^>]*>\]": r"\1",
-    r"(?:\w+\.)*Protocol\(name='(clean|paper)'[^)]*\)": lambda found: found[1].upper(),
-    r"<[^>]*>": "...",
+    r"(?:\w+\.)*Protocol\([^()]*name='(clean|paper)'[^()]*\)": lambda found: found[1].upper(),
+    r"(?<== )(?:\w+\.)*(?:Training|\w+Settings)\([^()]*\)": "...",
+    r"<[^<>]*(?:<[^<>]*>[^<>]*)*>": "...",
 }
 
 
-def code(name: str) -> str:
-    """Inline code; the name of something documented is a link."""
-    return f":py:obj:`~{SHORT[name].name}`" if name in SHORT else f"``{name}``"
+def code(name: str, own: Container[str] = ()) -> str:
+    """Inline code; the name of something documented is a link, unless a parameter of the entry has it."""
+    return f":py:obj:`~{SHORT[name].name}`" if name in SHORT and name not in own else f"``{name}``"
 
 
 def prose(text: str, chapter: str) -> str:
@@ -31,6 +35,7 @@ def prose(text: str, chapter: str) -> str:
     Here recall@20 is no address, and --option keeps its dashes.
     """
     text = re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
+    text = re.sub(r"\\\*\\\*(\w[\w ]*)\\\*\\\*", r"**\1**", text)
     return MENTION.sub(lambda found: re.sub(r"\d+", partial(to_equation, chapter=chapter), found[0]), text)
 
 
@@ -40,15 +45,32 @@ def to_equation(number: re.Match, chapter: str) -> str:
     return f"\\ :ref:`{number[0]} <{label}>`\\ " if label else number[0]
 
 
-def rst(text: str, chapter: str) -> str:
+def rst(text: str, chapter: str, own: Container[str] = ()) -> str:
     """A line of markdown as reStructuredText."""
-    return "".join(code(part) if i % 2 else prose(part, chapter) for i, part in enumerate(text.split("`")))
+    parts = text.split("`")
+    return "".join(code(part, own) if i % 2 else prose(part, chapter) for i, part in enumerate(parts))
 
 
-def parameters(notes: dict[str, str], chapter: str) -> list[str]:
+def parameters(notes: dict[str, str], chapter: str, own: Container[str]) -> list[str]:
     """A field for each parameter that has a document beside it."""
     fields = {name: f":param {name}:" for name in notes} | {"return": ":returns:"}
-    return [f"{fields[name]} {rst(' '.join(note.split()), chapter)}" for name, note in notes.items()]
+    return [f"{fields[name]} {rst(' '.join(note.split()), chapter, own)}" for name, note in notes.items()]
+
+
+def names_of(obj) -> set[str]:
+    """The parameters of a function or class; none where it has no signature."""
+    try:
+        return set(inspect.signature(obj).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def is_foreign(obj, owner: type | None) -> bool:
+    """Whether the docstring of a method is that of a base class of another library."""
+    if owner is None or getattr(obj, "__doc__", None):
+        return False
+    said = [base for base in owner.__mro__ if getattr(vars(base).get(obj.__name__), "__doc__", None)]
+    return bool(said) and not said[0].__module__.startswith("deca_nb")
 
 
 def derived_in(name: str) -> list[str]:
@@ -62,10 +84,11 @@ def derived_in(name: str) -> list[str]:
 def rewrite(app, what: str, name: str, obj, options, lines: list[str]):
     """Make the docstring of a definition."""
     chapter = DEFINITIONS[name].chapter if name in DEFINITIONS else ""
-    lines[:] = [rst(line, chapter) for line in lines]
+    own = names_of(obj)
+    owner = locate(name.rpartition(".")[0]) if what == "method" else None
+    lines[:] = [] if is_foreign(obj, owner) else [rst(line, chapter, own) for line in lines]
     if what != "module":
-        owner = locate(name.rpartition(".")[0]) if what == "method" else None
-        lines += ["", *parameters(documents(obj, owner), chapter), "", *derived_in(name), ""]
+        lines += ["", *parameters(documents(obj, owner), chapter, own), "", *derived_in(name), ""]
 
 
 def signature(

@@ -18,7 +18,9 @@ def documents(obj, owner: type | None = None) -> dict[str, str]:
     bases = owner.__mro__[1:] if owner else ()
     alike = [vars(base)[obj.__name__] for base in bases if obj.__name__ in vars(base)]
     notes = [own_documents(getattr(same, "__func__", same)) for same in (obj, *alike)]
-    return {name: note for said in reversed((helps, *notes)) for name, note in said.items() if note}
+    found = {name: note for said in reversed((helps, *notes)) for name, note in said.items() if note}
+    taken = {*inspect.signature(obj).parameters, "return"} if alike else set(found)
+    return {name: note for name, note in found.items() if name in taken}
 
 
 def own_documents(obj) -> dict[str, str | None]:

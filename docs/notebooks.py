@@ -4,13 +4,13 @@ A page is a copy of a notebook without what only nbdev and the tests need, with 
 that Sphinx understands.
 """
 
-import ast
 import posixpath
 import re
 from collections.abc import Callable
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 from book import MENTION, NBS, ROOT, Cell, rooms
@@ -53,26 +53,14 @@ NO_CELLS = re.compile(
 CHAPTER = re.compile(r"\b(?:[Cc]hapters? \d\d(?:(?:, | and | to |, and | or )\d\d\b)*|[Aa]ppendix A\d\b)")
 NUMBER = re.compile(r"\d\d|A\d")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SVG, HTML = "image/svg+xml", "text/html"
+NOTHING = re.compile(r"<td>(?:NaN|nan|NaT|&lt;NA&gt;)</td>")  # a cell of a table that holds no value
 FAR_COMMENT = re.compile(
     r"^(?=.{98})(.*\S) {3,}(# .*)$", re.MULTILINE
 )  # in a line that is longer than a page is wide
 WORDS = re.compile(r"[^\W\d_]{2,}[,:;]? +\S")
 CONTENTS = """
-```{toctree}
-:hidden:
-:caption: Chapters
-:glob:
-
-chapters/[0-9]*
-```
-
-```{toctree}
-:hidden:
-:caption: Appendix
-:glob:
-
-chapters/A*
-```
+<!-- rooms -->
 
 ```{toctree}
 :hidden:
@@ -101,6 +89,31 @@ contributing
 changelog
 ```
 """
+
+
+def rooms_in_order() -> dict[str, list[str]]:
+    """The pages of chapters and of the appendix, as the home page lists them."""
+    home = "\n".join(cell.source for cell in nbformat.read(NBS / "index.ipynb", as_version=4).cells)
+    listed = re.findall(r"^\| \[[^\]]+\]\((\w+)\.ipynb\)", home, re.MULTILINE)
+    if missing := {path.stem for path in rooms()} ^ set(listed):
+        raise ValueError(f"the lists of chapters on the home page leave out {', '.join(sorted(missing))}")
+    names = list(dict.fromkeys(listed))
+    return {
+        "Chapters": [name for name in names if not name.startswith("A")],
+        "Appendix": [name for name in names if name.startswith("A")],
+    }
+
+
+def contents() -> str:
+    """The sidebar: chapters and appendix in their order, then the other pages."""
+    trees = [
+        f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n"
+        + "\n".join(f"chapters/{name}" for name in names)
+        + "\n```"
+        for caption, names in rooms_in_order().items()
+    ]
+    return CONTENTS.replace("<!-- rooms -->", "\n\n".join(trees))
+
 
 # Names of places.
 
@@ -293,28 +306,74 @@ def text_of(source: str, chapter: str, page: str) -> str:
 # Pictures.
 
 
-def literal(node: ast.AST) -> str:
-    """What a string in the code says; a value that is only known when it runs is an ellipsis."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+TICK = re.compile(r"[xy]tick_")
+LEGEND = re.compile(r"legend_")
+GREEK = re.compile(r"\\(alpha|beta|lambda|tau)\b")
+LONGEST_ALT = 400  # characters that are read aloud in one go
 
 
-def alternative(source: str) -> str:
-    """What a reader who cannot see the figure is told.
+def without_tex(text: str) -> str:
+    """What a figure writes, in plain characters: "$C_1$" as "C1"."""
+    return INLINE.sub(
+        lambda tex: re.sub(r"[${}_\\]", "", GREEK.sub(r"\1", tex[0].replace(r"\mathdefault", ""))), text
+    )
 
-    That is the cell's `#| fig-alt: ...`, else the words that it writes into the figure.
+
+def texts_of(node: ElementTree.Element) -> list[str]:
+    """What a part of a figure writes; ticks are left out."""
+    if TICK.match(node.get("id", "")):
+        return []
+    lines = [without_tex(" ".join(part.text.split())) for part in node if part.tag is ElementTree.Comment]
+    own = "; ".join(lines).replace(",; ", ", ")
+    return [own] * bool(own) + [text for part in node if isinstance(part.tag, str) for text in texts_of(part)]
+
+
+def drawn_words(svg: str) -> list[str]:
+    """What a figure writes: titles first, then what stands at axes and lines, then the legends."""
+    root = ElementTree.fromstring(
+        svg, ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
+    )
+    figure = next(node for node in root.iter() if node.get("id", "").startswith("figure_"))
+    above, titles, others, legends = [], [], [], []
+    for part in figure:
+        name = part.get("id", "")
+        if name.startswith("text_"):
+            above += texts_of(part)
+        elif LEGEND.match(name):
+            legends += texts_of(part)
+        elif name.startswith("axes_"):
+            inside = [child for child in part if child.get("id", "").startswith("text_")]
+            legends += [
+                text for child in part if LEGEND.match(child.get("id", "")) for text in texts_of(child)
+            ]
+            titles += [text for child in inside[-1:] for text in texts_of(child) if WORDS.search(text)]
+            axes = [child for child in part if child.get("id", "").startswith("matplotlib.axis")]
+            others += [text for child in axes for text in texts_of(child)]
+            others += [text for child in inside for text in texts_of(child) if WORDS.search(text)]
+    above.sort(key=len, reverse=True)  # the title of all says more than the name of an axis
+    found = above + titles + others + legends
+    return list(dict.fromkeys(text for text in found if re.search(r"[^\W\d]", text)))
+
+
+def alternative_of(svgs: list[str]) -> str:
+    """What a reader who cannot see the figures is told: the words in them, whole ones."""
+    told = "Figure"
+    for text in dict.fromkeys(text for svg in svgs for text in drawn_words(svg)):
+        longer = f"{told}{'; ' if told != 'Figure' else ': '}{text}"
+        if len(longer) > LONGEST_ALT:
+            break
+        told = longer
+    return f"{told}."
+
+
+def alternative(cell: nbformat.NotebookNode) -> str:
+    """What a reader who cannot see the figures of a cell is told.
+
+    That is the cell's `#| fig-alt: ...`, else the words that stand in its figures.
     """
-    told = re.search(r"^#\|\s*fig-alt:\s*(.+?)\s*$", source, re.MULTILINE)
-    if told:
-        return told[1].strip("\"'")
-    tree = ast.parse(source)
-    nodes = list(ast.walk(tree))
-    skipped = {id(value) for node in nodes if isinstance(node, ast.JoinedStr) for value in node.values}
-    skipped |= {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "loc"}
-    found = [literal(node) for node in nodes if id(node) not in skipped]
-    words = dict.fromkeys(" ".join(text.split()) for text in found if WORDS.search(text))
-    return "Figure. " + "; ".join(words) + "."
+    told = re.search(r"^#\|\s*fig-alt:\s*(.+?)\s*$", cell.source, re.MULTILINE)
+    svgs = [output.data[SVG] for output in cell.outputs if SVG in output.get("data", {})]
+    return told[1].strip("\"'") if told else alternative_of(svgs)
 
 
 # Cells.
@@ -324,10 +383,18 @@ def code_cell(cell: nbformat.NotebookNode):
     """Strip a code cell of its directives, and say what its pictures show."""
     directives = set(DIRECTIVE.findall(cell.source))
     cell.metadata["tags"] = [tag for directive, tag in TAGS.items() if directive in directives]
+    about: dict = {}
     if cell.id.startswith("imports"):
         cell.metadata["tags"].append("hide-input")  # folded
+        whose = "of this page" if cell.id == "imports-here" else "of the module"
+        about |= {"code_prompt_show": f"Imports {whose}", "code_prompt_hide": f"Imports {whose}"}
     if any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})):
-        cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source)}}
+        about["image"] = {"alt": alternative(cell)}
+    if about:
+        cell.metadata["mystnb"] = about
+    for output in cell.outputs:
+        if HTML in output.get("data", {}):
+            output.data[HTML] = NOTHING.sub("<td>–</td>", output.data[HTML])
     cell.source = FAR_COMMENT.sub(r"\1  \2", DIRECTIVE.sub("", cell.source).strip("\n"))
 
 
@@ -353,7 +420,7 @@ def page(path: Path, target: str) -> nbformat.NotebookNode:
         title.source = title.source.replace("# ", f"({room_anchor(stem)})=\n# {number} ", 1)
     if path.stem == "index":
         notebook.cells[1:1] = first_screen()
-        notebook.cells.append(new_markdown_cell(CONTENTS, id="contents"))
+        notebook.cells.append(new_markdown_cell(contents(), id="contents"))
         notebook.metadata["widgets"] = nbformat.read(SLICE[0], as_version=4).metadata["widgets"]
     if not any(
         WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
@@ -384,7 +451,7 @@ Your own clicks: see what they can show, train, doubt single clicks, serve lists
 :::
 ::::
 """
-PICTURE = NBS / "07_objective.ipynb", "figure-pushes"  # how a preference becomes a click, or none
+PICTURE = NBS / "07_objective.ipynb", "figure-arrows"  # how a preference becomes a click, or none
 SLICE = NBS / "13_explorer.ipynb", "explore-one-pair"
 
 
@@ -399,9 +466,14 @@ def output_of(path: Path, name: str) -> nbformat.NotebookNode:
 
 def first_screen() -> list[nbformat.NotebookNode]:
     """What the site begins with: three doors, a picture, and a slice of the explorer."""
+    ways = (
+        "A user likes an item or does not, and then there is a click or none. Two of the four ways mislead a "
+        "recommender: the dashed ones. DeCA learns how often they occur."
+    )
     about = "One pair of a user and an item, and what pushes the belief that it is liked. Move the sliders."
     return [
         new_markdown_cell(DOORS, id="home-doors"),
+        new_markdown_cell(ways, id="home-ways"),
         output_of(*PICTURE),
         new_markdown_cell(about, id="home-about"),
         output_of(*SLICE),

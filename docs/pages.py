@@ -17,7 +17,18 @@ import pandas as pd
 from book import NBS, ROOT, Cell, chapters, rooms
 from equations import rows
 from findings import SECTIONS, finding
-from notebooks import anchor, equation_anchor, formula, home, room_anchor, room_name, section_of, shown
+from notebooks import (
+    alternative_of,
+    anchor,
+    equation_anchor,
+    formula,
+    home,
+    room_anchor,
+    room_name,
+    rooms_in_order,
+    section_of,
+    shown,
+)
 from pandas.api.types import is_float_dtype
 
 read = cache(book.read)
@@ -132,14 +143,24 @@ def api_page(path: Path) -> str:
     return "\n".join(parts)
 
 
+def subtitle(path: Path) -> str:
+    """The line under a chapter's title in reStructuredText, without its full stop."""
+    told = re.search(r"^> (.+?)\s*$", read(path)[0].source, re.MULTILINE)
+    return re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", plain(told[1]).rstrip("."))
+
+
 def api_index() -> str:
     """The list of the modules."""
-    names = "\n".join(f"   {module_of(read(path)).partition('.')[2]}" for path in rooms())
+    ordered = [NBS / f"{stem}.ipynb" for stems in rooms_in_order().values() for stem in stems]
+    modules = {module_of(read(path)).partition(".")[2]: subtitle(path) for path in ordered}
+    names = "\n".join(f"   {name}" for name in modules)
+    listed = "\n".join(f"* :doc:`deca_nb.{name} <{name}>`: {about}" for name, about in modules.items())
     text = (
         "Each module is exported from the chapter or appendix of its name. "
         "An entry says in which cell the thing is derived and shown.\n"
     )
-    return f"{underlined('API', '=')}\n{text}\n.. toctree::\n   :maxdepth: 1\n\n{names}\n"
+    tree = f".. toctree::\n   :hidden:\n\n{names}"
+    return f"{underlined('API', '=')}\n{text}\n{listed}\n\n{tree}\n"
 
 
 # From the paper to the code.
@@ -322,7 +343,7 @@ def csv_block(path: Path, page: str) -> str:
     about += [f"{name}: {number(frame[name].iloc[0])}" for name in same]
     if len(frame) > LONGEST:
         about.append(f"the first {LONGEST} lines")
-    rows = frame.drop(columns=same).head(LONGEST).astype(object).fillna("")
+    rows = frame.drop(columns=same).head(LONGEST).astype(object).fillna("–")
     lines = [list(map(number, row)) for row in rows.to_numpy().tolist()]
     return f"{link_to(path, page)}: {'; '.join(about)}.\n\n{table(list(map(str, rows)), lines)}"
 
@@ -354,10 +375,10 @@ def told() -> dict[str, str]:
 
 
 def figure_block(path: Path, page: str) -> str:
-    """A picture of results, with what a chapter says that it shows, else its name."""
+    """A picture of results, with what a chapter says that it shows, else the words that stand in it."""
     name = path.relative_to(ROOT).with_suffix("").as_posix()
-    plain = f"Figure: {path.parent.name} {path.stem}".replace("-", " ")
-    return f"![{told().get(name) or plain}]({address(path, page)})"
+    words = told().get(name) or alternative_of([path.read_text(encoding="utf-8")])
+    return f"![{words}]({address(path, page)})"
 
 
 BLOCKS = {".txt": text_block, ".csv": csv_block, ".svg": figure_block, ".png": figure_block}
@@ -377,13 +398,37 @@ def belongs(path: Path, report: Path) -> bool:
     return path.stem == report.stem or path.stem.startswith(f"{report.stem}-")
 
 
+ROW = re.compile(r"^\|.*\n", re.MULTILINE)
+TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
+
+
+def spoken_title(name: str) -> str:
+    """The name of an experiment or of one of its tables as a heading: "figure2: ..." is "Figure 2: ..."."""
+    named = re.sub(
+        r"^(figure|table)(\d)", r"\1 \2", name.replace("by-", "by ").replace("against-", "against ")
+    )
+    return named[:1].upper() + named[1:]
+
+
+def folded(rows: str) -> str:
+    """A table to scan: what is longer than a page is opened by whoever wants it."""
+    head, rule, *lines = ROW.findall(rows if rows.endswith("\n") else f"{rows}\n")
+    head = head.replace("_", "_\N{ZERO WIDTH SPACE}")  # a long name may go on in the next line
+    whole = head + rule + re.sub(r"(\[-?[\d.]+), (?=-?[\d.]+\])", "\\1,\N{NO-BREAK SPACE}", "".join(lines))
+    if len(lines) <= LONGEST:
+        return whole
+    return f"<details><summary>All {len(lines)} rows</summary>\n\n{whole}\n</details>\n"
+
+
 def report_page(report: Path, page: str) -> str:
     """A page of results/ with its figures before its tables, and links to its tables as files."""
     own = [path for path in readable(report.parent) if belongs(path, report)]
     figures = [figure_block(path, page) for path in own if BLOCKS[path.suffix] is figure_block]
     tables = [link_to(path, page) for path in own if path.suffix == ".csv"]
     files = f"The tables as files: {', '.join(tables)}." if tables else ""
-    about, heading, rest = report.read_text(encoding="utf-8").strip().partition("\n\n## ")
+    text = TABLE.sub(lambda found: folded(found[0]), report.read_text(encoding="utf-8").strip() + "\n")
+    text = re.sub(r"^(##? )(.+)$", lambda found: found[1] + spoken_title(found[2]), text, flags=re.MULTILINE)
+    about, heading, rest = text.strip().partition("\n\n## ")
     title, _, about = about.partition("\n\n")
     told = f"**{finding(report)}.**"
     return "\n\n".join([title, told, about, *figures, f"{heading.strip()} {rest}", files]) + "\n"
@@ -392,7 +437,7 @@ def report_page(report: Path, page: str) -> str:
 def card(report: Path) -> str:
     """A report at a glance: its picture, what it found, and on what."""
     page = report.relative_to(ROOT).as_posix()
-    title = report.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    title = spoken_title(report.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "))
     pictures = [
         path
         for path in readable(report.parent)

@@ -9,15 +9,17 @@ import sys
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 from deca_nb import cli, interactions
-from deca_nb.datasets import DATA_HELP, dataset, load_data, load_rows
+from deca_nb.baselines import EASE
+from deca_nb.datasets import DATA_HELP, dataset, load_data, load_named, load_rows
 from deca_nb.evaluation import MostPopular, evaluate
 from deca_nb.export import cut_pairs, cut_table, score_interactions
-from deca_nb.interactions import CLEAN, PAPER, InputError, Interactions, read_interactions
+from deca_nb.interactions import CLEAN, PAPER, InputError, Interactions, concat, read_interactions
 from deca_nb.names import KNOWN, find, listed
 from deca_nb.recommender import Recommender
 from deca_nb.training import validation_ndcg, validation_split
@@ -76,7 +78,8 @@ def test_one_split_for_all_protocols_that_read_the_same_files():
 
 
 def test_every_registered_name_stands_in_the_help():
-    assert set(listed("dataset")) == {"movielens-100k", "authors", "world"}
+    names = {"movielens-100k", "authors", "world", "coat", "ml-latest-small", "sgdl-ml100k"}
+    assert set(listed("dataset")) == names
     assert all(name in DATA_HELP for kind in listed("dataset") for name in find("dataset", kind).written)
 
 
@@ -94,6 +97,67 @@ def test_every_registered_name_stands_in_the_help():
 def test_a_name_that_is_none_is_told(data, words):
     with pytest.raises(InputError, match=words):
         load_data(data)
+
+
+@pytest.mark.parametrize("data", ["coat", "coat:shown", "ml-latest-small", "sgdl-ml100k"])
+def test_where_files_are_to_be_had_is_told(data, monkeypatch, tmp_path):
+    monkeypatch.setenv("DECA_DATA", str(tmp_path / "nowhere"))
+    load_named.cache_clear()
+    name = data.partition(":")[0]
+    with pytest.raises(InputError, match=f"of {name}; get it from .* and put it into .*nowhere/{name}.$"):
+        load_data(data)
+
+
+@pytest.mark.data
+def test_coat_is_what_its_tables_hold(deca_data):
+    """Counted anew, out of the two tables."""
+    chose, drawn = (np.loadtxt(deca_data / "coat" / f"{part}.ascii", dtype=int) for part in ("train", "test"))
+    split = load_data("coat")
+    assert (chose > 0).sum() == len(split.known) == 6960 and (split.train.user_counts() > 0).all()
+    assert (concat(split.train, split.valid).to_csr().toarray() == (chose > 0)).all()
+    assert (split.truth.to_csr().toarray() == ((drawn >= 4) & (chose == 0))).all()
+
+
+@pytest.mark.data
+def test_among_the_shown_coats_popularity_is_ranked_as_by_hand(deca_data):
+    chose, drawn = (np.loadtxt(deca_data / "coat" / f"{part}.ascii", dtype=int) for part in ("train", "test"))
+    split = load_data("coat:shown")
+    popularity = split.train.item_counts()
+    hits = []
+    for user in np.flatnonzero(((drawn >= 4) & (chose == 0)).any(1)):
+        shown = np.flatnonzero((drawn[user] > 0) & (chose[user] == 0))
+        best = popularity[shown].max()
+        top = shown[popularity[shown] == best]
+        liked = (drawn[user] >= 4) & (chose[user] == 0)
+        hits.append(liked[top].mean() / liked.sum())  # of the coats that tie, each is as likely to be first
+    found = evaluate(MostPopular(split.train), split, k=1)
+    assert len(found) == len(hits) == 225 and abs(found["recall@1"].mean() - np.mean(hits)) < 1e-6
+
+
+@pytest.mark.data
+def test_a_model_of_coat_learns_no_pair_that_was_not_clicked():
+    _, _, pairs = load_rows("coat:shown")
+    assert (pairs.keys() == load_data("coat").known.keys()).all()
+
+
+@pytest.mark.data
+def test_two_small_movielens_are_cut_alike(deca_data):
+    ratings = pd.read_csv(deca_data / "ml-latest-small" / "ratings.csv")
+    split = load_data("ml-latest-small")
+    n = ratings.groupby("userId").size()
+    assert [len(split.train), len(split.valid)] == [(8 * n // 10).sum(), (9 * n // 10 - 8 * n // 10).sum()]
+    assert split.truth_means == load_data("movielens-100k").truth_means and set(split.truth.ratings) == {5}
+    one = split.train.select(split.train.users == 0)
+    assert one.timestamps.max() <= split.valid.timestamps[split.valid.users == 0].min()
+
+
+@pytest.mark.data
+def test_the_noise_that_sgdl_flags_is_known():
+    split = load_data("sgdl-ml100k")
+    assert [int(part.noise.sum()) for part in (split.train, split.valid, split.truth)] == [11899, 1532, 0]
+    assert split.known.noise.mean() == (11899 + 1532) / (66899 + 8652)
+    found = evaluate(EASE(split.train, 500), split)[["recall@5", "ndcg@20"]].mean()
+    assert found.round(3).tolist() == [0.150, 0.375]  # as known of these files
 
 
 def test_a_name_of_ones_own(monkeypatch):

@@ -1,7 +1,10 @@
 """Files are read by lines where each line is a row, and to the same end as any other file."""
 
 import gzip
+import sys
 import tempfile
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deca_nb import files
-from deca_nb.files import InputError, read_columns, read_frame, read_header, read_plain_rows
-from deca_nb.interactions import read_interactions
+from deca_nb.files import InputError, notes_of, read_columns, read_frame, read_header, read_plain_rows
+from deca_nb.interactions import read_interactions, read_split
 
 FIELDS = ["a", "7", "-3.5", "é", "NA", " ", '"', '""', '"q"', '"a,b"', '"a\nb"', '"a""b"', "\0", ""]
 HEADS = [
@@ -112,8 +115,8 @@ def test_parquet_is_read_as_by_pandas(name, tmp_path):
 
 
 def test_columns_of_a_parquet_file_without_an_item_are_all_named(tmp_path):
-    FRAMES["integers"].rename(columns={"item": "sku"}).to_parquet(tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"columns: user, sku, other"):
+    FRAMES["integers"].rename(columns={"item": "thing"}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"columns: user, thing, other"):
         read_interactions(tmp_path / "x.parquet")
 
 
@@ -153,3 +156,188 @@ def test_breaks_and_commas_within_marks_are_read(tmp_path):
     (tmp_path / "x.csv").write_text('user,item,title\n1,2,"a, ""b""\nc"\n3,4,"d"\n')
     frame, _ = read_frame(tmp_path / "x.csv")
     assert frame["title"].tolist() == ['a, "b"\nc', "d"]
+
+
+# The same six rows, written in many ways.
+
+ROWS = pd.DataFrame(
+    {
+        "user": ["007", "007", "b", "b", "é", "é"],
+        "item": ["x", "y", "x", "z", "y", "z"],
+        "rating": ["4", "5", "1", "2", "3.5", "5"],
+        "note": ["plain", "a, b", "c; d", 'e "f"', "g | h", "ï"],
+    }
+)
+
+
+def same_rows(path, note="", **how):
+    """Whether both readers give the rows, with such a note or without any."""
+    frame, columns = read_frame(path, **how)
+    assert frame[list(ROWS)].astype(str).equals(ROWS.astype(str)), frame
+    some, again = read_columns(path, **how)
+    assert columns == again and some["user"].astype(str).tolist() == ROWS["user"].tolist()
+    assert some["rating"].astype(float).tolist() == [4, 5, 1, 2, 3.5, 5]
+    for notes in (notes_of(frame), notes_of(some)):
+        assert len(notes) == bool(note) and all(note in one for one in notes), notes
+
+
+@pytest.mark.parametrize(("sign", "note"), [(",", ""), (";", "by ';'"), ("\t", ""), ("|", "by '|'")])
+def test_the_separator_is_found(sign, note, tmp_path):
+    rows = ROWS.drop(columns="note").assign(note=["1", "2", "3", "4", "5", "6"]) if sign == "\t" else ROWS
+    rows.to_csv(tmp_path / "x.csv", sep=sign, index=False)
+    if sign != "\t":  # where a quotation mark is a letter
+        return same_rows(tmp_path / "x.csv", note)
+    assert read_frame(tmp_path / "x.csv")[0].equals(rows.astype(str))
+    return None
+
+
+def test_the_separator_may_be_said(tmp_path):
+    (tmp_path / "x.csv").write_text("user~item,a;b~rating\n1~2~3\n4~5~6\n")
+    with pytest.raises(InputError, match="no column 'user'"):
+        read_interactions(tmp_path / "x.csv", item="item,a;b")
+    pairs = read_interactions(tmp_path / "x.csv", item="item,a;b", separator="~")
+    assert pairs.to_frame().values.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (tmp_path / "x.tsv").write_text("user,item\n1,2\n3,4\n")
+    assert len(read_interactions(tmp_path / "x.tsv", separator=",")) == 2
+    with pytest.raises(InputError, match="--separator 12 cannot part columns"):
+        read_interactions(tmp_path / "x.tsv", separator="12")
+    ROWS.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"a \.parquet file is no text, so leave out --encoding"):
+        read_interactions(tmp_path / "x.parquet", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [("utf-8", ""), ("utf-8-sig", ""), ("utf-16", ""), ("latin-1", "read as latin-1; --encoding")],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_the_encoding_is_found(written, note, suffix, tmp_path):
+    ROWS.to_csv(tmp_path / f"x{suffix}", encoding=written, index=False)
+    same_rows(tmp_path / f"x{suffix}", note)
+
+
+def test_the_encoding_may_be_said(tmp_path):
+    rows = ROWS.replace("ï", "€")
+    rows.to_csv(tmp_path / "x.csv", encoding="cp1252", index=False)
+    frame, _ = read_frame(tmp_path / "x.csv", encoding="cp1252")
+    assert frame["note"].tolist() == rows["note"].tolist() and notes_of(frame) == ()
+    for wrong, said in (("utf-8", "not written in utf-8; give"), ("latin-99", "no encoding 'latin-99'")):
+        with pytest.raises(InputError, match=said):
+            read_frame(tmp_path / "x.csv", encoding=wrong)
+
+
+def zipped(frame, path):
+    """The frame as the one file of an archive, beside what an archive of a Mac holds."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("log/clicks.csv", frame.to_csv(index=False))
+        archive.writestr("__MACOSX/log/._clicks.csv", "")
+
+
+def parts(write):
+    """A writer of the frame in two parts, and of what another program leaves beside them."""
+
+    def written(frame, folder):
+        folder.mkdir()
+        write(frame[:4], folder / "part-0")
+        write(frame[4:], folder / "part-1")
+        (folder / "_SUCCESS").touch()
+
+    return written
+
+
+WRITERS = {
+    "x.jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "x.ndjson.gz": lambda frame, path: frame.to_json(path, orient="records", lines=True, compression="gzip"),
+    "x.feather": lambda frame, path: frame.to_feather(path),
+    "x.zip": zipped,
+    "folder": parts(lambda frame, path: frame.to_parquet(f"{path}.parquet")),
+    "texts": parts(lambda frame, path: frame.to_csv(f"{path}.csv", index=False)),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_kind_of_file_holds_the_same_rows(name, tmp_path):
+    WRITERS[name](ROWS, tmp_path / name)
+    same_rows(tmp_path / name, "" if "x." in name else "2 files are read as one")
+
+
+def test_parts_are_meant_by_a_pattern(tmp_path):
+    WRITERS["texts"](ROWS, tmp_path / "log")
+    ROWS.to_parquet(tmp_path / "log" / "old.parquet")
+    same_rows(tmp_path / "log" / "part-?.csv", "2 files are read as one")
+    with pytest.raises(InputError, match=r"parts of several kinds \(.csv, .parquet\); give a pattern"):
+        read_frame(tmp_path / "log")
+    ROWS.drop(columns="note").to_csv(tmp_path / "log" / "part-2.csv", index=False)
+    with pytest.raises(InputError, match=r"part-2.csv: its columns .* are not those of .*part-0.csv"):
+        read_frame(tmp_path / "log" / "part-*.csv")
+    (tmp_path / "none").mkdir()
+    for nothing in ("none", "log/x-*.csv"):
+        with pytest.raises(InputError, match="there is no such file"):
+            read_frame(tmp_path / nothing)
+
+
+def test_numbers_of_json_stay_numbers(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"user": 7, "item": "2024-01-02"}\n{"user": 10, "item": "07"}\n')
+    pairs = read_interactions(tmp_path / "x.jsonl")
+    assert pairs.user_ids.tolist() == [7, 10] and pairs.item_ids.tolist() == ["07", "2024-01-02"]
+    (tmp_path / "x.jsonl").write_text('{"user": 7}\n{"user"\n')
+    with pytest.raises(InputError, match=r"x\.jsonl: there is a line that is no JSON object"):
+        read_frame(tmp_path / "x.jsonl")
+
+
+def test_a_sheet_is_read_or_its_reader_is_named(tmp_path, monkeypatch):
+    rows = ROWS.assign(rating=ROWS["rating"].astype(float))
+    if find_spec("openpyxl"):
+        rows.to_excel(tmp_path / "x.xlsx", index=False)
+        frame, _ = read_frame(tmp_path / "x.xlsx")
+        assert frame.astype({"rating": float}).equals(rows) and notes_of(frame) == ()
+        with pd.ExcelWriter(tmp_path / "two.xlsx") as book:
+            rows.to_excel(book, sheet_name="log", index=False)
+            rows[:1].to_excel(book, sheet_name="more", index=False)
+        frame, _ = read_frame(tmp_path / "two.xlsx")
+        assert len(frame) == 6 and "first sheet, 'log', is read of 2" in notes_of(frame)[0]
+    (tmp_path / "y.xlsx").touch()
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(InputError, match=r"openpyxl.*install it with pip install 'deca-nb\[excel\]'"):
+        read_frame(tmp_path / "y.xlsx")
+
+
+HEADERS = {
+    "userId,movieId,rating,timestamp": ("userId", "movieId", "rating", "timestamp"),
+    "customer_id,SKU,Stars,order_date": ("customer_id", "SKU", "Stars", "order_date"),
+    "User ID,Item ID,qty,x": ("User ID", "Item ID", None, None),
+    "user,userId,item,time": ("user", "item", None, "time"),
+    "client,visitor,product,price": ("user", "product", None, None),
+    "user,item,date,time": ("user", "item", None, None),
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_likely_header_is_taken(header, tmp_path):
+    (tmp_path / "x.csv").write_text(f"{header}\n1,2,3,4\n")
+    frame, columns = read_frame(tmp_path / "x.csv")
+    assert tuple(columns.values()) == HEADERS[header]
+    usual = {"user", "item", "rating", "timestamp"}
+    guessed = [column for column in columns.values() if column and column not in usual]
+    said = " ".join(notes_of(frame))
+    assert all(f"'{column}'" in said for column in guessed) and bool(guessed) == ("likely names" in said)
+    assert ("'date' and 'time' may each be the timestamp" in said) == ("date,time" in header)
+
+
+@pytest.mark.parametrize("again", ["user,item,rating\n", '"user",item,rating\n\n'])
+def test_a_header_in_the_middle_is_refused(again, tmp_path):
+    (tmp_path / "x.csv").write_text(f"user,item,rating\n1,2,3\n4,5,6\n{again}7,8,9\n")
+    for read in (read_frame, read_columns):
+        with pytest.raises(InputError, match=r"row 3, which is line 4 .* is the header once more"):
+            read(tmp_path / "x.csv")
+
+
+def test_ids_that_a_merge_turned_to_floats_are_the_same_beside_text(tmp_path):
+    parts = {"a": "7.0\nA7\n8.0\nB\n", "b": "7\nA7\n", "c": "8\nB\n"}
+    for name, users in parts.items():
+        rows = [f"{user},{place}" for place, user in enumerate(users.split())]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,item", *rows]) + "\n")
+    split = read_split(tmp_path / "a.csv", valid=tmp_path / "b.csv", test=tmp_path / "c.csv")
+    assert split.train.user_ids.tolist() == ["7", "8", "A7", "B"]
+    (tmp_path / "versions.csv").write_text("user,item\n1,2.0\n2,2.1\n")
+    assert read_interactions(tmp_path / "versions.csv").item_ids.tolist() == ["2.0", "2.1"]

@@ -76,6 +76,10 @@ CUT_OFF = """() => {
          .filter(node => beyond(node) && !scrolls(node))
          .map(node => node.outerHTML.slice(0, 100)).slice(0, 3);
 }"""
+SCROLLERS = """() => [...document.querySelectorAll('article *')]
+  .filter(node => node.clientWidth && node.scrollWidth > node.clientWidth + 3
+    && ['auto', 'scroll'].includes(getComputedStyle(node).overflowX) && !node.closest('.widget-subarea'))
+  .map(node => ({ says: node.classList.contains('more-right'), what: node.outerHTML.slice(0, 80) }))"""
 FORMULAS = """() => ({
   stated: document.querySelectorAll('.math').length,
   drawn: document.querySelectorAll('.math mjx-container').length,
@@ -175,6 +179,129 @@ def test_what_is_broken_is_noticed(tmp_path):
     ]
 
 
+SVG_START = '<svg xmlns="http://www.w3.org/2000/svg"><g id="figure_1"><g id="axes_1">'
+
+
+def svg_of(title: str, axis: str) -> str:
+    """A figure with a title over all, one over its axes, and the name and a tick of an axis."""
+
+    def text(name: str, words: str) -> str:
+        return f'<g id="{name}"><!-- {words} --></g>'
+
+    ticks = f'<g id="xtick_1">{text("text_1", "0.5 of all")}</g>{text("text_2", axis)}'
+    axes = f'<g id="matplotlib.axis_1">{ticks}</g>{text("text_3", "its own title")}</g>'
+    return f"{SVG_START}{axes}{text('text_4', title)}</g></svg>"
+
+
+def test_a_picture_says_what_stands_in_it():
+    from notebooks import LONGEST_ALT, alternative_of
+
+    assert alternative_of([svg_of("Where $C_1$ exceeds $\\alpha$, all is lost", "epoch")]) == (
+        "Figure: Where C1 exceeds alpha, all is lost; its own title; epoch."
+    )
+    long = alternative_of([svg_of("One sentence of a title", "a name " * LONGEST_ALT)])
+    assert long == "Figure: One sentence of a title; its own title."  # whole phrases only
+
+
+def test_each_picture_has_words_of_its_own(site):
+    from notebooks import SVG, alternative, drawn_words, notebook_pages, shown
+
+    told = {path: pictures(path) for path in pages(site)}
+    assert sum(map(len, told.values())) > 80
+    bad = [
+        (path.relative_to(site).as_posix(), alt)
+        for path, alts in told.items()
+        for alt in alts
+        if len(alt) < 20 or any(mark in alt for mark in ("$", "\\", "…", ".."))
+    ]
+    assert bad == []
+    for name, path in notebook_pages().items():
+        for cell in shown(path):
+            svgs = [output.data[SVG] for output in cell.get("outputs", []) if SVG in output.get("data", {})]
+            if svgs and "fig-alt" not in cell.source:
+                words = {word for svg in svgs for word in drawn_words(svg)}
+                phrases = alternative(cell).removeprefix("Figure: ").removesuffix(".")
+                for word in sorted(words, key=len, reverse=True):
+                    phrases = phrases.replace(word, "")
+                assert set(phrases) <= set("; "), (name, cell.id, phrases)
+
+
+def pictures(path: Path) -> list[str]:
+    """What the pictures of a page say."""
+    from html.parser import HTMLParser
+
+    found: list[str] = []
+
+    class Pictures(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]):
+            if tag == "img":
+                found.append(dict(attributes).get("alt") or "")
+
+    Pictures().feed(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_tables_have_one_sign_for_no_value(site):
+    import re
+
+    for path in pages(site):
+        cells = re.findall(r"<td[^>]*>(?:<p>)?([^<]*)", path.read_text(encoding="utf-8"))
+        assert not {"NaN", "nan", "NaT", "&lt;NA&gt;", "—"} & {cell.strip() for cell in cells}, path
+
+
+def test_the_sidebar_has_the_chapters_of_the_home_page_in_its_order(site):
+    import re
+
+    from notebooks import rooms_in_order
+
+    text = (site / "index.html").read_text(encoding="utf-8")
+    sidebar = re.findall(r'toctree-l1"><a [^>]*href="chapters/(\w+)\.html">([^<]*)</a>', text)
+    names = [name for names in rooms_in_order().values() for name in names]
+    assert [name for name, _ in sidebar] == names
+    listed = re.findall(
+        r'<td[^>]*>(?:<p>)?<a [^>]*href="chapters/(\w+)\.html"><span[^>]*>([^<]*)</span>', text
+    )
+    titles = dict(sidebar)
+    assert {name: title for name, title in listed if len(title) > 2} == titles
+
+
+def test_signatures_name_types_and_not_their_bounds(site):
+    for path in (site / "api").glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for bad in ("log_range=", "Annotated[", "sampler=", "hyper_parameters=", ":attr:", "``"):
+            assert bad not in text, (path, bad)
+
+
+def test_each_documented_parameter_is_in_its_signature(site):
+    import re
+
+    for path in (site / "api").glob("*.html"):
+        for entry in re.split(r'<dt class="sig', path.read_text(encoding="utf-8"))[1:]:
+            head, _, rest = entry.partition("</dt>")
+            taken = re.findall(r'<em class="sig-param"><span class="(?:o|n)">.*?</em>', head, re.DOTALL)
+            names = {name for one in taken for name in re.findall(r'<span class="pre">(\w+)</span>', one)}
+            told = re.search(r"Parameters<.*?</dd>", rest, re.DOTALL)
+            documented = re.findall(r"<p><strong>(\w+)</strong> –", told[0]) if told else []
+            assert not names or set(documented) <= names, (path.name, head[:200], documented)
+
+
+def test_a_parameter_is_no_link_to_a_function_of_its_name(site):
+    from check import page
+
+    links = page(site / "api" / "worlds.html").links
+    assert [
+        link for link in links if link.endswith(("#deca_nb.models.uniform", "#deca_nb.explorer.logit"))
+    ] == []
+
+
+def test_the_map_counts_each_world_once():
+    from findings import finding
+
+    told = finding(ROOT / "results" / "map" / "world-clean.md")
+    figure = (ROOT / "results" / "map" / "world-clean-figure-recall.svg").read_text(encoding="utf-8")
+    assert "of 80 cells" in told and "of 80 cells" in figure
+
+
 def test_each_report_has_a_card_that_its_tables_bear_out(site):
     from findings import FINDINGS, finding
 
@@ -233,6 +360,28 @@ def test_pages_are_whole(site, browser, width):
         if formulas["wrong"] or formulas["drawn"] != formulas["stated"]:
             badly_drawn[path.relative_to(site).as_posix()] = formulas
     assert (visitor.complaints, cut_off, badly_drawn) == ([], {}, {})
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_scrolls_sideways_shows_that_more_follows(site, browser, width):
+    page = Visitor(browser, width).open(site / "chapters" / "09_baselines.html")
+    page.wait_for_timeout(300)
+    boxes = page.evaluate(SCROLLERS)
+    assert width > 400 or len(boxes) > 3
+    assert [box for box in boxes if not box["says"]] == []
+
+
+def test_a_wide_figure_stays_legible_on_a_narrow_screen(site, browser):
+    page = Visitor(browser, 390).open(site / "results" / "map" / "world-clean.html")
+    figure = page.locator("article a.figure > img").first
+    assert figure.bounding_box()["width"] > 600
+    box = page.locator("article a.figure").first
+    assert box.bounding_box()["width"] < 390
+    assert "more-right" in box.get_attribute("class")
+    box.evaluate("(node) => { node.scrollLeft = node.scrollWidth; }")
+    page.wait_for_function(
+        "() => document.querySelector('article a.figure').matches('.more-left:not(.more-right)')"
+    )
 
 
 def test_search_finds_an_equation(site, browser):

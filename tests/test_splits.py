@@ -31,7 +31,7 @@ def shop(n_users=60, n_once=40, seed=0):
     return pd.concat([of_many, once.assign(timestamp=pd.Timestamp("2024-06-01"))], ignore_index=True)
 
 
-@pytest.mark.parametrize("split", ["chronological", "random"])
+@pytest.mark.parametrize("split", ["chronological", "leave-one-out", "random"])
 def test_every_user_has_a_click_in_train(split, tmp_path):
     cut = read_split(written(tmp_path, shop()), split=split)
     assert (cut.train.user_counts() > 0).all()
@@ -60,11 +60,16 @@ def of_dates(*dates):
         (["3/5/2024", "3/13/2024"], ["2024-03-05", "2024-03-13"]),
         (["05/03/2024 10:30", "25/03/2024 09:00"], ["2024-03-05", "2024-03-25"]),
         (
-            ["2024-03-05", "2024-03-13 10:00", "2024-04-02T09:00:00Z"],
+            ["2024-03-05", "2024-03-13 10:00", "2024-04-02T09:00:00"],
             ["2024-03-05", "2024-03-13", "2024-04-02"],
         ),
         (["2024/03/05", "2024/03/04"], ["2024-03-05", "2024-03-04"]),
         (["5 March 2024", "4 April 2024"], ["2024-03-05", "2024-04-04"]),
+        (["5 May 2024", "6 Jun 2024"], ["2024-05-05", "2024-06-06"]),
+        (["May 5, 2024", "June 6, 2024"], ["2024-05-05", "2024-06-06"]),
+        (["3/5/2024 11:30 PM", "3/13/2024 01:00AM"], ["2024-03-05", "2024-03-13"]),
+        (["2024-03-05 11:30:00 UTC", "2024-03-06 01:00:00+02:00"], ["2024-03-05", "2024-03-05"]),
+        (["05.03.2024 10:00 GMT", "13.03.2024 10:00 GMT"], ["2024-03-05", "2024-03-13"]),
     ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -90,6 +95,7 @@ def test_a_column_of_dates_has_one_format(dates, expected, suffix, tmp_path):
         ),
         (["05.03.24", "13.03.24"], "'05.03.24' in row 1, which is neither a number nor a date; mend"),
         (["13.03.2024", None], "in row 2, which is neither a number nor a date"),
+        (["13032024", "5032024"], "holds 13032024 in row 1, which is a date whose year stands last; say how"),
     ],
 )
 def test_a_date_that_may_be_two_days_is_refused(dates, said, tmp_path):
@@ -104,7 +110,11 @@ def test_the_format_of_dates_can_be_said(tmp_path):
             read_interactions(written(tmp_path, of_dates("05.03.2024", "13.03.2024")), date_format=unread)
     with pytest.raises(InputError, match="'05032024' in row 1, which is neither a number nor a date"):
         read_interactions(written(tmp_path, of_dates("05032024", "13032024")))
-    for dates, how in ((["05.03.2024", "02.04.2024"], "%d.%m.%Y"), (["05032024", "02042024"], "%d%m%Y")):
+    for dates, how in (
+        (["05.03.2024", "02.04.2024"], "%d.%m.%Y"),
+        (["05032024", "02042024"], "%d%m%Y"),
+        (["5032024", "2042024"], "%d%m%Y"),
+    ):
         times = read_interactions(written(tmp_path, of_dates(*dates)), date_format=how).timestamps
         assert [str(day) for day in times.astype("datetime64[D]")] == ["2024-03-05", "2024-04-02"]
     with pytest.raises(InputError, match="no column of times"):
@@ -357,3 +367,194 @@ def test_titles_may_be_dates(tmp_path):
         tmp_path / "m",
     )
     assert "2020-01-" in deca("recommend", tmp_path / "m", "--users", "u1", "--k", 1)[0]
+
+
+def test_times_name_a_zone_or_none(tmp_path):
+    dates = "2024-03-05 10:00", "2024-03-06 10:00", "2024-03-06T10:00:00Z"
+    with pytest.raises(InputError, match="Z' in row 3, one with a zone and one without; write all alike"):
+        read_interactions(written(tmp_path, of_dates(*dates)))
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([1_700_000_000, 1_700_000_100_000], "seconds in row 1 (1700000000) and milliseconds in row 2"),
+        ([1.7e18, 1.7e15], "microseconds in row 2 (1700000000000000) and nanoseconds in row 1"),
+    ],
+)
+def test_times_have_one_unit(times, said, tmp_path):
+    with pytest.raises(InputError) as refused:
+        read_interactions(written(tmp_path, of_dates(*times)))
+    assert said in str(refused.value) and str(refused.value).endswith("write all in one unit.")
+
+
+def test_times_of_three_files_have_one_unit(tmp_path):
+    paths = []
+    for name, unit in (("train", 1), ("valid", 1), ("test", 1000)):
+        times = [unit * (1_700_000_000 + place) for place in range(3)]
+        paths.append(written(tmp_path, of_dates(*times).assign(item=[name, 2, 3]), f"{name}.csv"))
+    with pytest.raises(
+        InputError, match="milliseconds in one file and seconds in another; write them in one"
+    ):
+        read_split(paths[0], valid=paths[1], test=paths[2])
+
+
+@pytest.mark.parametrize(
+    "numbers", [[1, 2], [20240305, 20240306], [5, 1_700_000_000], [3_000_000, 99_999_999]]
+)
+def test_other_numbers_are_times_as_before(numbers, tmp_path):
+    assert read_interactions(written(tmp_path, of_dates(*numbers))).timestamps.tolist() == numbers
+
+
+def test_the_order_of_the_rows_decides_no_repeat(tmp_path):
+    ratings = [1, 5] * 60
+    rows = pd.DataFrame({"user": np.repeat(range(60), 2), "item": 0, "rating": ratings, "timestamp": 7})
+    rows = pd.concat([rows, pd.DataFrame({"user": [99], "item": [1], "rating": [3], "timestamp": [7]})])
+    kept = []
+    for name, some in (("a.csv", rows), ("b.csv", rows[::-1])):
+        frame = read_interactions(written(tmp_path, some, name)).to_frame()
+        kept.append(frame.set_index("user")["rating"].sort_index())
+    assert kept[0].equals(kept[1]) and 15 < (kept[0] == 5).sum() < 45
+
+
+def test_one_cut_in_time_for_all(tmp_path):
+    rng = np.random.default_rng(0)
+    clicks = pd.DataFrame({"user": rng.integers(0, 80, 2000), "item": rng.integers(0, 400, 2000)})
+    clicks = clicks.drop_duplicates().assign(timestamp=lambda frame: rng.permutation(len(frame)))
+    newest = pd.DataFrame({"user": ["late"] * 2, "item": [1, 2], "timestamp": [10_000, 10_001]})
+    clicks = pd.concat([clicks, newest])
+    cut = read_split(written(tmp_path, clicks), split="global")
+    n = len(clicks)
+    assert [len(cut.train), len(cut.valid), len(cut.test)] == [
+        8 * n // 10,
+        9 * n // 10 - 8 * n // 10,
+        n - 9 * n // 10,
+    ]
+    assert cut.train.timestamps.max() < cut.valid.timestamps.min() < cut.test.timestamps.min()
+    assert cut.notes == (
+        "1 of 81 users came after the cut in time: no click of theirs trains, "
+        "and they are judged as cold users",
+    )
+    assert cut.title() == "own.csv, split global"
+
+
+def test_the_last_click_of_each_user_is_left_out(tmp_path):
+    cut = read_split(written(tmp_path, shop()), split="leave-one-out")
+    days = pd.Series(cut.everything().timestamps).groupby(cut.everything().users).max()
+    assert (cut.test.timestamps == days[cut.test.users].to_numpy()).all()
+    assert [len(part) for part in (cut.train, cut.valid, cut.test)] == [60 * 10 + 40, 60, 60]
+    assert cut.notes == ("40 of 100 users have fewer than 3 clicks, which all train",)
+    bare = written(tmp_path, shop().drop(columns="timestamp"), "bare.csv")
+    for split in ("global", "leave-one-out", "chronological"):
+        with pytest.raises(InputError, match=f"a {split} split needs times"):
+            read_split(bare, split=split)
+    with pytest.raises(
+        InputError, match="no split 'newest'; choose chronological, global, leave-one-out, ra"
+    ):
+        read_split(bare, split="newest")
+
+
+@pytest.mark.parametrize("split", ["chronological", "global", "leave-one-out"])
+def test_the_order_of_the_rows_decides_no_cut(split, tmp_path):
+    days = shop().assign(timestamp=lambda frame: frame["timestamp"].dt.month)
+    first = read_split(written(tmp_path, days), split=split)
+    mixed = read_split(written(tmp_path, days.sample(frac=1, random_state=0), "mixed.csv"), split=split)
+    assert set(first.test.keys()) == set(mixed.test.keys()) and first.notes == mixed.notes
+
+
+def by_hand(frame, min_user, min_item):
+    """The core, one count after the other."""
+    while True:
+        stays = frame.groupby("user")["item"].transform("size") >= min_user
+        stays &= frame.groupby("item")["user"].transform("size") >= min_item
+        if stays.all():
+            return frame
+        frame = frame[stays]
+
+
+@pytest.mark.parametrize(("min_user", "min_item"), [(3, 1), (1, 4), (4, 4), (5, 6)])
+def test_users_and_items_with_few_clicks_are_left_out(min_user, min_item, tmp_path):
+    rng = np.random.default_rng(1)
+    clicks = pd.DataFrame((150 * rng.random((900, 2)) ** 2).astype(int), columns=["user", "item"])
+    clicks = clicks.drop_duplicates()
+    left = by_hand(clicks, min_user, min_item)
+    cut = read_split(written(tmp_path, clicks), min_user=min_user, min_item=min_item)
+    found = cut.everything().to_frame()[["user", "item"]]
+    assert set(found.itertuples(index=False, name=None)) == set(left.itertuples(index=False, name=None))
+    assert (cut.n_users, cut.n_items) == (left["user"].nunique(), left["item"].nunique())
+    counts = [(len(set(left[name])), len(set(clicks[name])), name) for name in ("user", "item")]
+    said = ", ".join(f"{few:,} of {many:,} {name}s" for few, many, name in counts)
+    assert cut.notes[0] == (
+        f"--min-user {min_user}, --min-item {min_item}: {said} "
+        f"and {len(left):,} of {len(clicks):,} clicks stay"
+    )
+    with pytest.raises(InputError, match="--min-user 99, --min-item 1: no user and no item has as many"):
+        read_split(tmp_path / "own.csv", min_user=99)
+    parts = dict.fromkeys(("valid", "test"), tmp_path / "own.csv")
+    with pytest.raises(InputError, match="are a split already; leave out --min-user"):
+        read_split(tmp_path / "own.csv", min_user=2, **parts)
+
+
+def test_repeats_of_every_file_are_said(tmp_path):
+    whole = shop(n_once=0)
+    parts = {"a": whole[::2], "b": whole[1::4], "c": whole[3::4], "d": whole}
+    paths = [
+        written(tmp_path, pd.concat([part, part[: 2 + place]]), f"{name}.csv")
+        for place, (name, part) in enumerate(parts.items())
+    ]
+    cut = read_split(paths[0], valid=paths[1], test=paths[2], known=paths[3])
+    assert [note for note in cut.notes if "rows repeat" in note] == [
+        "2 rows repeat a pair; of each pair the last is kept (--repeats)",
+        "in b.csv: 3 rows repeat a pair; of each pair the last is kept (--repeats)",
+        "in c.csv: 4 rows repeat a pair; of each pair the last is kept (--repeats)",
+        "in d.csv: 5 rows repeat a pair",
+    ]
+
+
+def test_commands_say_what_was_guessed(tmp_path):
+    names = {"user": "userId", "item": "sku", "timestamp": "order_date"}
+    data = written(tmp_path, shop().rename(columns=names), sep=";")
+    _, said = deca("audit", "--data", data, "--split", "global", "--min-item", 2)
+    for told in (
+        "columns by their likely names: user 'userId', item 'sku', timestamp 'order_date'",
+        "columns are separated by ';'",
+        "own.csv, split global",
+    ):
+        assert told in said
+    _, said = deca(
+        "audit",
+        "--data",
+        data,
+        *"--user userId --item sku --timestamp order_date".split(),
+        "--separator",
+        ";",
+    )
+    assert "likely" not in said and "separated" not in said
+    shown, _ = deca("audit", "--help")
+    assert all(split in shown for split in ("chronological", "global", "leave-one-out", "random"))
+
+
+def test_a_folder_of_parts_trains_and_is_found_again(tmp_path):
+    (tmp_path / "log").mkdir()
+    for place in range(3):
+        shop()[place::3].to_parquet(tmp_path / "log" / f"part-{place}.parquet")
+    words = "--method Normal --epochs 1 --out".split()
+    said, notes = deca("train", "--data", tmp_path / "log", *words, tmp_path / "m")
+    assert "3 files are read as one" in notes and "fitted again on all 760." in said
+    assert deca("evaluate", tmp_path / "m")[0].splitlines()[0] in said
+
+
+@pytest.mark.parametrize("column", ["sku", "wrong"])
+def test_titles_need_the_column_that_holds_the_items(column, tmp_path):
+    data = written(tmp_path, shop())
+    titles = pd.DataFrame({"wrong": np.arange(28) + 29, "sku": np.arange(28), "title": "Title"})
+    items = written(tmp_path, titles.rename(columns={column: "item"}), "titles.csv")
+    if column == "sku":
+        cut = read_split(data, items=items)
+        assert (cut.train.titles == "Title").sum() == 28
+        assert cut.notes[-1].endswith("titles.csv has titles for 28 of 30 items")
+    else:
+        with pytest.raises(
+            InputError, match="column 'item' holds 1 of the 30 items, and column 'sku' 28; name"
+        ):
+            read_split(data, items=items)

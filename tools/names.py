@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, TABLE = ROOT / "deca_nb", ROOT / "deca_nb" / "names.csv"
-SHORT = ("model", "method", "metric", "ranker", "experiment", "dataset")
+SHORT = ("model", "method", "metric", "ranker", "experiment", "dataset", "command")
 
 
 def chapter(module: Path) -> str:

@@ -14,6 +14,17 @@ function band(frame, name, { low, high }) {                 // along the lowest,
   add(frame.svg, "path", { class: "band", fill: LOOKS[name][0], "data-band": name, d: there && `${there}L${back.slice(1)}Z` });
 }
 
+function spot(drawn, level, name, curves) {                 // of a level's name: as near to it as there is room between the curves
+  const width = 6.5 * name.length, along = [...Array(9).keys()].map((i) => (i / 8) * width);
+  const lines = curves.flatMap(({ mean, low, high }) => [mean, low, high]);
+  const room = ({ x, y }) => Math.min(10, ...lines.flatMap((line) => along.map((step) => {
+    const at = Math.round(drawn.epoch(x + step)) - 1;
+    return line[at] === undefined ? Infinity : Math.abs(drawn.Y(line[at]) - (y - 4));
+  })));
+  const spots = [-5, 14, -20, 28].flatMap((away) => [BOX.left + 4, drawn.right - width].map((x) => ({ x, y: drawn.Y(level) + away })));
+  return spots.filter(({ y }) => y > BOX.top + 8 && y < drawn.bottom).sort((a, b) => room(b) - room(a))[0];
+}
+
 function told(curve, at) {
   return curve && at < curve.mean.length ? [curve.mean[at], curve.low[at], curve.high[at]] : null;
 }
@@ -57,7 +68,8 @@ function render({ model, el }) {
       for (const [level, values] of Object.entries(levels)) {
         if (values[metric] === undefined) continue;
         line(drawn, level, LEVEL).setAttribute("d", path(drawn, [0, epochs], [values[metric], values[metric]]));
-        add(drawn.svg, "text", { x: BOX.left + 4, y: drawn.Y(values[metric]) - 4, class: "level" }, level);
+        drawn.epoch = (x) => ((x - BOX.left) / (drawn.right - BOX.left)) * epochs;
+        add(drawn.svg, "text", { ...spot(drawn, values[metric], level, there.map(([, curve]) => curve[metric])), class: "level" }, level);
       }
       const mark = add(drawn.svg, "line", { y1: BOX.top, y2: drawn.bottom, class: "axis", "stroke-dasharray": "2 2" });
       drawn.svg.addEventListener("pointermove", (event) => {

@@ -49,15 +49,52 @@ window.addEventListener("load", async () => {
   }
 });
 
-// A figure leads to itself in full size; what is printed as sentences, not as a table, goes on in the next line.
+// A figure leads to itself in full size; on a narrow screen a wide one keeps its letters legible and scrolls.
+// What is printed as sentences, not as a table, goes on in the next line.
 window.addEventListener("load", () => {
   for (const figure of document.querySelectorAll("article img")) {
     if (figure.closest("a")) continue;
-    const link = Object.assign(document.createElement("a"), { href: figure.src, title: "in full size" });
+    const link = Object.assign(document.createElement("a"), { href: figure.src, title: "in full size", className: "figure" });
+    link.style.setProperty("--least", `${Math.min(figure.src.endsWith(".png") ? .34 * figure.naturalWidth : .7 * figure.naturalWidth, 820)}px`);
     figure.replaceWith(link);
     link.append(figure);
   }
-  for (const printed of document.querySelectorAll("article :is(.output, .highlight-text) pre")) {
+  for (const printed of document.querySelectorAll("article :is(.output, .highlight-text, .highlight-none) pre")) {
     printed.classList.toggle("sentences", !/\S {2,}\S/.test(printed.textContent));
+  }
+});
+
+// A short piece of code, such as --user, keeps together.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const code of document.querySelectorAll("article code.literal")) code.classList.toggle("short", code.textContent.length <= 32);
+});
+
+// Where a table is wider than a narrow screen, its sentences keep room for a few words a line.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll("article .table-wrapper td")) cell.classList.toggle("words", cell.textContent.length > 40);
+});
+
+// What scrolls sideways says so: it fades where more of it follows.
+window.addEventListener("load", () => {
+  const mark = ({ target }) => {
+    const rest = target.scrollWidth - target.clientWidth - target.scrollLeft;
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(target).overflowX);
+    target.classList.toggle("more-right", scrolls && rest > 2);
+    target.classList.toggle("more-left", scrolls && target.scrollLeft > 2);
+  };
+  const sizes = new ResizeObserver((changed) => changed.forEach(({ target }) => [target, target.parentElement].forEach((node) => mark({ target: node }))));
+  for (const box of document.querySelectorAll("article :is(.math, .cell_output, .output, .table-wrapper, .figure, pre)")) {
+    box.addEventListener("scroll", mark, { passive: true });
+    [box, ...box.children].forEach((node) => sizes.observe(node));
+  }
+});
+
+// A comment that stands in a column of its own on a wide screen follows its code at once on a narrow one.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const comment of document.querySelectorAll("article .highlight :is(.c, .c1)")) {
+    const before = comment.previousSibling;
+    if (before?.nodeType !== Node.TEXT_NODE || !/^ {3,}$/.test(before.data)) continue;
+    comment.before(Object.assign(document.createElement("span"), { className: "gap", textContent: before.data.slice(2) }));
+    before.data = "  ";
   }
 });
