@@ -46,7 +46,7 @@ from .evaluation import audit as audit_report
 from .evaluation import evaluate, metric_columns, need_metric, summarise
 from .export import need_format, need_order, need_share, ready_for, told_apart, write_scored
 from .files import InputError, need_place, read_frame, replacing, write_json, write_text
-from .interactions import Interactions, Protocol, Split, get_protocol, read_known, read_noted
+from .interactions import Interactions, Protocol, Split, get_protocol, merged, read_known, read_noted
 from .judging import task_beside
 from .models import model_class
 from .names import find, is_place, listed, name_of, named
@@ -155,8 +155,11 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  separator: Annotated[Text, Option(help="between the columns of a text file: one character, "
                                                         "or tab [found]")] = None,
                  encoding: Annotated[Text, Option(help="of a text file, such as cp1252 [found]")] = None,
-                 repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; or refuse "
+                 repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; count or sum: "
+                                                      "rows, or weights, as its weight; or refuse "
                                                       "[last]")] = None,
+                 weight: Annotated[Text, Option(help="... with what a click counts in training, such as plays "
+                                                     "[1 each]")] = None,
                  items: Annotated[Text, Option(help="file with a title for each item")] = None,
                  min_user: Annotated[int | None, Option(help="leave out users with fewer clicks")] = None,
                  min_item: Annotated[int | None, Option(help="leave out items with fewer clicks")] = None,
@@ -564,8 +567,8 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
 
 # %% ../nbs/15_cli.ipynb #denoise-options
 NO_ROWS = ("data", "valid", "test")                                 # the rows of one file are scored
-COLUMNS_READ = ("user", "item", "rating", "separator", "encoding")
-OF_ROWS = ("data", "protocol", "timestamp", *COLUMNS_READ)          # what describes them
+COLUMNS_READ = ("user", "item", "rating", "separator", "encoding", "weight")
+OF_ROWS = ("data", "protocol", "timestamp", "repeats", *COLUMNS_READ)       # what describes them
 
 def row_parameters(words: list[str]) -> list[inspect.Parameter]:
     "The data options but for those of several files."
@@ -652,10 +655,10 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     given, options = {name: rows[name] for name in COLUMNS_READ}, rows | {"data": data}
     frame, columns, pairs = load_rows(data, chosen, **given)
     ids = columns["user"], columns["item"]
-    frame, clicks = ready_for(out, frame, *ids), pairs.distinct()
+    frame, clicks = ready_for(out, frame, *ids), merged(pairs, rows["repeats"] or "last", *ids, data)
     split = Split(clicks, clicks, clicks, clicks, name=data) if save is None else load_split(options)[0]
     recommender, source = make_recommender(split, chosen, method, training, seed)
-    found = denoise(recommender, frame, pairs, share, folds, seeds)
+    found = denoise(recommender, frame, pairs, share, folds, seeds, clicks)
     scored, ruling = found.scored, found.scored["out_of_fold" if folds > 1 else "real_positive_probability"]
     if drop is not None: need_order(ruling, drop)
     if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))

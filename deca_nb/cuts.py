@@ -110,12 +110,13 @@ def denoise(recommender: Recommender,   # its recipe counts
             pairs: Interactions,        # the same rows; a pair may stand in many
             share: float = .05,         # how many are doubted
             n_folds: int = 5,           # 0 or 1: in sample only
-            n_seeds: int = 1            # 1 or more
+            n_seeds: int = 1,           # 1 or more
+            clicks: Interactions | None = None  # the pairs, each once, to learn from; None: of each the last
             ) -> Denoised:
     """Scores each click, says how many it doubts, how far seeds agree and how to choose the cut.
 
     Raises `InputError`."""
-    clicks = pairs.distinct()
+    clicks = pairs.distinct() if clicks is None else clicks
     found, place = judged(recommender, clicks, n_folds, n_seeds), places_in(pairs, clicks)
     kinds = [None if some is None else mean_score(some)[place].reset_index(drop=True) for some in found]
     scored = add_scores(frame, kinds[0], share, kinds[1])

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from deca_nb import cli
 from deca_nb.batches import Batch, PairBatches, RowBatches, TrueNegatives, balanced_mean
 from deca_nb.evaluation import MostPopular, evaluate
-from deca_nb.interactions import Interactions, concat
+from deca_nb.interactions import Interactions, concat, read_interactions, read_split
 from deca_nb.models import CDAE, normalised_graph
 from deca_nb.names import find, listed
 from deca_nb.recipe import make_recipe
@@ -188,3 +190,80 @@ def test_the_matrices_of_the_rankers_hold_the_weights(name):
     np.fill_diagonal(b, 0)
     found = find("ranker", name)(train).score_all(torch.arange(train.n_users)).numpy()
     assert np.allclose(found, x @ b, atol=1e-4)
+
+
+# Weights out of a file.
+
+
+def plays() -> pd.DataFrame:
+    """A log in which some pairs stand in several rows, with what each row counts."""
+    rng = np.random.default_rng(0)
+    frame = SPLIT.train.to_frame()[["user", "item"]]
+    frame = pd.concat([frame, frame.sample(200, random_state=1, replace=True)], ignore_index=True)
+    return frame.assign(
+        plays=rng.integers(1, 9, len(frame)), rating=5, timestamp=pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(len(frame)), "h")
+    )
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """The log as a file."""
+    monkeypatch.chdir(tmp_path)
+    plays().to_csv("log.csv", index=False)
+    return "log.csv"
+
+
+def expected_weights(repeats: str) -> dict:
+    """By pair, from pandas alone."""
+    by_pair = plays().sort_values("timestamp").groupby(["user", "item"])["plays"]
+    return {"count": by_pair.size, "sum": by_pair.sum, "last": by_pair.last}[repeats]().astype(float).to_dict()
+
+
+@pytest.mark.parametrize("repeats", ["count", "sum", "last"])
+def test_weights_of_a_file(repeats, log):
+    how = {"repeats": repeats} | ({} if repeats == "count" else {"weight": "plays"})
+    split = read_split(log, **how)
+    for pairs in (read_interactions(log, **how), split.everything(), Interactions.from_frame(plays(), timestamp="timestamp", **how)):
+        frame = pairs.to_frame()
+        keys = frame[["user", "item"]].itertuples(index=False, name=None)
+        assert dict(zip(keys, frame["weight"].tolist(), strict=True)) == expected_weights(repeats)
+    for part in (split.train, split.valid, split.truth, split.known):
+        assert part.weights.dtype == np.float32 and len(part.weights) == len(part)
+    assert read_split(log).train.weights is None
+
+
+def test_counted_repeats_are_said(log):
+    assert read_split(log, repeats="count").notes[0] == "200 rows repeat a pair; its weight is how many (--repeats)"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--repeats sum", "name it with weight=... or --weight"),
+        ("--repeats count --weight plays", "choose --repeats sum, or leave out --weight"),
+        ("--weight clicks", "no column 'clicks' for the weight"),
+        ("--weight minus", "holds '-1' in row 2"),
+        ("--repeats often", "choose last, first, count, sum, refuse"),
+    ],
+)
+def test_weights_that_cannot_be_used(words, told, log, capsys, monkeypatch):
+    plays().assign(minus=[1, -1] + [1] * (len(plays()) - 2)).to_csv(log, index=False)
+    monkeypatch.setattr("sys.argv", ["deca", "train", "--data", log, "--out", "m", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and told in said
+
+
+def test_the_command_trains_with_weights(log, capsys, monkeypatch):
+    words = "--method Normal --model LightGCN --epochs 2 --weight plays --repeats sum".split()
+    monkeypatch.setattr("sys.argv", ["deca", "train", "--data", log, "--out", "m", *words])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    split, model = read_split(log, weight="plays", repeats="sum"), Recommender.load("m")
+    alone = Recommender("LightGCN", "Normal", epochs=2).fit(split.train, split.valid)
+    for a, b in zip(model.trained.state_dict().values(), alone.trained.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    served = model.serving.train.to_frame()
+    keys = served[["user", "item"]].itertuples(index=False, name=None)
+    assert dict(zip(keys, served["weight"].tolist(), strict=True)) == expected_weights("sum")
