@@ -60,9 +60,10 @@ def kth(self: ByPopularity,
 # %% ../nbs/09_baselines.ipynb #wbpr-rows
 class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu"):
-        super().__init__(train, batch_size, device)
-        self.popular = ByPopularity(train, device)
+    def __init__(self, train: Interactions, batch_size: int, device="cpu",
+                 undrawn: Interactions | None = None):
+        super().__init__(train, batch_size, device, undrawn)
+        self.popular = ByPopularity(undrawn or train, device)
 
     def free_cells(self, users, n, generator):
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
@@ -117,7 +118,8 @@ class TCE(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        return balanced_mean(truncated(losses, batch.observed, self.drop_rate(step)), batch.observed)
+        kept = truncated(losses, batch.observed, self.drop_rate(step))
+        return balanced_mean(kept, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #rce
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class RCE(Method):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         belief = torch.exp(-self.settings.power * losses.detach())      # P(label) = exp(-loss), to that power
-        return balanced_mean(belief * losses, batch.observed)
+        return balanced_mean(belief * losses, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #controls
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class LabelFit(Method):
     def loss(self, batch, step):
         f = from_logits(self.f(batch.users, batch.items))
         fits = label_fit(f, batch.observed, self.settings.c1, self.settings.c2)
-        return balanced_mean(-fits, batch.observed)
+        return balanced_mean(-fits, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #label-smoothing
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class LabelSmoothing(Method):
         softened = batch.observed + self.settings.smoothing * (.5 - batch.observed)
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, softened, reduction="none")
-        return balanced_mean(losses, batch.observed)
+        return balanced_mean(losses, batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #average
 class Average(nn.Module):
@@ -238,7 +240,7 @@ class EASE:
             raise InputError("EASE inverts an items x items matrix; "
                              f"{train.n_items:,} items are too many here (20,000 at most). "
                              "Take ItemKNN or ALS.")
-        self.seen = train.to_csr()
+        self.seen = train.to_weighted_csr()
         gram = (self.seen.T @ self.seen).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += ridge
         inverse = inverse_of(gram)
@@ -286,8 +288,9 @@ class ItemKNN:
                  neighbours: int = 100,     # items that each item listens to, >= 1
                  shrinkage: float = 0       # clicks by which a similarity of few is made smaller, >= 0
                  ):
-        self.seen = train.to_csr()
-        norms = np.sqrt(np.maximum(train.item_counts(), 1)).astype(np.float32)
+        self.seen = train.to_weighted_csr()
+        squares = np.asarray(self.seen.multiply(self.seen).sum(0)).ravel()
+        norms = np.sqrt(np.where(squares > 0, squares, 1)).astype(np.float32)
         scaled = self.seen @ sp.diags(1 / norms)
         similarity = (scaled.T @ scaled).tocsr()
         similarity.setdiag(0)
@@ -324,7 +327,7 @@ class ALS:
                  sweeps: int = 15,              # rounds over users and items, >= 1
                  seed: int = 0                  # of the first factors
                  ):
-        als, clicks = need_implicit(), train.to_csr().copy()         # it wants to write
+        als, clicks = need_implicit(), train.to_weighted_csr().copy()    # it wants to write
         with warnings.catch_warnings():                         # about threads of BLAS
             warnings.simplefilter("ignore", RuntimeWarning)
             fitted = als.AlternatingLeastSquares(
@@ -458,7 +461,7 @@ class KL(Method):
     def loss(self, batch, step):
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.g))
         log_lik = torch.where(batch.observed > 0, f.log_p, f.log_q)
-        return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed)
+        return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed, batch.weights)
 
 # %% ../nbs/09_baselines.ipynb #self-distillation
 @method("SelfDistillation")
@@ -484,4 +487,5 @@ class SelfDistillation(Method):
     def loss(self, batch, step):
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.teacher))
         alpha = self.settings.alpha
-        return balanced_mean(alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g), batch.observed)
+        apart = alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g)
+        return balanced_mean(apart, batch.observed, batch.weights)

@@ -391,7 +391,7 @@ def load_data(data: str,                # a registered name, or the path of a fi
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                # a registered name, or the path of a file
               protocol="clean",
-              **columns                 # for a file: user, item, rating, separator, encoding
+              **columns                 # for a file: user, item, rating, weight, separator, encoding
               ) -> tuple[pd.DataFrame, dict, Interactions]:
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
     columns, the column of each role, and the pairs. Raises `InputError`."""
@@ -402,7 +402,7 @@ def load_rows(data: str,                # a registered name, or the path of a fi
         frame = pairs.to_frame()
         return frame, resolve_columns(frame), pairs
     frame, roles = read_frame(data, **given)
-    pairs = frame_to_pairs(frame, roles["user"], roles["item"], roles["rating"], None, data)
+    pairs = frame_to_pairs(frame, **(roles | {"timestamp": None}), source=data)
     need_choice(pairs, roles["user"], roles["item"], data)
     return frame, roles, pairs
 

@@ -154,7 +154,7 @@ def loss(self: DeCA,
     "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
     models = self.logits(self.f, batch), self.logits(self.g, batch)
     liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
-    weight = balance(batch.observed)
+    weight = balance(batch.observed, batch.weights)
     return deca_mean(*models, liked, not_liked, weight, self.settings.alpha, self.log)
 
 # %% ../nbs/08_denoising.ipynb #one-sided

@@ -55,8 +55,9 @@ def resolve_columns(header,         # names of columns
                     user=None,      # name of the column with users; None: the usual or the likely one
                     item=None,      # ... with items
                     rating=None,    # ... with ratings; "none" stands for no column, where none is called so
-                    timestamp=None  # ... with times; likewise
-                    ) -> dict:      # role -> column; rating and timestamp: or None
+                    timestamp=None, # ... with times; likewise
+                    weight=None     # ... with weights; only where it is named
+                    ) -> dict:      # role -> column; rating and timestamp: or None; weight: where it is named
     """The column of each role: the named one, else the first usual name that is there, else the one that has
     a likely name."""
     named = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
@@ -67,6 +68,7 @@ def resolve_columns(header,         # names of columns
     likely = likely_columns([name for name in header if name not in columns.values()])
     for role, names in likely.items():
         if named[role] is None and columns[role] is None and len(names) == 1: columns[role] = names[0]
+    if weight is not None: columns["weight"] = weight
     return columns | {role: columns[role] or role for role in ("user", "item")}
 
 def likely_columns(names: list  # of columns
@@ -319,7 +321,8 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
     if quoting(separator) == csv.QUOTE_MINIMAL: need_closed_quotes(path, separator, encoding)
     header, names = read_header(path, separator, encoding)
     columns = resolve_columns(names, **roles)
-    ids, others = ([columns[role] for role in pair] for pair in (("user", "item"), ("rating", "timestamp")))
+    ids, others = ([columns[role] for role in some if role in columns]
+                   for some in (("user", "item"), ("rating", "timestamp", "weight")))
     missing = {name: [""] for name in ids} | {name: MISSING for name in others}
     wanted = names if whole else columns_of_roles(columns, names)
     numbered = set() if whole else set(ids) - set(others)
@@ -500,18 +503,19 @@ def read_frame(path,                    # of a file, a folder of parts, or a pat
                rating=None,             # ... with ratings; "none" reads none
                timestamp=None,          # ... with times; "none" reads none
                separator=None,          # between columns of a text file; None: the one that is found
-               encoding=None            # of a text file; None: likewise
+               encoding=None,           # of a text file; None: likewise
+               weight=None              # name of the column with weights; None reads none
                ) -> "tuple[pd.DataFrame, dict]":    # a row an interaction; role -> column
     "All columns of the file, with what was decided on the way as `notes_of`. Raises `InputError`."
-    roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weight": weight}
     return read_file(path, roles, True, separator=separator, encoding=encoding)
 
 def read_columns(path,                  # as for `read_frame`, like all that follow
                  user=None, item=None, rating=None, timestamp=None,
-                 separator=None, encoding=None) -> "tuple[pd.DataFrame, dict]":     # likewise
+                 separator=None, encoding=None, weight=None) -> "tuple[pd.DataFrame, dict]":    # likewise
     """Of the file's frame the columns with a role, and the dict from role to column. Ids that are text are
     numbers into a list of words (a category). Raises `InputError`."""
-    roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weight": weight}
     return read_file(path, roles, False, separator=separator, encoding=encoding)
 
 # %% ../nbs/A1_files.ipynb #need-place

@@ -7,7 +7,7 @@ __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 
            'block_of', 'of_block', 'sum_by_block', 'Pairs', 'pairs_of', 'quiet_about_sparse', 'named_products',
            'are_cells', 'gathered_products', 'named_rows', 'bags_of', 'PairProduct', 'pair_products', 'MF',
            'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'SparseRows',
-           'bags', 'mean_of_layers', 'Propagation', 'normalised_graph', 'LightGCN', 'CDAE', 'is_dense',
+           'bags', 'mean_of_layers', 'Propagation', 'degrees_of', 'normalised_graph', 'LightGCN', 'CDAE', 'is_dense',
            'BatchScaledCDAE', 'model_class', 'build_model']
 
 # %% ../nbs/03_models.ipynb #imports-export
@@ -562,13 +562,18 @@ class Propagation(torch.autograd.Function):
         return *mean_of_layers(of_users, of_items, *context.graph), None, None, None
 
 # %% ../nbs/03_models.ipynb #normalised-graph
+def degrees_of(train: Interactions                      # with weights or without
+               ) -> tuple[np.ndarray, np.ndarray]:      # float32 above 0, (n_users,) and (n_items,)
+    "The sum of the weights of each user's pairs, and of each item's; 1 for one without."
+    sums = (np.asarray(train.to_weighted_csr().sum(axis)).ravel() for axis in (1, 0))
+    return tuple(np.where(some > 0, some, np.float32(1)) for some in sums)
+
 def normalised_graph(train: Interactions                    # an edge for each pair
                      ) -> tuple[SparseRows, SparseRows]:    # R (n_users, n_items) and its transpose
-    "What users hear from items, and items from users. An edge weighs 1 / sqrt(d_u d_i)."
-    seen = train.to_csr()
-    of_user, of_item = (np.maximum(np.asarray(seen.sum(axis)).ravel(), 1) for axis in (1, 0))
-    edges = seen.tocoo()
-    edges.data = (1 / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
+    "What users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i), d sums of w."
+    edges = train.to_weighted_csr().tocoo(copy=True)
+    of_user, of_item = degrees_of(train)
+    edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
     return SparseRows.from_csr(edges.tocsr()), SparseRows.from_csr(edges.T.tocsr())
 
 # %% ../nbs/03_models.ipynb #lightgcn
@@ -584,6 +589,7 @@ class LightGCN(PairModel):
                  generator: torch.Generator | None = None   # draws the first weights; None: torch's own
                  ):
         super().__init__(train)
+        self.register_buffer("item_degrees", torch.from_numpy(degrees_of(train)[1]), persistent=False)
         self.n_layers, (self.from_items, self.from_users) = n_layers, normalised_graph(train)
         self.user_factors = table(self.n_users, embedding_dim, .1, generator)
         self.item_factors = table(self.n_items, embedding_dim, .1, generator)
@@ -644,7 +650,7 @@ class CDAE(PairModel):
         super().__init__(train)
         self.corruption, self.generator = corruption, generator
         self.register_buffer("item_counts", torch.tensor(train.item_counts()), persistent=False)
-        self.rows = SparseRows.from_csr(train.to_csr())
+        self.rows = SparseRows.from_csr(train.to_weighted_csr())
         self.user_vectors = table(self.n_users, embedding_dim, 1., generator)
         self.item_encoder = nn.Embedding.from_pretrained(
             uniform((self.n_items, embedding_dim), self.n_items ** -.5, generator), freeze=False)
@@ -707,7 +713,7 @@ def encode(self: CDAE,
     "The hidden layer of those rows."
     counts, (row, entry) = rows.offsets[at + 1] - rows.offsets[at], entries(rows.offsets, at)
     columns = rows.columns[entry]
-    values = self.corrupt(self.input_values(columns, counts[row]))
+    values = self.corrupt(self.input_values(columns, counts[row]) * rows.values[entry])
     heard = self.hear(columns, values, counts.cumsum(0) - counts, row)
     return torch.tanh(heard + vectors + self.bias)
 
@@ -784,8 +790,7 @@ def fold_in(self: LightGCN,
             ) -> torch.Tensor:      # logits (n_rows, n_items)
     "The answer to users that training never saw: a row of 0 that listens to its items."
     counts = (rows.offsets[1:] - rows.offsets[:-1]).repeat_interleave(rows.offsets[1:] - rows.offsets[:-1])
-    degrees = (self.from_users.offsets[1:] - self.from_users.offsets[:-1]).clamp(min=1)
-    values = (counts * degrees[rows.columns]).float() ** -.5
+    values = (counts * self.item_degrees[rows.columns]) ** -.5
     item_table = self.propagate(max(self.n_layers - 1, 0))[1]       # the mean of all layers but the last
     heard = bags(rows.columns, values, rows.offsets[:-1], item_table)
     return heard * self.n_layers / (self.n_layers + 1) @ self.propagated()[1].T

@@ -143,7 +143,7 @@ class Shards(PairBatches):
         users, items = self.sampler.draw(self.users.index_select(0, place.clamp(min=0)), generator)
         own, users = place.index_select(0, mine), users.index_select(0, mine)
         positives, negatives = (users, self.items.index_select(0, own)), (users, items.index_select(0, mine))
-        batch = make_batch(positives, negatives, own)
+        batch = make_batch(positives, negatives, own, self.weights_at(own))
         return Part(**vars(batch), share=len(own) / len(rows))
 
 # %% ../nbs/14_processes.ipynb #need-shared

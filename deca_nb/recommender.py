@@ -565,7 +565,7 @@ def description(self: Recommender) -> dict:     # format, recipe, judging, n_tra
 def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serving` begin with 'serving.'
     "What the tensor file holds: the weights, and the known pairs without their times."
     tensors = {f"method.{key}": value.clone() for key, value in self.trained.state_dict().items()}
-    for name in ("users", "items", "ratings", "noise"):
+    for name in ("users", "items", "ratings", "noise", "weights"):
         column = getattr(self.known, name)
         if column is not None: tensors[f"known.{name}"] = torch.tensor(column)
     if self.owned is not None:

@@ -118,7 +118,8 @@ class BatchesTogether:
         mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
         users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
         items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
-        return Batch(users, items, mine[0].observed.expand(len(mine), -1))
+        weights = None if train.weights is None else torch.stack([one.weights for one in mine])
+        return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
 
 # %% ../nbs/14_together.ipynb #stacked-method
 def columns(settings: list, device="cpu") -> SimpleNamespace:

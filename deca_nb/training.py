@@ -40,7 +40,7 @@ from deca_nb.batches import (
     meant_only,
 )
 from .evaluation import evaluate
-from .interactions import InputError, Interactions, Split, Training, fingerprint
+from .interactions import InputError, Interactions, Split, Training, concat, fingerprint
 from deca_nb.models import (
     PairModel,
     block_of,
@@ -202,7 +202,7 @@ class Normal(Method):
     def loss(self, batch, step):
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        return balanced_mean(losses, batch.observed)
+        return balanced_mean(losses, batch.observed, batch.weights)
 
 # %% ../nbs/05_training.ipynb #stoppers
 class Callback:
@@ -359,6 +359,7 @@ class Run:
     device: str = "cpu"                             # of torch, where models and batches are
     callbacks: Iterable = ()                        # besides stopper and progress
     kept: MutableMapping = field(default_factory=dict)  # finished runs on these data: key -> what they gave
+    withheld: Interactions | None = None            # pairs that are neither learned from nor drawn as negatives
 
     def __post_init__(self):
         self.method_class = find("method", self.recipe.method)
@@ -366,6 +367,7 @@ class Run:
         self.model_class = self.method_class if whole else model_class(self.recipe.model, self.recipe.parts)
         if "liked" in (self.recipe.learns_from, self.method_class.learns_from):
             self.train, self.valid = meant_only(self.train, self.valid, self.recipe.liked)
+        self.train = self.train.scaled()
         if self.settings.optimiser == AUTO:
             settings = replace(self.settings, optimiser=suited_optimiser(self.recipe, self.train))
             self.recipe = replace(self.recipe, settings=settings)
@@ -404,9 +406,11 @@ def batches(self: Run) -> PairBatches | RowBatches:     # on the run's device
 
     Their negatives are the protocol's, or those that the method insists on."""
     sampler = find("sampler", self.method_class.sampler or self.parts.sampler)
+    undrawn = self.train if self.withheld is None else concat(self.train, self.withheld)
+    size, device = self.settings.batch_size, self.device
     if getattr(self.model_class, "trains_on", "pairs") == "rows":
-        return getattr(sampler, "row_batches", RowBatches)(self.train, self.settings.batch_size, self.device)
-    return PairBatches(self.train, sampler(self.train, self.device), self.settings.batch_size, self.device)
+        return getattr(sampler, "row_batches", RowBatches)(self.train, size, device, undrawn)
+    return PairBatches(self.train, sampler(undrawn, device), size, device)
 
 @patch
 def penalty(self: Run) -> Callable:                     # (model, batch) -> what is added to the loss

@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_used(fault, deca, tmp_path):
     (tmp_path / name).write_bytes(content)
     assert_refused(deca(f"audit --data {name}"), name, *words)
     if fault not in UNREAD:
-        assert_refused(deca(f"denoise {name} --epochs 1 --out scored.csv"), name, *words)
+        assert_refused(deca(f"denoise {name} --folds 0 --epochs 1 --out scored.csv"), name, *words)
         assert not (tmp_path / "scored.csv").exists()
 
 
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_used(fault, deca, tmp_path):
 def test_denoise_keeps_what_it_does_not_read(fault, deca, tmp_path):
     name, content, _ = FILES[fault]
     (tmp_path / name).write_bytes(content)
-    assert deca(f"denoise {name} --epochs 1 --out scored.csv").code == 0
+    assert deca(f"denoise {name} --folds 0 --epochs 1 --out scored.csv").code == 0
     kept = as_text(tmp_path / "scored.csv").drop(columns=ADDED)
     assert kept.to_csv(index=False, lineterminator="\n").encode() == content
 
@@ -282,7 +282,7 @@ OPTIONS = {
     "compare --data world --methods Normal --epochs 1 --out clicks.csv/model": ["clicks.csv/model"],
     "compare --data world --methods Normal --epochs 1 --json clicks.csv/x.json": ["clicks.csv/x.json"],
     "audit --data world --json clicks.csv/x.json": ["clicks.csv/x.json"],
-    "denoise clicks.csv --epochs 1 --out clicks.csv/x.csv": ["clicks.csv/x.csv"],
+    "denoise clicks.csv --folds 0 --epochs 1 --out clicks.csv/x.csv": ["clicks.csv/x.csv"],
     "denoise clicks.csv --out x.xlsx": ["x.xlsx", ".parquet"],
     "denoise clicks.csv --out x.csv --drop 1": ["--drop 1.0", "below 1"],
     "denoise clicks.csv --out x.csv --drop -0.1": ["--drop -0.1", "from 0"],
@@ -405,7 +405,7 @@ def test_a_length_that_cannot_be_used(k):
 
 def test_scores_take_no_column_of_the_users(deca, tmp_path):
     clicks().assign(weight=3).to_csv(tmp_path / "x.csv", index=False)
-    assert_refused(deca("denoise x.csv --epochs 1 --out scored.csv"), "'weight' already", "another name")
+    assert_refused(deca("denoise x.csv --folds 0 --epochs 1 --out scored.csv"), "'weight' already", "another name")
     with pytest.raises(InputError, match="'doubted' already"):
         split = World(n_users=40, n_items=30).sample()
         score_interactions(
@@ -419,9 +419,9 @@ def test_a_carriage_return_is_not_written_into_lines(kind, what, deca, tmp_path)
         lambda frame: frame.assign(note=frame["note"].where(frame.index != 4, "a\rb"))
     ).to_parquet(tmp_path / "x.parquet")
     assert_refused(
-        deca(f"denoise x.parquet --epochs 1 --out scored.{kind}"), f"'note' holds a {what} in row 5"
+        deca(f"denoise x.parquet --folds 0 --epochs 1 --out scored.{kind}"), f"'note' holds a {what} in row 5"
     )
-    assert deca("denoise x.parquet --epochs 1 --out scored.parquet").code == 0
+    assert deca("denoise x.parquet --folds 0 --epochs 1 --out scored.parquet").code == 0
 
 
 def test_titles_that_belong_to_nothing(deca, own_file, tmp_path):
@@ -631,7 +631,7 @@ def test_an_interrupted_denoise_leaves_the_old_file(suffix, writer, error, deca,
         raise error
 
     monkeypatch.setattr(pd.DataFrame, writer, half)
-    assert deca(f"denoise clicks.csv --epochs 1 --out scored.{suffix}").code != 0
+    assert deca(f"denoise clicks.csv --folds 0 --epochs 1 --out scored.{suffix}").code != 0
     assert old.read_bytes() == b"old"
     assert sorted(path.name for path in own_file.parent.iterdir()) == sorted([own_file.name, old.name])
 
@@ -649,7 +649,7 @@ def alike(monkeypatch):
 
 def test_denoise_does_not_choose_among_equal_scores(alike, deca, own_file):
     assert_refused(
-        deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv --drop 0.1"),
+        deca("denoise clicks.csv --folds 0 --epochs 1 --method Normal --out scored.csv --drop 0.1"),
         "--drop 0.1",
         "100%",
         "equal scores",
@@ -658,14 +658,14 @@ def test_denoise_does_not_choose_among_equal_scores(alike, deca, own_file):
 
 
 def test_denoise_says_when_the_scores_say_nothing(alike, deca, own_file):
-    done = deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv")
+    done = deca("denoise clicks.csv --folds 0 --epochs 1 --method Normal --out scored.csv")
     assert done.code == 0 and "hardly differ" in done.out and "100% of the scores equal" in done.out
     assert (pd.read_csv(own_file.parent / "scored.csv")["weight"] == 1).all()
 
 
 def test_denoise_shows_what_each_cut_would_drop(deca, own_file):
     frame = clicks()
-    done = deca("denoise clicks.csv --epochs 2 --out scored.csv")
+    done = deca("denoise clicks.csv --folds 0 --epochs 2 --out scored.csv")
     scored = pd.read_csv(own_file.parent / "scored.csv")
     lines = {line.split()[0]: line.split() for line in done.out.splitlines() if re.match(r"\d+% ", line)}
     assert list(lines) == ["1%", "2%", "5%", "10%", "20%"]
@@ -683,8 +683,8 @@ def test_denoise_shows_what_each_cut_would_drop(deca, own_file):
 
 @pytest.mark.parametrize("drop", [0, 0.05, 0.5])
 def test_denoise_leaves_out_the_lowest(drop, deca, own_file):
-    assert deca("denoise clicks.csv --epochs 2 --out all.csv").code == 0
-    assert deca(f"denoise clicks.csv --epochs 2 --out kept.csv --drop {drop}").code == 0
+    assert deca("denoise clicks.csv --folds 0 --epochs 2 --out all.csv").code == 0
+    assert deca(f"denoise clicks.csv --folds 0 --epochs 2 --out kept.csv --drop {drop}").code == 0
     everything, kept = (pd.read_csv(own_file.parent / name) for name in ("all.csv", "kept.csv"))
     stays = everything["real_positive_probability"].rank(method="first") > int(drop * len(everything))
     assert_frame_equal(
@@ -786,7 +786,7 @@ def test_denoise_keeps_ids_rows_and_columns(suffix, out, ids, deca, tmp_path):
     ]
     frame = frame.assign(user=IDS[ids](frame["user"]), item=IDS[ids](frame["item"]))
     WRITE[suffix](frame, tmp_path / f"clicks.{suffix}")
-    done = deca(f"denoise clicks.{suffix} --epochs 1 --method Normal --out scored.{out}")
+    done = deca(f"denoise clicks.{suffix} --folds 0 --epochs 1 --method Normal --out scored.{out}")
     assert done.code == 0, done.err
     scored = as_text(tmp_path / f"scored.{out}")
     assert list(scored) == [*frame, *ADDED]
@@ -803,7 +803,7 @@ def test_denoise_leaves_other_columns_as_they_are_written(deca, tmp_path):
     )
     frame["note"] = np.where(np.arange(len(frame)) % 3, "7", "")
     frame.to_csv(tmp_path / "clicks.csv", index=False)
-    assert deca("denoise clicks.csv --epochs 1 --method Normal --out scored.csv").code == 0
+    assert deca("denoise clicks.csv --folds 0 --epochs 1 --method Normal --out scored.csv").code == 0
     assert as_text(tmp_path / "scored.csv")[list(frame)].to_dict("list") == frame.to_dict("list")
 
 
@@ -815,7 +815,7 @@ def test_inter_is_read_back(suffix, deca, tmp_path):
         amount=lambda frame: frame["user"] / 4,
     )
     WRITE[suffix](frame, tmp_path / f"clicks.{suffix}")
-    done = deca(f"denoise clicks.{suffix} --epochs 1 --out scored.inter")
+    done = deca(f"denoise clicks.{suffix} --folds 0 --epochs 1 --out scored.inter")
     assert done.code == 0, done.err
     types = dict(
         name.split(":") for name in (tmp_path / "scored.inter").read_text().splitlines()[0].split("\t")
