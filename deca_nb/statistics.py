@@ -98,6 +98,7 @@ def wins_and_pairs(score: np.ndarray,       # (n,) real numbers
     wins = np.bincount(group, rank * positive) - n_positive * (n_positive + 1) / 2
     return wins, n_positive * (n - n_positive)
 
+# %% ../nbs/06_agreement.ipynb #auc-one
 def auc(score: np.ndarray,                  # (n,) real numbers
         positive: np.ndarray,               # (n,) bool
         strata: np.ndarray | None = None    # (n,) labels: only pairs that share one count; None: all pairs
@@ -106,6 +107,7 @@ def auc(score: np.ndarray,                  # (n,) real numbers
     wins, pairs = wins_and_pairs(score, positive, np.zeros(len(score)) if strata is None else strata)
     return float(wins.sum() / pairs.sum()) if pairs.sum() else np.nan
 
+# %% ../nbs/06_agreement.ipynb #auc-by-user
 def auc_by_user(score: np.ndarray,      # (n,) real numbers
                 positive: np.ndarray,   # (n,) bool
                 users: np.ndarray       # (n,) ids
@@ -114,6 +116,7 @@ def auc_by_user(score: np.ndarray,      # (n,) real numbers
     wins, pairs = wins_and_pairs(score, positive, users)
     return np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
 
+# %% ../nbs/06_agreement.ipynb #auc-within
 def auc_within(score: np.ndarray,       # (n,) real numbers
                positive: np.ndarray,    # (n,) bool
                users: np.ndarray        # (n,) ids
