@@ -60,6 +60,7 @@ def mean_interval(values: np.ndarray,       # (n_users,), or (n_runs, n_users)
     def mean(times, runs): return (np.sum((runs @ values) * times, -1) / values.size)[None]
     return over_users(mean, values.shape[1], values.shape[0], n_resamples=n_resamples, **how)[:, 0]
 
+# %% ../nbs/04_evaluation.ipynb #over-seeds
 def over_seeds(values: np.ndarray   # (n_runs, n_users), or (n_runs,) means
                ) -> dict:           # mean, sd (of runs; null for one), low, high (null without users), seeds
     "What a table says of several runs. Raises `InputError` for fewer than two users."
