@@ -45,7 +45,7 @@ def plain_ids(column: pd.Series) -> pd.Series:
 
 # %% ../nbs/01_interactions.ipynb #coded
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """The place of each row's id among all ids, (n,) int64, and these in order, as `plain_ids` has them.
+    """Each row's position in the sorted list of distinct ids, (n,) int64, and that list.
 
     Only distinct ids are looked at, so that millions of rows cost little."""
     codes, found = pd.factorize(column)
@@ -294,9 +294,16 @@ def need_choice(pairs: Interactions, user: str, item: str, source: str):
                              "a recommender needs at least two, so give a file with more.")
 
 # %% ../nbs/01_interactions.ipynb #frame-to-pairs
-def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, timestamp: str | None,
-                   source: str, date_format: str | None = None) -> Interactions:
-    "The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows."
+def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
+                   user: str,                       # column with the users' ids
+                   item: str,                       # column with the items' ids
+                   rating: str | None,              # column with numbers, if there is one
+                   timestamp: str | None,           # column with numbers or dates, if there is one
+                   source: str,                     # what error messages call the frame
+                   date_format: str | None = None   # how the dates are written, as strftime has it
+                   ) -> Interactions:               # in the order of the rows
+    """The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows.
+    Raises `InputError` for a missing column or value."""
     need_rows(df, source)
     if date_format and timestamp is None:
         raise InputError(f"{source}: there is no column of times that could be written as {date_format}; "
@@ -312,7 +319,12 @@ def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, t
                          else read_timestamps(df, timestamp, source, date_format))
     return pairs
 
-def merged(pairs: Interactions, repeats: str, user: str, item: str, source: str) -> Interactions:
+def merged(pairs: Interactions,     # a pair may stand in many rows
+           repeats: str,            # row of a pair that is kept: last, first; or refuse
+           user: str,               # what error messages call the users' column
+           item: str,               # and the items' column
+           source: str              # and the frame
+           ) -> Interactions:       # each pair in one row
     "Each pair once, as `repeats` says. Raises `InputError`."
     if repeats not in REPEATS:
         raise InputError(f"repeats='{repeats}' cannot be used; choose {', '.join(REPEATS)}.")
@@ -469,7 +481,9 @@ def one_each(pairs: Interactions, parts: np.ndarray) -> np.ndarray:
     return parts
 
 # %% ../nbs/01_interactions.ipynb #tie-order
-def tie_order(pairs: Interactions, seed: int = 0) -> np.ndarray:
+def tie_order(pairs: Interactions,  # n rows, in any order
+              seed: int = 0         # another seed, another order
+              ) -> np.ndarray:      # places in `pairs`, (n,) int64
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
     users, items = (pd.util.hash_array(np.asarray(ids)) for ids in (pairs.user_ids, pairs.item_ids))
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
@@ -494,7 +508,8 @@ CUTS = {"chronological": cut_by_time, "random": cut_at_random}
 NO_TIMES = "no column of times was found, so the split is random; --timestamp names one for a split by time"
 
 # %% ../nbs/01_interactions.ipynb #concat
-def concat(*parts: Interactions) -> Interactions:
+def concat(*parts: Interactions     # over the same users and items, one or more
+           ) -> Interactions:       # with the ids of the first
     "The rows of all parts, which share their users and items; a column lives on where every part has it."
     names = ("users", "items", "ratings", "timestamps", "noise")
     columns = {name: [getattr(part, name) for part in parts] for name in names}
@@ -504,10 +519,16 @@ def concat(*parts: Interactions) -> Interactions:
 # %% ../nbs/01_interactions.ipynb #cut
 NO_EVIDENCE = "every test pair, since there are no ratings: this is no evidence of denoising"
 
-def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
-                   liked: float = 4, more: Interactions | None = None, **about) -> Split:
+def split_of_parts(train: Interactions,                 # at least one pair; the parts share their ids
+                   valid: Interactions,                 # may be empty
+                   test: Interactions,                  # at least one pair that is liked
+                   liked: float = 4,                    # a rating from here on is a liking
+                   more: Interactions | None = None,    # other pairs that users have
+                   **about                              # other fields of `Split`
+                   ) -> Split:                          # with `test` kept
     """A `Split` of three parts: known = train + valid, and of `more` what is not tested; truth = the test
-    pairs rated `liked` or higher (all of them without ratings)."""
+    pairs rated `liked` or higher (all of them without ratings).
+    Raises `InputError` without training pairs or without truth."""
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
         raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
@@ -520,12 +541,18 @@ def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
     return Split(train, valid, truth, known, test=test, **about)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-part
-def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
-    "A `Split` by part number: 0 trains, 1 validates, 2 tests."
+def cut(pairs: Interactions,    # n rows
+        parts: np.ndarray,      # (n,) 0, 1 or 2
+        liked: float = 4,       # a rating from here on is a liking
+        **about                 # other fields of `Split`
+        ) -> Split:             # over the ids of `pairs`
+    """A `Split` by part number: 0 trains, 1 validates, 2 tests.
+    Raises `InputError`, as `split_of_parts` does."""
     return split_of_parts(*(pairs.select(parts == part) for part in range(3)), liked, **about)
 
 # %% ../nbs/01_interactions.ipynb #align
-def align(*parts: Interactions) -> list[Interactions]:
+def align(*parts: Interactions          # each with ids of its own, one or more
+          ) -> list[Interactions]:      # in the same order, over common ids
     "The same pairs over the union of all their users and items."
     def common(field):
         ids = [getattr(part, field) for part in parts]
