@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEP', 'TASTE', 'APPEAL', 'REAL', 'SEEN', 'EXAMPLE_WORLDS', 'FOLLOWED', 'TEN', 'draw_real', 'draw_observed',
            'click_probability', 'scramble', 'uniforms', 'normals', 'taste_logit', 'zipf', 'capped', 'noise_by_item',
-           'spread_of', 'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'check_world', 'noise_ceiling',
+           'spread_of', 'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'noise_ceiling', 'check_world',
            'World', 'in_larger_blocks', 'ten_clicks']
 
 # %% ../nbs/02_worlds.ipynb #imports-export
@@ -164,6 +164,13 @@ def need(holds: bool,   # whether the value is right
     "Raises `InputError` unless the rule for this parameter of a world holds."
     if not holds: raise InputError(f"World: {name}={value!r} is out of range; {rule}.")
 
+# %% ../nbs/02_worlds.ipynb #noise-ceiling
+def noise_ceiling(unaware: float    # share of liked items without a click, in [0, 1)
+                  ) -> float:       # in (0, .95]
+    "The fame-driven noise stays below this: a little less than the lowest h'."
+    return .95 * (1 - unaware - spread_of(unaware))
+
+# %% ../nbs/02_worlds.ipynb #check-world-all
 def check_world(world   # anything with the fields of `World`
                 ):
     "Raises `InputError` for the first parameter that is out of range. A density out of reach is one."
@@ -182,11 +189,6 @@ def check_world(world   # anything with the fields of `World`
     ceiling = noise_ceiling(world.unaware)
     need(world.popularity_noise == 0 or world.noise < ceiling, "noise", world.noise,
          f"with popularity_noise and unaware={world.unaware:g} it must lie below {ceiling:g}")
-
-def noise_ceiling(unaware: float    # share of liked items without a click, in [0, 1)
-                  ) -> float:       # in (0, .95]
-    "The fame-driven noise stays below this: a little less than the lowest h'."
-    return .95 * (1 - unaware - spread_of(unaware))
 
 # %% ../nbs/02_worlds.ipynb #world
 @dataclass(frozen=True)
