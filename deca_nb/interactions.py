@@ -49,7 +49,7 @@ def plain_ids(column: pd.Series) -> pd.Series:
 
 # %% ../nbs/01_interactions.ipynb #coded
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """The place of each row's id among all ids, (n,) int64, and these in order, as `plain_ids` has them.
+    """Each row's position in the sorted list of distinct ids, (n,) int64, and that list.
 
     Only distinct ids are looked at, so that millions of rows cost little."""
     codes, found = pd.factorize(column)
@@ -741,10 +741,16 @@ def concat(*parts: Interactions) -> Interactions:
 # %% ../nbs/01_interactions.ipynb #cut
 NO_EVIDENCE = "every test pair, since there are no ratings: this is no evidence of denoising"
 
-def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
-                   liked: float = 4, more: Interactions | None = None, **about) -> Split:
+def split_of_parts(train: Interactions,                 # at least one pair; the parts share their ids
+                   valid: Interactions,                 # may be empty
+                   test: Interactions,                  # at least one pair that is liked
+                   liked: float = 4,                    # a rating from here on is a liking
+                   more: Interactions | None = None,    # other pairs that users have
+                   **about                              # other fields of `Split`
+                   ) -> Split:                          # with `test` kept
     """A `Split` of three parts: known = train + valid, and of `more` what is not tested; truth = the test
-    pairs rated `liked` or higher (all of them without ratings)."""
+    pairs rated `liked` or higher (all of them without ratings).
+    Raises `InputError` without training pairs or without truth."""
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
         raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
@@ -757,12 +763,18 @@ def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
     return Split(train, valid, truth, known, test=test, **about)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-part
-def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
-    "A `Split` by part number: 0 trains, 1 validates, 2 tests."
+def cut(pairs: Interactions,    # n rows
+        parts: np.ndarray,      # (n,) 0, 1 or 2
+        liked: float = 4,       # a rating from here on is a liking
+        **about                 # other fields of `Split`
+        ) -> Split:             # over the ids of `pairs`
+    """A `Split` by part number: 0 trains, 1 validates, 2 tests.
+    Raises `InputError`, as `split_of_parts` does."""
     return split_of_parts(*(pairs.select(parts == part) for part in range(3)), liked, **about)
 
 # %% ../nbs/01_interactions.ipynb #align
-def align(*parts: Interactions) -> list[Interactions]:
+def align(*parts: Interactions          # each with ids of its own, one or more
+          ) -> list[Interactions]:      # in the same order, over common ids
     "The same pairs over the union of all their users and items."
     def common(field):
         ids = [getattr(part, field) for part in parts]

@@ -99,6 +99,7 @@ def squares(part: torch.Tensor,             # rows of a weight, (n, ...)
     if block is None: return part.flatten().dot(part.flatten())[None]
     return sum_by_block(part.view(len(part), -1).square().sum(1), block, n_blocks)
 
+# %% ../nbs/05_training.ipynb #factor-of
 def factor_of(l2: float | torch.Tensor,     # a number, or one of each block, (blocks,)
               weights: list[torch.Tensor]   # the first one says dtype and device
               ) -> torch.Tensor:            # (1,), or (blocks,)
@@ -110,7 +111,7 @@ def factor_of(l2: float | torch.Tensor,     # a number, or one of each block, (b
 @dataclass(frozen=True)
 class BatchRows:
     """Clean: lambda / U times the squared norm of the batch's rows, each once, and of the weights
-    that are not rows."""
+    that are not rows, Eq. (1)."""
     l2: float | torch.Tensor                # lambda, at least 0: a number, or one of each block, (blocks,)
     n_users: int                            # U, of the training data
     over_sum: bool = False                  # makes no difference here
@@ -320,6 +321,30 @@ def validation_bce(model,                       # a module; it is left in evalua
     b = make_batch((users, items), negatives.draw(users, generator))
     return float(F.binary_cross_entropy_with_logits(model(b.users, b.items), b.observed))
 
+# %% ../nbs/05_training.ipynb #validation-ndcg
+def validation_ndcg(model,          # a scorer that is a module; it is left in evaluation mode
+                    split: Split,   # of `validation_split`
+                    ties: str       # how equal scores count, as `evaluate` takes it (chapter 04)
+                    ) -> float:     # in [0, 1], over users with truth
+    "Mean NDCG@20 of the split's truth."
+    return float(evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"].mean())
+
+# %% ../nbs/05_training.ipynb #validation-bce
+@torch.no_grad()
+def validation_bce(model,                       # a module; it is left in evaluation mode
+                   negatives: TrueNegatives,    # of the training data
+                   valid: Interactions,         # the positives
+                   generator: torch.Generator,  # for the negatives
+                   device                       # where model, negatives and generator are
+                   ) -> float:                  # nats per pair
+    """Binary cross-entropy on the validation pairs and one fresh negative each (2.4); of a model with a
+    validation loss of its own, that one (2.10), for which nothing is drawn."""
+    if hasattr(model, "own_validation_loss"): return model.own_validation_loss(valid)
+    model.eval()
+    users, items = (torch.tensor(ids, device=device) for ids in (valid.users, valid.items))
+    b = make_batch((users, items), negatives.draw(users, generator))
+    return float(F.binary_cross_entropy_with_logits(model(b.users, b.items), b.observed))
+
 # %% ../nbs/05_training.ipynb #stopper-parts
 @named("stopper", "never")
 def never(run,              # not used
@@ -328,6 +353,7 @@ def never(run,              # not used
     "Runs all epochs and keeps the last weights."
     return Callback()
 
+# %% ../nbs/05_training.ipynb #best-ndcg-part
 @named("stopper", "best-ndcg")
 def best_ndcg(run,              # a `Run` with validation pairs; its patience and ties are taken
               method            # not used: the trainer hands in its own
@@ -337,6 +363,7 @@ def best_ndcg(run,              # a `Run` with validation pairs; its patience an
     validate = partial(validation_ndcg, split=split, ties=run.parts.stopper_ties)
     return BestNDCG(validate, run.settings.patience)
 
+# %% ../nbs/05_training.ipynb #second-rise-part
 @named("stopper", "second-rise")
 def second_rise(run,            # a `Run` with validation pairs; from its generator the negatives are drawn
                 method          # not used: the trainer hands in its own
@@ -345,6 +372,14 @@ def second_rise(run,            # a `Run` with validation pairs; from its genera
     how = {"negatives": TrueNegatives(run.train, run.device), "valid": run.valid,
            "generator": run.generator, "device": run.device}
     return SecondRise(partial(validation_bce, **how))
+
+# %% ../nbs/05_training.ipynb #run-stopper
+@patch
+def stopper(self: Run, method: Method   # the one that is trained; handed to the stopper's maker
+            ) -> Callback:              # new, with nothing seen
+    "The protocol's stopper; `never` without validation pairs."
+    blind = self.valid is None or not len(self.valid)
+    return find("stopper", "never" if blind else self.parts.stopper)(self, method)
 
 # %% ../nbs/05_training.ipynb #run
 @dataclass
@@ -425,6 +460,29 @@ def stopper(self: Run, method: Method   # the one that is trained; handed to the
     blind = self.valid is None or not len(self.valid)
     return find("stopper", "never" if blind else self.parts.stopper)(self, method)
 
+# %% ../nbs/05_training.ipynb #run-batches
+@patch(as_prop=True)
+def n_steps(self: Run) -> int:
+    "How many steps the training takes, if nothing stops it."
+    return self.settings.epochs * len(self.batches())
+
+@patch
+def batches(self: Run) -> PairBatches | RowBatches:     # on the run's device
+    """Batches of the kind that the model trains on.
+
+    Their negatives are the protocol's, or those that the method insists on."""
+    sampler = find("sampler", self.method_class.sampler or self.parts.sampler)
+    if getattr(self.model_class, "trains_on", "pairs") == "rows":
+        return getattr(sampler, "row_batches", RowBatches)(self.train, self.settings.batch_size, self.device)
+    return PairBatches(self.train, sampler(self.train, self.device), self.settings.batch_size, self.device)
+
+# %% ../nbs/05_training.ipynb #run-penalty
+@patch
+def penalty(self: Run) -> Callable:                     # (model, batch) -> what is added to the loss
+    "The protocol's regulariser, for f."
+    regulariser = find("regulariser", self.parts.regulariser)
+    return regulariser(self.settings.l2, self.train.n_users, self.method_class.released_as_sum)
+
 # %% ../nbs/05_training.ipynb #rows-of
 def rows_of(gradient: torch.Tensor                      # sparse, (n_rows, d), a row possibly more than once
             ) -> tuple[torch.Tensor, torch.Tensor]:     # rows, (n,) int64, and sums, (n, d)
@@ -453,15 +511,6 @@ class RowAdam(torch.optim.Optimizer):
         "Forgets the gradients."
         for weight in self.weights: weight.grad = None
 
-    def memory(self, weight: torch.Tensor   # one of the weights
-               ) -> dict:                   # step, a scalar; exp_avg and exp_avg_sq, shaped as the weight
-        "What Adam remembers of a weight: the number of its steps and two means of its gradients."
-        if not self.state[weight]:
-            step = torch.zeros((), dtype=torch.float32, device=weight.device)
-            means = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
-            self.state[weight] = {"step": step} | means
-        return self.state[weight]
-
     @torch.no_grad()
     def step(self):
         "One step of every weight that has a gradient."
@@ -476,17 +525,29 @@ class RowAdam(torch.optim.Optimizer):
         for steps, found in sparse.items():
             self.move_rows(found, self.eps / (1 - self.betas[1] ** (steps + 1)) ** .5)
 
+# %% ../nbs/05_training.ipynb #row-adam-memory
+@patch
+def memory(self: RowAdam, weight: torch.Tensor      # one of the weights
+           ) -> dict:                   # step, a scalar; exp_avg and exp_avg_sq, shaped as the weight
+    "What Adam remembers of a weight: the number of its steps and two means of its gradients."
+    if not self.state[weight]:
+        step = torch.zeros((), dtype=torch.float32, device=weight.device)
+        means = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+        self.state[weight] = {"step": step} | means
+    return self.state[weight]
+
 # %% ../nbs/05_training.ipynb #row-adam-moves
 @patch
 def move(self: RowAdam, found: list[tuple],     # (weight, mean, mean square), gradient, steps so far
          eps: float                             # added to the root of the corrected mean square
          ):
-    "One step of torch's Adam, in place."
+    "One step of torch's Adam, Eq. (3), in place."
     tensors, gradients, steps = map(list, zip(*found, strict=True))
     weights, means, squares = map(list, zip(*tensors, strict=True))
     adam(weights, gradients, means, squares, [], steps, fused=True, amsgrad=False, beta1=self.betas[0],
          beta2=self.betas[1], lr=self.param_groups[0]["lr"], weight_decay=0., eps=eps, maximize=False)
 
+# %% ../nbs/05_training.ipynb #row-adam-rows
 @patch
 def move_rows(self: RowAdam, found: list[tuple],    # as `move` takes it, the gradients sparse
               eps: float                            # as `move` takes it
@@ -524,12 +585,13 @@ class DenseAdam(RowAdam):
         return self.zeros[key]
 
 # %% ../nbs/05_training.ipynb #optimiser-parts
-LARGE = 1 << 13                             # rows of a table from which its gradient is kept as rows
-
 def trainable(method: nn.Module         # what it has frozen is left out
               ) -> list[torch.Tensor]:  # the parameters themselves
     "The weights that a method trains."
     return [weight for weight in method.parameters() if weight.requires_grad]
+
+# %% ../nbs/05_training.ipynb #give-rows
+LARGE = 1 << 13                             # rows of a table from which its gradient is kept as rows
 
 def give_rows(method: nn.Module,    # its `nn.Embedding` modules are the tables
               least: int            # rows; of a table in blocks, those of one block
@@ -539,6 +601,7 @@ def give_rows(method: nn.Module,    # its `nn.Embedding` modules are the tables
         if isinstance(module, nn.Embedding):
             module.sparse = len(module.weight) // getattr(module, "n_blocks", 1) >= least
 
+# %% ../nbs/05_training.ipynb #dense-part
 @named("optimiser", "dense")
 def dense_adam(method: nn.Module,       # its tables of `LARGE` rows and more give their gradient as rows
                learning_rate: float     # above 0
@@ -547,6 +610,7 @@ def dense_adam(method: nn.Module,       # its tables of `LARGE` rows and more gi
     give_rows(method, LARGE)
     return DenseAdam(trainable(method), learning_rate)
 
+# %% ../nbs/05_training.ipynb #row-sparse-part
 @named("optimiser", "row-sparse")
 def row_sparse_adam(method: nn.Module,      # all its tables give their gradient as rows
                     learning_rate: float    # above 0
@@ -564,6 +628,7 @@ def moves_every_row(recipe: Recipe  # its model and its regulariser count
     by_itself = getattr(model_class(recipe.model, recipe.parts), "every_row_moves", False)
     return by_itself or recipe.parts.regulariser == "all-parameters"
 
+# %% ../nbs/05_training.ipynb #need-optimiser
 def need_optimiser(recipe: Recipe   # with `auto` it always suits
                    ):
     "Raise InputError for an optimiser that does not suit the recipe's model or its regulariser."
@@ -571,6 +636,7 @@ def need_optimiser(recipe: Recipe   # with `auto` it always suits
         raise InputError("row-sparse steps need a model and a regulariser that touch only the batch's rows; "
                          "choose another model than LightGCN, protocol clean, or optimiser dense.")
 
+# %% ../nbs/05_training.ipynb #suited-optimiser
 ROWS_A_POSITIVE = 16                        # from so many rows for each positive (CDAE: user) of a batch on
 
 def suited_optimiser(recipe: Recipe,        # its model, regulariser and batch size count
@@ -580,6 +646,7 @@ def suited_optimiser(recipe: Recipe,        # its model, regulariser and batch s
     large = train.n_users + train.n_items >= ROWS_A_POSITIVE * recipe.settings.batch_size
     return "row-sparse" if large and not moves_every_row(recipe) else "dense"
 
+# %% ../nbs/05_training.ipynb #suited-threads
 MANY_CLICKS = 1_000_000                     # from so many training pairs on a second thread is taken
 
 def suited_threads(train: Interactions  # only its number of pairs counts
@@ -608,23 +675,26 @@ class Trainer:
         self.loss_sum, self.n_losses = 0., 0                # of this epoch
         self.method.train()
 
-    def gradients(self, batch: Batch    # on the method's device
-                  ) -> torch.Tensor:    # the loss with its penalty: a number, or one of each block
-        "Gives every weight its gradient."
-        loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
-        loss.backward(torch.ones_like(loss))
-        return loss.detach()
+# %% ../nbs/05_training.ipynb #trainer-step
+@patch
+def gradients(self: Trainer, batch: Batch      # on the method's device
+              ) -> torch.Tensor:            # the loss with its penalty: a number, or one of each block
+    "Gives every weight its gradient."
+    loss = self.method.loss(batch, self.n_steps) + self.penalty(self.method.f, batch)
+    loss.backward(torch.ones_like(loss))
+    return loss.detach()
 
-    def step(self, batch: Batch     # on the method's device
-             ):
-        "One step of the optimiser."
-        if not self.method.f.training: self.method.train()
-        self.optimiser.zero_grad()
-        loss = self.gradients(batch)
-        self.optimiser.step()
-        self.loss_sum, self.n_losses = self.loss_sum + loss.double(), self.n_losses + 1
-        self.n_steps += 1
-        for callback in self.callbacks: self.stopped = bool(callback.after_step(self)) or self.stopped
+@patch
+def step(self: Trainer, batch: Batch       # on the method's device
+         ):
+    "One step of the optimiser."
+    if not self.method.f.training: self.method.train()
+    self.optimiser.zero_grad()
+    loss = self.gradients(batch)
+    self.optimiser.step()
+    self.loss_sum, self.n_losses = self.loss_sum + loss.double(), self.n_losses + 1
+    self.n_steps += 1
+    for callback in self.callbacks: self.stopped = bool(callback.after_step(self)) or self.stopped
 
 # %% ../nbs/05_training.ipynb #trainer-epoch
 @patch
@@ -634,6 +704,7 @@ def steps(self: Trainer):
     self.method.train()
     while not self.stopped and (batch := next(batches, None)): self.step(batch)
 
+# %% ../nbs/05_training.ipynb #trainer-one-epoch
 @patch
 def epoch(self: Trainer) -> dict:   # its record: trains, epoch (from 1), loss (mean of steps), seconds
     "One epoch, or what is left of one. Raises `InputError` where the loss is not finite."
@@ -661,6 +732,7 @@ def n_threads(n: int | None     # at least 1
     try: yield
     finally: torch.set_num_threads(before)
 
+# %% ../nbs/05_training.ipynb #trainer-fit-all
 @patch
 def fit(self: Trainer) -> Trainer:  # itself
     """All epochs that are left, unless a callback says stop. Ends in evaluation mode.
@@ -681,6 +753,9 @@ def generators(self: Trainer) -> dict[str, torch.Generator]:    # its own is "",
     others = {name: one for name, one in own.items() if one is not None and one is not self.generator}
     return {"": self.generator} | others
 
+# %% ../nbs/05_training.ipynb #trainer-state-dict
+COUNTED = ("history", "loss_sum", "n_losses", "n_steps", "n_epochs", "stopped")
+
 @patch
 def state_dict(self: Trainer) -> dict:  # states of method, optimiser, generators, batches, callbacks; counts
     "A copy of everything that changes while training."
@@ -690,8 +765,7 @@ def state_dict(self: Trainer) -> dict:  # states of method, optimiser, generator
                      "callbacks": [one.state_dict() for one in self.callbacks]}
                     | {name: getattr(self, name) for name in COUNTED})
 
-COUNTED = ("history", "loss_sum", "n_losses", "n_steps", "n_epochs", "stopped")
-
+# %% ../nbs/05_training.ipynb #trainer-load
 @patch
 def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it is copied
                     ):
@@ -738,6 +812,24 @@ class StopAfter(Callback):
 
     def after_epoch(self, trainer, record): return record["epoch"] >= self.epochs
 
+class Watch(Callback):
+    "Looks at f after each epoch, in evaluation mode."
+    def __init__(self, look: Callable   # (model, record) -> nothing; it may change the record
+                 ):
+        self.look = look
+
+    def after_epoch(self, trainer, record): self.look(trainer.method.f.eval(), record)
+
+# %% ../nbs/05_training.ipynb #stop-after
+class StopAfter(Callback):
+    "Stops after so many epochs, whatever number the recipe has: that stays what schedules go by."
+    def __init__(self, epochs: int  # at least 1
+                 ):
+        self.epochs = epochs
+
+    def after_epoch(self, trainer, record): return record["epoch"] >= self.epochs
+
+# %% ../nbs/05_training.ipynb #watch-callback
 class Watch(Callback):
     "Looks at f after each epoch, in evaluation mode."
     def __init__(self, look: Callable   # (model, record) -> nothing; it may change the record
@@ -794,6 +886,7 @@ def method(self: Run) -> tuple[Method, list[dict]]:     # and the records of wha
         needed[name], history = trained.f, history + [record | {"trains": name} for record in records]
     return self.method_class(self, **needed), history
 
+# %% ../nbs/05_training.ipynb #run-untrained
 @patch
 def untrained(self: Run) -> Method:     # on the run's device
     "The method with all that it needs untrained: what kept weights are loaded into."
@@ -801,6 +894,7 @@ def untrained(self: Run) -> Method:     # on the run's device
     runs = {name: replace(self, recipe=recipe_of(self.recipe)) for name, recipe_of in needs}
     return self.method_class(self, **{name: run.untrained().f for name, run in runs.items()})
 
+# %% ../nbs/05_training.ipynb #run-make-trainer
 @patch
 def trainer(self: Run, kind: Callable = Trainer     # called with what `Trainer` takes
             ) -> Trainer:                           # with no step taken
@@ -822,6 +916,20 @@ def fit(self: Run) -> Trainer:          # finished, with `method` and `history`
     "Trains, as the method says. Raises `InputError` as `trainer` does, and where the loss is not finite."
     return self.method_class.trained_by(self)
 
+@patch
+def trained(self: Run) -> tuple[Method, list[dict]]:     # and a record per epoch
+    """The method with the weights that this recipe gives, in evaluation mode, and its history.
+
+    It is trained only where `kept` lacks it. Raises `InputError` as `fit` does."""
+    key = self.recipe.key()
+    if key not in self.kept:
+        trainer = replace(self).fit()
+        self.kept[key] = {"weights": trainer.method.state_dict(), "history": trainer.history}
+    method = replace(self).untrained()        # the run anew: the same, whether it was trained just now or not
+    method.load_state_dict(self.kept[key]["weights"])
+    return method.eval(), self.kept[key]["history"]
+
+# %% ../nbs/05_training.ipynb #run-trained
 @patch
 def trained(self: Run) -> tuple[Method, list[dict]]:     # and a record per epoch
     """The method with the weights that this recipe gives, in evaluation mode, and its history.
