@@ -31,7 +31,10 @@ from .training import Method, Normal
 @named("sampler", "by-popularity")
 class ByPopularity(TrueNegatives):
     "Draws items that a user has no training interaction with, in proportion to their training pairs."
-    def __init__(self, train: Interactions, device="cpu"):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 device="cpu"           # of torch
+                 ):
         seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
         starts, items = (torch.tensor(index, **here) for index in (seen.indptr, seen.indices))
         users = torch.arange(train.n_users, device=device).repeat_interleave(starts.diff())
@@ -50,18 +53,27 @@ def kth(self: ByPopularity,
         users: torch.Tensor,    # (n,) int64
         k: torch.Tensor         # (n,) int64, a unit of each user's free weight, in [0, self.free[user])
         ) -> torch.Tensor:      # (n,) int64, items
-    "The item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
+    "Eq. (19): the item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
     before = torch.searchsorted(self.gaps, users * self.stride + k, right=True)
     return torch.searchsorted(self.ends, k + self.owned[before] - self.owned[self.starts[users]], right=True)
 
 # %% ../nbs/09_baselines.ipynb #wbpr-rows
 class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu"):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 batch_size: int,       # users
+                 device="cpu"           # of torch
+                 ):
         super().__init__(train, batch_size, device)
         self.popular = ByPopularity(train, device)
 
-    def free_cells(self, users, n, generator):
+    def free_cells(self,
+                   users: torch.Tensor,         # (batch,) int64
+                   n,                           # not used: each user's positives decide
+                   generator: torch.Generator
+                   ) -> tuple[torch.Tensor, torch.Tensor]:      # users and items, int64
+        "Free cells of these users, drawn by popularity."
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
 
 ByPopularity.row_batches = PopularRows
@@ -125,8 +137,8 @@ class RCESettings(Settings):
 
 @method("R-CE")
 class RCE(Method):
-    """Reweighted cross-entropy: each pair weighs as much as the model believes its label, to a power
-    (Wang et al., 2021)."""
+    """Reweighted cross-entropy, Eq. (21): each pair weighs as much as the model believes its label, to a
+    power (Wang et al., 2021)."""
     Settings, released_as_sum, over_pairs = RCESettings, True, True
 
     def loss(self, batch, step):

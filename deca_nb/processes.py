@@ -155,13 +155,20 @@ class Part(Batch):
 
 class Shards(PairBatches):
     "The batches of all pairs, of each the part that is here: the positives of some users, their negatives."
-    def __init__(self, train: Interactions,     # the pairs that are here
+    def __init__(self,
+                 train: Interactions,           # the pairs that are here
                  place: torch.Tensor,           # (n_pairs,) int32: the row here of each of all pairs, or -1
-                 sampler, batch_size: int, device="cpu"):
+                 sampler,                       # of negatives, over the users here
+                 batch_size: int,               # positives, of all processes together
+                 device="cpu"                   # of torch
+                 ):
         super().__init__(train, sampler, batch_size, device)
         self.place, self.n_units = place.to(device), len(place)
 
-    def batch(self, rows: torch.Tensor, generator: torch.Generator) -> Part:
+    def batch(self,
+              rows: torch.Tensor,           # (n,) int64, of all pairs: the batch's positives
+              generator: torch.Generator    # in the same state in all processes
+              ) -> Part:                    # with those of this process's users
         "The part of the batch of these positives."
         place = self.place.index_select(0, rows).long()
         mine = (place >= 0).nonzero().squeeze(1)
@@ -172,7 +179,8 @@ class Shards(PairBatches):
         return Part(**vars(batch), share=len(own) / len(rows))
 
 # %% ../nbs/14_processes.ipynb #need-shared
-def need_shared(recipe: Recipe):
+def need_shared(recipe: Recipe      # that several processes are to train
+                ):
     "Raise InputError for a recipe whose steps several processes cannot share."
     parts, cls = recipe.parts, model_class(recipe.model, recipe.parts)
     usual = (parts.sampler, parts.regulariser) == ("true-negatives", "batch-rows")
@@ -186,7 +194,10 @@ def need_shared(recipe: Recipe):
         raise InputError(f"several processes cannot train one model by {recipe.method}, which looks at more "
                          "than a user's own pairs; choose Normal or DeCA, or one process.")
 
-def need_dealt(train: Interactions, n: int):
+# %% ../nbs/14_processes.ipynb #need-dealt
+def need_dealt(train: Interactions,     # of all processes
+               n: int                   # processes
+               ):
     "Raise InputError where a process of n would have no pair, or a user no item to draw as a negative."
     if not np.bincount(train.users % n, minlength=n).all():
         raise InputError(f"{n} processes are too many for these users: one of them would have no click; "
@@ -198,9 +209,13 @@ def need_dealt(train: Interactions, n: int):
 # %% ../nbs/14_processes.ipynb #shared-trainer
 class SharedTrainer(Trainer):
     "The loop, run by all processes of a group at once, each on its own users."
-    def __init__(self, group: Group, path: Path | None, *about):
+    def __init__(self,
+                 group: Group,          # of this process
+                 path: Path | None,     # where what is not finished is kept
+                 *about                 # as `Trainer` takes it
+                 ):
         super().__init__(*about)
-        self.group, self.path = group, path             # `path`: where what is not finished is kept
+        self.group, self.path = group, path
         trained, modules = trainable(self.method), {}
         for kind in ("user", "item"): modules[kind] = PairModel.tables(self.method, kind)
         of_users = {id(module.weight) for module in modules["user"]}
@@ -209,7 +224,9 @@ class SharedTrainer(Trainer):
         self.by_rows = [weight for weight in trained if id(weight) in by_rows]
         self.others = [weight for weight in trained if id(weight) not in of_users | by_rows]
 
-    def gradients(self, part: Part) -> torch.Tensor:
+    def gradients(self,
+                  part: Part            # of the batch
+                  ) -> torch.Tensor:    # ()
         "Gives every weight its gradient; what this process adds to the loss."
         loss = part.share * self.method.loss(part, self.n_steps)
         loss.backward()
@@ -298,7 +315,9 @@ def group_ndcg(model,           # a scorer of all users
     return float(total / n)
 
 # %% ../nbs/14_processes.ipynb #states
-def to_plain(value, tensors: list):
+def to_plain(value,             # nested dicts and lists of tensors and plain values
+             tensors: list      # grows
+             ):                 # what JSON can hold
     "The value as JSON holds it. Tensors go into the list, and their places there stand for them."
     if isinstance(value, torch.Tensor):
         tensors.append(value.detach().cpu().clone().contiguous())
@@ -309,7 +328,9 @@ def to_plain(value, tensors: list):
     return plain(value)
 
 # %% ../nbs/14_processes.ipynb #from-plain
-def from_plain(value, tensors: dict):
+def from_plain(value,           # as `to_plain` gave it
+               tensors: dict    # by place, as text
+               ):               # nested dicts and lists
     "The value that `to_plain` was given, tuples as lists."
     if not isinstance(value, dict): return value
     [(kind, content)] = value.items()
@@ -318,7 +339,9 @@ def from_plain(value, tensors: dict):
     return [from_plain(one, tensors) for one in content]
 
 # %% ../nbs/14_processes.ipynb #digest
-def digest(about: str, tensors: dict) -> str:
+def digest(about: str,
+           tensors: dict    # by name
+           ) -> str:        # 64 hexadecimal digits
     "A SHA-256 over a text and some tensors."
     found = hashlib.sha256(about.encode())
     for name in sorted(tensors):
@@ -327,14 +350,17 @@ def digest(about: str, tensors: dict) -> str:
     return found.hexdigest()
 
 # %% ../nbs/14_processes.ipynb #save-state
-def state_to_bytes(state) -> bytes:
+def state_to_bytes(state        # nested dicts and lists of tensors and plain values
+                   ) -> bytes:
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
     found = []
     about = json.dumps(to_plain(state, found))
     tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
-def state_from_bytes(data: bytes, source) -> object:
+def state_from_bytes(data: bytes,
+                     source     # what errors call it
+                     ) -> object:
     "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
     try:
         tensors = safetensors.torch.load(data)
@@ -346,11 +372,14 @@ def state_from_bytes(data: bytes, source) -> object:
                          "begin anew.") from None
 
 # %% ../nbs/14_processes.ipynb #save-state-file
-def save_state(path, state):
+def save_state(path,        # of the file
+               state        # as `state_to_bytes` takes it
+               ):
     "Writes a state, whole or not at all."
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
-def load_state(path) -> object:
+def load_state(path         # of the file
+               ) -> object:
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 
@@ -361,7 +390,8 @@ def unfinished(folder,      # path: that the model goes to
     "Where the state of a training is kept until it is over, by the key of its recipe."
     return Path(folder) / f"{UNFINISHED}{key}.safetensors"
 
-def remove_unfinished(folder):
+def remove_unfinished(folder    # path: that the model goes to
+                      ):
     "Forgets every training in the folder that was not over."
     for path in Path(folder).glob(f"{UNFINISHED}*"): path.unlink()
 
@@ -456,7 +486,8 @@ def is_first() -> bool:
 
 # %% ../nbs/14_processes.ipynb #started-group
 @contextmanager
-def started(device: str) -> Group:
+def started(device: str     # of torch; with GPUs, each process takes its own
+            ) -> Group:
     "The group of the processes that torchrun has started, as long as the block lasts."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
