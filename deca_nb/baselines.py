@@ -34,7 +34,10 @@ from .training import Method, Normal
 @named("sampler", "by-popularity")
 class ByPopularity(TrueNegatives):
     "Draws items that a user has no training interaction with, in proportion to their training pairs."
-    def __init__(self, train: Interactions, device="cpu"):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 device="cpu"           # of torch
+                 ):
         seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
         starts, items = (torch.tensor(index, **here) for index in (seen.indptr, seen.indices))
         users = torch.arange(train.n_users, device=device).repeat_interleave(starts.diff())
@@ -53,7 +56,7 @@ def kth(self: ByPopularity,
         users: torch.Tensor,    # (n,) int64
         k: torch.Tensor         # (n,) int64, a unit of each user's free weight, in [0, self.free[user])
         ) -> torch.Tensor:      # (n,) int64, items
-    "The item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
+    "Eq. (19): the item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
     before = torch.searchsorted(self.gaps, users * self.stride + k, right=True)
     return torch.searchsorted(self.ends, k + self.owned[before] - self.owned[self.starts[users]], right=True)
 

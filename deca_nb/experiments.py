@@ -158,6 +158,7 @@ def beside_paper(rows: pd.DataFrame,        # a row a run, as `Bench.sweep` give
     near = (table["in_sd"].abs() <= 2) | (table["in_percent"].abs() <= 10)
     return table.assign(near=near.where(table["mean_paper"].notna()))
 
+# %% ../nbs/11_experiments.ipynb #near-counts
 def near_counts(cells: pd.DataFrame     # as `beside_paper` gives them
                 ) -> pd.DataFrame:      # columns method, printed, near; a last row 'all'
     "By method and in all: how many cells the paper prints, and of how many ours is near."
@@ -294,6 +295,7 @@ def in_turn(said: pd.DataFrame  # probabilities, a row a click, columns (model, 
            for seed, after in zip(seeds, np.roll(seeds, -1), strict=True)]
     return pd.concat(two).swaplevel(axis=1)
 
+# %% ../nbs/11_experiments.ipynb #figure-2-experiment
 @experiment("figure2", "movielens-100k", "clean", 5, unused=(*PROTOCOLS, *ROWS, "optimiser", "device"))
 def figure2(bench: Bench    # at least two seeds; data with ratings
             ) -> dict:      # differences (a row a matching and pair), figure
@@ -411,6 +413,7 @@ def mark_published(surface: pd.DataFrame,       # as `averages` by method, c1 an
     table = surface.merge(printed, on=[*KEY, "metric"], how="left")
     return table.assign(published=table["published"].where(np.array(used)))
 
+# %% ../nbs/11_experiments.ipynb #figure-5-experiment
 @experiment("figure5", "authors:adressa", unused=ROWS)
 @experiment("figure6", unused=ROWS)
 def figure5(bench: Bench    # its own data: authors:adressa, and authors:ml-100k for Figure 6
@@ -583,6 +586,7 @@ def map_job(bench: Bench,               # where runs are kept
     numbers |= {"epochs": epochs, "batch_size": 256, "sizes": {"embedding_dim": embedding_dim}}
     return bench.job("GMF", method, seed, LAST_WEIGHTS, world, **numbers)
 
+# %% ../nbs/11_experiments.ipynb #world-gain
 def by_world_means(rows: pd.DataFrame   # a row a world
                    ) -> pd.DataFrame:   # sorted by seed, with column recall@20
     "The runs by seed, with the mean over users of each one's recall@20 on the truth."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHOWN', 'MEANINGS', 'click_scores', 'mean_by_rating', 'draw_by_rating', 'figure_four', 'rank_slopes', 'auc_against',
            'reliability', 'calibration_table', 'cosines', 'Explanation', 'place_of', 'learned_values', 'titles_of',
-           'similar', 'explain', 'in_words']
+           'similar', 'in_words', 'explain']
 
 # %% ../nbs/12_interpretation.ipynb #imports-export
 from collections.abc import Iterable
@@ -200,6 +200,7 @@ def place_of(one,                   # an outer id, as text or number
                          f"give one that has a click there, for example {ids[counts.argmax()]}.")
     return at
 
+# %% ../nbs/12_interpretation.ipynb #learned-values
 def learned_values(recommender: Recommender,    # fitted
                    user: int,                   # inner index
                    item: int                    # inner index
@@ -233,6 +234,31 @@ def similar(rows: sp.csr_matrix,                    # 0/1, (n_rows, n_columns)
     best = best[cosine[best] > 0]
     return best, cosine[best]
 
+# %% ../nbs/12_interpretation.ipynb #in-words
+def in_words(user,                      # outer id
+             title: str,                # of the item
+             clicked: bool,             # whether the user did
+             values: dict,              # by the names in `MEANINGS`
+             history: pd.DataFrame,     # as of `Explanation`
+             neighbours: pd.DataFrame,  # as of `Explanation`
+             n_items: int               # of the data
+             ) -> str:                  # one sentence
+    "An explanation as one sentence."
+    score, place, n = values["real_positive_probability"], values["place"], values["n_clicks"]
+    if clicked:
+        opening = (f"clicked {title}, a click with score {score:.3g}, "
+                   f"number {place} of {n} from the most doubted")
+    else:
+        opening = (f"did not click {title}; such a click would have score {score:.3g}, "
+                   f"above {place - 1} of the user's {n}")
+    nearest, are = " and ".join(history["title"][:2]), "are" if len(history) > 1 else "is"
+    near = f"in the user's history {nearest} {are} nearest to it" if len(history) else \
+           "nothing in the user's history is near it"
+    return (f"User {user} {opening}; {values['popularity']:,} users clicked the item "
+            f"(rank {values['popularity_rank']:,} of {n_items:,}), "
+            f"among them {int(neighbours['clicked'].sum())} of the {len(neighbours)} users most like this one"
+            f", and {near}.")
+
 # %% ../nbs/12_interpretation.ipynb #explain
 def explain(recommender: Recommender,   # fitted
             user,                       # outer id
@@ -261,28 +287,3 @@ def explain(recommender: Recommender,   # fitted
     title = titles_of(train, [i])[0]
     return Explanation(table, history, neighbours,
                        in_words(user, title, i in own, values, history, neighbours, train.n_items))
-
-# %% ../nbs/12_interpretation.ipynb #in-words
-def in_words(user,                      # outer id
-             title: str,                # of the item
-             clicked: bool,             # whether the user did
-             values: dict,              # by the names in `MEANINGS`
-             history: pd.DataFrame,     # as of `Explanation`
-             neighbours: pd.DataFrame,  # as of `Explanation`
-             n_items: int               # of the data
-             ) -> str:                  # one sentence
-    "An explanation as one sentence."
-    score, place, n = values["real_positive_probability"], values["place"], values["n_clicks"]
-    if clicked:
-        opening = (f"clicked {title}, a click with score {score:.3g}, "
-                   f"number {place} of {n} from the most doubted")
-    else:
-        opening = (f"did not click {title}; such a click would have score {score:.3g}, "
-                   f"above {place - 1} of the user's {n}")
-    nearest, are = " and ".join(history["title"][:2]), "are" if len(history) > 1 else "is"
-    near = f"in the user's history {nearest} {are} nearest to it" if len(history) else \
-           "nothing in the user's history is near it"
-    return (f"User {user} {opening}; {values['popularity']:,} users clicked the item "
-            f"(rank {values['popularity_rank']:,} of {n_items:,}), "
-            f"among them {int(neighbours['clicked'].sum())} of the {len(neighbours)} users most like this one"
-            f", and {near}.")
