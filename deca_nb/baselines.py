@@ -63,12 +63,21 @@ def kth(self: ByPopularity,
 # %% ../nbs/09_baselines.ipynb #wbpr-rows
 class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu",
-                 undrawn: Interactions | None = None):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 batch_size: int,       # users
+                 device="cpu",          # of torch
+                 undrawn: Interactions | None = None    # pairs that are not drawn; None: those of train
+                 ):
         super().__init__(train, batch_size, device, undrawn)
         self.popular = ByPopularity(undrawn or train, device)
 
-    def free_cells(self, users, n, generator):
+    def free_cells(self,
+                   users: torch.Tensor,         # (batch,) int64
+                   n,                           # not used: each user's positives decide
+                   generator: torch.Generator
+                   ) -> tuple[torch.Tensor, torch.Tensor]:      # users and items, int64
+        "Free cells of these users, drawn by popularity."
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
 
 ByPopularity.row_batches = PopularRows
@@ -133,8 +142,8 @@ class RCESettings(Settings):
 
 @method("R-CE")
 class RCE(Method):
-    """Reweighted cross-entropy: each pair weighs as much as the model believes its label, to a power
-    (Wang et al., 2021)."""
+    """Reweighted cross-entropy, Eq. (21): each pair weighs as much as the model believes its label, to a
+    power (Wang et al., 2021)."""
     Settings, released_as_sum, over_pairs = RCESettings, True, True
 
     def loss(self, batch, step):

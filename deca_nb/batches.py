@@ -83,6 +83,7 @@ class Batch:
     rows: torch.Tensor | None = None    # (n_positives,) int64, the row of the training data of each positive
     weights: torch.Tensor | None = None # (n,) float32, what each pair counts, a negative 1; None: all 1
 
+# %% ../nbs/05_batches.ipynb #make-batch
 def make_batch(positives,   # users and items, int64, (n_positives,) each
                negatives,   # users and items, int64, (n_negatives,) each
                rows=None,   # (n_positives,) int64, for methods that look up what they keep by click
@@ -94,17 +95,6 @@ def make_batch(positives,   # users and items, int64, (n_positives,) each
     observed[:len(positives[0])] = 1
     if weights is not None: weights = torch.cat([weights, torch.ones_like(observed[len(weights):])])
     return Batch(users, items, observed, rows, weights)
-
-# %% ../nbs/05_batches.ipynb #make-batch
-def make_batch(positives,   # users and items, int64, (n_positives,) each
-               negatives,   # users and items, int64, (n_negatives,) each
-               rows=None    # (n_positives,) int64, for methods that look up what they keep by click
-               ) -> Batch:  # of n_positives + n_negatives pairs
-    "A batch from positives and negatives that are on one device."
-    users, items = (torch.cat(parts) for parts in zip(positives, negatives, strict=True))
-    observed = torch.zeros(len(users), device=users.device)
-    observed[:len(positives[0])] = 1
-    return Batch(users, items, observed, rows)
 
 # %% ../nbs/05_batches.ipynb #batches
 class Batches:
@@ -188,32 +178,6 @@ class RowBatches(Batches):
         self.negatives, self.n_units = TrueNegatives(undrawn or train, device), len(self.active)
         self.weights = weights_of(train, device)
 
-    def positives(self, users: torch.Tensor                                 # (n_users,) int64
-                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:     # (n_positives,) int64 each
-        "Users, items and training rows of every positive of those users."
-        row, at = entries(self.offsets, users)
-        return users[row], self.items[at], self.rows[at]
-
-    def free_cells(self, users: torch.Tensor,               # (n_users,) int64, each once
-                   n: int,                                  # at least 0
-                   generator: torch.Generator               # on the same device
-                   ) -> tuple[torch.Tensor, torch.Tensor]:  # users, items: int64, (n,), or (0,) if none free
-        "n cells drawn uniformly, with replacement, from all the free cells of those users."
-        ends = self.negatives.free[users].cumsum(0)
-        if self.negatives.crowded and not ends[-1]: return users[:0], users[:0]       # nothing is free here
-        share = torch.rand(n, generator=generator, dtype=torch.float64, device=users.device)
-        cell = (share * ends[-1]).long()
-        row = torch.searchsorted(ends, cell, right=True)
-        return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
-
-    def batch(self, part: torch.Tensor,     # (n,) int64, places in `active`, the users with a positive
-              generator: torch.Generator    # for the negatives
-              ) -> Batch:                   # all their positives, and as many negatives or none
-        "The batch of these users."
-        *positives, rows = self.positives(self.active[part])
-        negatives = self.free_cells(self.active[part], len(rows), generator)
-        return make_batch(positives, negatives, rows, self.weights_at(rows))
-
 # %% ../nbs/05_batches.ipynb #row-batches-positives
 @patch
 def positives(self: RowBatches, users: torch.Tensor                                 # (n_users,) int64
@@ -244,7 +208,7 @@ def batch(self: RowBatches, part: torch.Tensor,     # (n,) int64, places in `act
     "The batch of these users."
     *positives, rows = self.positives(self.active[part])
     negatives = self.free_cells(self.active[part], len(rows), generator)
-    return make_batch(positives, negatives, rows)
+    return make_batch(positives, negatives, rows, self.weights_at(rows))
 
 # %% ../nbs/05_batches.ipynb #balanced-mean
 def balance(observed: torch.Tensor,     # 1 for a positive and 0 for a negative, float32, (..., n)
@@ -255,19 +219,13 @@ def balance(observed: torch.Tensor,     # 1 for a positive and 0 for a negative,
     each = torch.where(observed > 0, 1 / n_positive, 1 / (observed.shape[-1] - n_positive).clamp(min=1))
     return each if weights is None else each * weights
 
+# %% ../nbs/05_batches.ipynb #balanced-mean-of
 def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (..., n)
                   observed: torch.Tensor,   # 1 for a positive and 0 for a negative, float32, (..., n)
                   weights: torch.Tensor | None = None   # what each pair counts, (..., n); None: 1
                   ) -> torch.Tensor:        # float, (...): a scalar for one batch
     "Mean over the positives plus mean over the negatives, of the values times their weights."
     return (values * balance(observed, weights)).sum(-1)
-
-# %% ../nbs/05_batches.ipynb #balanced-mean-of
-def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (..., n)
-                  observed: torch.Tensor    # 1 for a positive and 0 for a negative, float32, (..., n)
-                  ) -> torch.Tensor:        # float, (...): a scalar for one batch
-    "Mean over the positives plus mean over the negatives."
-    return (values * balance(observed)).sum(-1)
 
 # %% ../nbs/05_batches.ipynb #learns-from
 def liked(pairs: Interactions,  # with noise flags or ratings

@@ -467,6 +467,7 @@ def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: st
     split, protocol = load_split(options)
     if split.fingerprint() != recommender.data["fingerprint"]:
         raise InputError(f"{options['data']}: the data have changed since {folder} was trained; train again.")
+    if recommender.data.get("went on"): split = recommender.own_split(split)
     how = {"k": lengths or split.k, "ties": check_ties(ties, protocol), "metrics": names}
     per_user = show_scores(recommender, protocol, split, **how)
     print(whose_scores(recommender))
@@ -495,26 +496,24 @@ def on_other_data(recommender: Recommender, data: str, known: str | None, length
 
 # %% ../nbs/15_cli.ipynb #evaluate
 @command("evaluate", example="deca evaluate my-model --k 5,20 --ties pessimistic --metrics map,hit")
-def evaluate_command(folder: Saved, k: Ks = None, ties: Ties = None, metrics: Metrics = None,
+def evaluate_command(folder: Saved,
+                     data: Annotated[Text, Option(help="a file of other clicks, with the same columns [the split "
+                                                       "that it was trained with]")] = None,
+                     known: Annotated[Text, Option(help="with --data: file of clicks that users have: left out "
+                                                        "of lists")] = None,
+                     k: Ks = None, ties: Ties = None, metrics: Metrics = None,
                      json: Json = None, model: Own = None, method: Own = None):
     "`deca evaluate`."
     need_places(json)
-    names, lengths = pick_metrics(metrics), pick_lengths(k)
+    if known is not None and data is None:
+        raise InputError("--known masks more for other data; give --data too, or train with --known.")
+    asked = pick_lengths(k), ties, pick_metrics(metrics)
     recommender = Recommender.load(folder, model, method)
-    if not recommender.data:
-        raise InputError(f"{folder}: it does not say which data it was trained on; evaluate it in Python, "
-                         "and give the split.")
-    options = recommender.data["options"]
-    split, protocol = load_split(options)
-    if split.fingerprint() != recommender.data["fingerprint"]:
-        raise InputError(f"{options['data']}: the data have changed since {folder} was trained; train again.")
-    if recommender.data.get("went on"): split = recommender.own_split(split)
-    ties, recipe = check_ties(ties, protocol), recommender.recipe
-    how = {"k": lengths or split.k, "ties": ties, "metrics": names}
-    per_user = show_scores(recommender, protocol, split, **how)
-    print(whose_scores(recommender))
-    note(provenance(split, replace(recommender.judging, ties=ties), protocol.name, [recipe.seed]))
-    write_json(json, score_rows(split, protocol, recipe.model, recipe.method, recipe.seed, ties, per_user))
+    if data is None: split, protocol, per_user = on_its_split(recommender, folder, *asked)
+    else: split, protocol, per_user = on_other_data(recommender, data, known, *asked)
+    recipe, policy = recommender.recipe, check_ties(ties, protocol)
+    note(provenance(split, replace(recommender.judging, ties=policy), protocol.name, [recipe.seed]))
+    write_json(json, score_rows(split, protocol, recipe.model, recipe.method, recipe.seed, policy, per_user))
 
 # %% ../nbs/15_cli.ipynb #go-on
 def need_untyped(*names: str):

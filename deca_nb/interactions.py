@@ -434,9 +434,17 @@ def added_up(self: Interactions) -> Interactions:
     return replace(once, weights=np.bincount(place, self.weight_each()).astype(np.float32))
 
 # %% ../nbs/01_interactions.ipynb #frame-to-pairs
-def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, timestamp: str | None,
-                   source: str, date_format: str | None = None, weight: str | None = None) -> Interactions:
-    "The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows."
+def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
+                   user: str,                       # column with the users' ids
+                   item: str,                       # column with the items' ids
+                   rating: str | None,              # column with numbers, if there is one
+                   timestamp: str | None,           # column with numbers or dates, if there is one
+                   source: str,                     # what error messages call the frame
+                   date_format: str | None = None,  # how the dates are written, as strftime has it
+                   weight: str | None = None        # column with what each row counts, if there is one
+                   ) -> Interactions:               # in the order of the rows
+    """The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows.
+    Raises `InputError` for a missing column or value."""
     need_rows(df, source)
     if date_format and timestamp is None:
         raise InputError(f"{source}: there is no column of times that could be written as {date_format}; "
@@ -648,7 +656,9 @@ def one_each(pairs: Interactions, parts: np.ndarray) -> np.ndarray:
     return parts
 
 # %% ../nbs/01_interactions.ipynb #tie-order
-def tie_order(pairs: Interactions, seed: int = 0) -> np.ndarray:
+def tie_order(pairs: Interactions,  # n rows, in any order
+              seed: int = 0         # another seed, another order
+              ) -> np.ndarray:      # places in `pairs`, (n,) int64
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
     return row_hash(replace(pairs, ratings=None), seed).argsort(kind="stable")
 
@@ -730,7 +740,8 @@ def core(pairs: Interactions,   # each pair once
     return left, (note,)
 
 # %% ../nbs/01_interactions.ipynb #concat
-def concat(*parts: Interactions) -> Interactions:
+def concat(*parts: Interactions     # over the same users and items, one or more
+           ) -> Interactions:       # with the ids of the first
     "The rows of all parts, which share their users and items; a column lives on where every part has it."
     columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
     if any(part.weights is not None for part in parts):         # what has none counts 1

@@ -7,7 +7,7 @@ __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 
            'block_of', 'of_block', 'sum_by_block', 'Pairs', 'pairs_of', 'quiet_about_sparse', 'named_products',
            'are_cells', 'gathered_products', 'named_rows', 'bags_of', 'PairProduct', 'pair_products', 'MF',
            'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'bags',
-           'SparseRows', 'mean_of_layers', 'Propagation', 'degrees_of', 'normalised_graph', 'LightGCN', 'CDAE',
+           'SparseRows', 'degrees_of', 'normalised_graph', 'mean_of_layers', 'Propagation', 'LightGCN', 'CDAE',
            'is_dense', 'BatchScaledCDAE', 'model_class', 'build_model']
 
 # %% ../nbs/03_models.ipynb #imports-export
@@ -536,6 +536,21 @@ class SparseRows(nn.Module):
         "The whole matrix times a dense table."
         return bags(self.columns, self.values, self.offsets[:-1], weight)
 
+# %% ../nbs/03_models.ipynb #normalised-graph
+def degrees_of(train: Interactions                      # with weights or without
+               ) -> tuple[np.ndarray, np.ndarray]:      # float32 above 0, (n_users,) and (n_items,)
+    "The sum of the weights of each user's pairs, and of each item's; 1 for one without."
+    sums = (np.asarray(train.to_weighted_csr().sum(axis)).ravel() for axis in (1, 0))
+    return tuple(np.where(some > 0, some, np.float32(1)) for some in sums)
+
+def normalised_graph(train: Interactions                    # an edge for each pair
+                     ) -> tuple[SparseRows, SparseRows]:    # N (n_users, n_items) and its transpose
+    "N of Eq. (7): what users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i)."
+    edges = train.to_weighted_csr().tocoo(copy=True)
+    of_user, of_item = degrees_of(train)
+    edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
+    return SparseRows.from_csr(edges.tocsr()), SparseRows.from_csr(edges.T.tocsr())
+
 # %% ../nbs/03_models.ipynb #propagation
 def mean_of_layers(users: torch.Tensor,     # (n_users, dim), the users' part of x
                    items: torch.Tensor,     # (n_items, dim), the items' part
@@ -576,25 +591,10 @@ class Propagation(torch.autograd.Function):
         "The gradients of both tables."
         return *mean_of_layers(of_users, of_items, *context.graph), None, None, None
 
-# %% ../nbs/03_models.ipynb #normalised-graph
-def degrees_of(train: Interactions                      # with weights or without
-               ) -> tuple[np.ndarray, np.ndarray]:      # float32 above 0, (n_users,) and (n_items,)
-    "The sum of the weights of each user's pairs, and of each item's; 1 for one without."
-    sums = (np.asarray(train.to_weighted_csr().sum(axis)).ravel() for axis in (1, 0))
-    return tuple(np.where(some > 0, some, np.float32(1)) for some in sums)
-
-def normalised_graph(train: Interactions                    # an edge for each pair
-                     ) -> tuple[SparseRows, SparseRows]:    # R (n_users, n_items) and its transpose
-    "What users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i), d sums of w."
-    edges = train.to_weighted_csr().tocoo(copy=True)
-    of_user, of_item = degrees_of(train)
-    edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
-    return SparseRows.from_csr(edges.tocsr()), SparseRows.from_csr(edges.T.tocsr())
-
 # %% ../nbs/03_models.ipynb #lightgcn
 @model("LightGCN")
 class LightGCN(PairModel):
-    "Rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
+    "Eq. (6): rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
     every_row_moves = True
 
     def __init__(self,
@@ -654,7 +654,7 @@ def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of 
 @model("CDAE")
 @named("autoencoder", "training-counts")
 class CDAE(PairModel):
-    "Collaborative denoising autoencoder with a vector per user; trained on whole users."
+    "Eq. (10): collaborative denoising autoencoder with a vector per user; trained on whole users."
     trains_on, judged_in_training_mode, variant_part = "rows", True, "autoencoder"
 
     def __init__(self,
@@ -707,33 +707,6 @@ def is_dense(n: int,            # cells that are not 0
     "Whether the cells of a matrix are so many that a product with all of it is the faster way."
     return 32 * n >= n_rows * n_columns
 
-@patch
-def hear(self: CDAE,
-         columns: torch.Tensor,     # (n,) int64, the items, row by row
-         values: torch.Tensor,      # (n,) float32
-         starts: torch.Tensor,      # (batch,) int64: where each row's entries begin
-         row: torch.Tensor          # (n,) int64, the row of each entry
-         ) -> torch.Tensor:         # (batch, dim)
-    "Sparse rows times the encoder's table: as one dense matrix, or as bags."
-    weight, shape = self.item_encoder.weight, (len(starts), self.n_items)
-    if self.item_encoder.sparse or not is_dense(len(columns), *shape):
-        return bags(columns, values, starts, weight, self.item_encoder.sparse)
-    cells = values.new_zeros(len(starts) * self.n_items).index_add_(0, row * self.n_items + columns, values)
-    return cells.view(shape) @ weight
-
-@patch
-def encode(self: CDAE,
-           rows: SparseRows,        # (any number, n_items), the clicks
-           at: torch.Tensor,        # (batch,) int64, which of these rows
-           vectors: torch.Tensor    # (batch, dim), the user vector of each; (batch, 1) broadcasts
-           ) -> torch.Tensor:       # (batch, dim), in (-1, 1)
-    "The hidden layer of those rows."
-    counts, (row, entry) = rows.offsets[at + 1] - rows.offsets[at], entries(rows.offsets, at)
-    columns = rows.columns[entry]
-    values = self.corrupt(self.input_values(columns, counts[row]) * rows.values[entry])
-    heard = self.hear(columns, values, counts.cumsum(0) - counts, row)
-    return torch.tanh(heard + vectors + self.bias)
-
 # %% ../nbs/03_models.ipynb #cdae-hear
 @patch
 def hear(self: CDAE,
@@ -759,7 +732,7 @@ def encode(self: CDAE,
     "The hidden layer of those rows."
     counts, (row, entry) = rows.offsets[at + 1] - rows.offsets[at], entries(rows.offsets, at)
     columns = rows.columns[entry]
-    values = self.corrupt(self.input_values(columns, counts[row]))
+    values = self.corrupt(self.input_values(columns, counts[row]) * rows.values[entry])
     heard = self.hear(columns, values, counts.cumsum(0) - counts, row)
     return torch.tanh(heard + vectors + self.bias)
 
@@ -833,17 +806,6 @@ def fold_in(self: CDAE,
     at = torch.arange(len(rows.offsets) - 1, device=rows.offsets.device)
     return self.decode_all(self.encode(rows, at, self.user_vectors.weight.new_zeros(len(at), 1)))
 
-@patch
-def fold_in(self: LightGCN,
-            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
-            ) -> torch.Tensor:      # logits (n_rows, n_items)
-    "The answer to users that training never saw: a row of 0 that listens to its items."
-    counts = (rows.offsets[1:] - rows.offsets[:-1]).repeat_interleave(rows.offsets[1:] - rows.offsets[:-1])
-    values = (counts * self.item_degrees[rows.columns]) ** -.5
-    item_table = self.propagate(max(self.n_layers - 1, 0))[1]       # the mean of all layers but the last
-    heard = bags(rows.columns, values, rows.offsets[:-1], item_table)
-    return heard * self.n_layers / (self.n_layers + 1) @ self.propagated()[1].T
-
 # %% ../nbs/03_models.ipynb #fold-in-lightgcn
 @patch
 def fold_in(self: LightGCN,
@@ -851,8 +813,7 @@ def fold_in(self: LightGCN,
             ) -> torch.Tensor:      # logits (n_rows, n_items)
     "The answer to users that training never saw: a row of 0 that listens to its items."
     counts = (rows.offsets[1:] - rows.offsets[:-1]).repeat_interleave(rows.offsets[1:] - rows.offsets[:-1])
-    degrees = (self.from_users.offsets[1:] - self.from_users.offsets[:-1]).clamp(min=1)
-    values = (counts * degrees[rows.columns]).float() ** -.5
+    values = (counts * self.item_degrees[rows.columns]) ** -.5
     item_table = self.propagate(max(self.n_layers - 1, 0))[1]       # the mean of all layers but the last
     heard = bags(rows.columns, values, rows.offsets[:-1], item_table)
     return heard * self.n_layers / (self.n_layers + 1) @ self.propagated()[1].T

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'SEED', 'FORMAT', 'UNFINISHED', 'pick_device', 'need_method', 'Recommender', 'need_interactions',
-           'need_clicks', 'inner', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class',
-           'need_own_parts', 'restore']
+           'need_clicks', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class', 'need_own_parts',
+           'restore']
 
 # %% ../nbs/10_recommender.ipynb #imports-export
 import dataclasses
@@ -225,7 +225,7 @@ def scorers(self: Recommender, asked: Asked, late: Interactions | None  # as for
             ) -> list[tuple]:   # who, (n,) bool; what scores them; by which position, (n,); what made the list
     "Who is scored by what: by the model, by the model after folding in, or by popularity."
     folded, nobody = asked.are("folded"), np.zeros(len(asked.named), np.int64)
-    found = [(asked.are("learned"), self.trained.f, asked.learned, f"{self.model_name} + {self.method_name}"),
+    found = [(asked.are("learned"), self.trained.f, asked.learned, self.name),
              (asked.are("popular"), MostPopular(self.train), nobody,
               "most popular: nothing was learned of this user")]
     if not folded.any(): return found
@@ -234,73 +234,36 @@ def scorers(self: Recommender, asked: Asked, late: Interactions | None  # as for
     scorer = fold_in(self.run(), self.trained, best_epochs(self.history), new)
     return [*found, (folded, scorer, np.searchsorted(who, asked.late), "folded in by the history")]
 
-# %% ../nbs/10_recommender.ipynb #inner-ids
-def inner(ids: Iterable,    # outer ids, (n,)
-          index: pd.Index   # outer ids by position, each once
-          ) -> np.ndarray:  # int64, (n,)
-    """The position of each outer id, -1 for one that is not there.
-
-    Ids are compared as they are written, so the text 7 finds the integer 7. What is not found is looked for
-    once more as 7 where it is 7.0, and as 7.0 where it is 7."""
-    if isinstance(ids, pd.Index) and ids.dtype == index.dtype: return index.get_indexer(ids)
-    texts, written = index.astype(str), pd.Index([str(one) for one in ids], dtype=str)
-    places = texts.get_indexer(written)
-    missed = written[places < 0]
-    whole = missed.str.removesuffix(".0")
-    places[places < 0] = texts.get_indexer(whole.where(whole != missed, missed + ".0"))
-    return places
-
-@patch
-def need_fit(self: Recommender):
-    "Raise InputError before `fit`."
-    if self.trained is None:
-        raise InputError("this recommender has not been fitted; call fit(train) first, "
-                         "or Recommender.load(folder).")
-
-@patch
-def top(self: Recommender, scorer,              # has score_all(users) -> (batch, n_items)
-        users: np.ndarray,                      # int64, (n,), positions in the training data
-        k: int                                  # at least 1; not more than there are items come back
-        ) -> tuple[np.ndarray, np.ndarray]:     # items, int64, and scores, (n, k) each
-    """The best items that are not known, equal scores by lowest inner id.
-
-    A score of -inf stands where fewer are left. Raises `InputError` for NaN."""
-    left_out = self.known if self.owned is None else self.owned
-    found = [top_items(scores, k) for scores in masked_scores(scorer, left_out, users)]
-    return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-
 # %% ../nbs/10_recommender.ipynb #recommend
 @patch
 def recommend(self: Recommender,
-              users: Iterable | None = None,    # outer ids, or one; None: all in training
-              k: int = 10                       # items each, at least 1; fewer where fewer are left
+              users: Iterable | None = None,    # outer ids, or one; None: all in training, and in the history
+              k: int = 10,                      # items each, at least 1; fewer where fewer are left
+              only: Iterable | None = None,     # ids of the items that may be listed; None: all
+              without: Iterable | None = None,  # ids of items that may not
+              history=None                      # later clicks: Interactions, or a frame with user and item
               ) -> pd.DataFrame:                # user, rank (from 1), item, title (if known), score, source
     """The best items, by logit, that a user is not known to have; equal scores by lowest inner id.
 
-    Users come in the order in which they were asked for. Those of whom nothing was learned get the most
-    popular items, scored by clicks, and a warning says so; so does one for those who have everything. Raises
-    `InputError` before `fit`, for k out of range, for no users and for NaN scores."""
+    Users come in the order in which they were asked for. A user of whom nothing was learned is folded in by
+    their clicks in the history. Without such clicks they get the most popular items, scored by clicks.
+    Warnings say so, and who is left without a list. Raises `InputError` before `fit`, for k out of range, for
+    no users, for no items that may be listed and for NaN scores."""
     self.need_fit()
-    if self.serving: return self.serving.recommend(users, k)
+    if self.serving: return self.serving.recommend(users, k, only, without, history)
     need_number("k", k, COUNT)
-    counts = self.learned.user_counts()
-    users = self.train.user_ids[self.train.user_counts() > 0] if users is None else as_list(users)
-    if not len(users): raise InputError("no users were given; give at least one id.")
-    position, named = inner(users, self.train.user_ids), pd.Series(list(users), dtype=object)
-    seen = (position >= 0) & (counts[position] > 0)
-    items = np.zeros((len(users), min(k, self.train.n_items)), np.int64)
-    scores = np.full(items.shape, -np.inf, np.float32)
-    if seen.any(): items[seen], scores[seen] = self.top(self.trained.f, position[seen], k)
-    if not seen.all():
-        warnings.warn(f"{(~seen).sum()} of {len(seen)} users have no click that was learned from and get the "
-                      f"most popular items: {', '.join(map(str, named[~seen][:5]))}", stacklevel=2)
-        items[~seen], scores[~seen] = self.most_popular(position[~seen], k)
-    full = np.isneginf(scores).all(1)
-    if full.any():
-        warnings.warn(f"{full.sum()} of {len(full)} users have every item and get none: "
-                      f"{', '.join(map(str, named[full][:5]))}", stacklevel=2)
-    source = np.where(seen, self.name, "most popular: nothing was learned of this user")
-    return self.as_frame(named, items, scores, source)
+    late, told = as_history(history, self.train.item_ids) if history is not None else (None, [])
+    barred, unknown = barred_items(self.train.item_ids, only, without)
+    asked = self.asked(users, late)
+    items = np.zeros((len(asked.named), min(k, self.train.n_items)), np.int64)
+    scores, source = np.full(items.shape, -np.inf, np.float32), np.empty(len(items), object)
+    for chosen, scorer, at, name in self.scorers(asked, late):
+        if not chosen.any(): continue
+        lists = best_lists(scorer, at[chosen], asked.left_out[chosen], k, barred)
+        (items[chosen], scores[chosen]), source[chosen] = lists, name
+    for text in [*told, *unknown, *asked.notes(np.isneginf(scores).all(1), barred is not None)]:
+        warnings.warn(text, stacklevel=2)
+    return as_frame(self.train, asked.named, items, scores, source)
 
 # %% ../nbs/10_recommender.ipynb #recommend-for
 @patch
@@ -314,22 +277,17 @@ def recommend_for(self: Recommender,
     for an unknown one."""
     self.need_fit()
     if self.serving: return self.serving.recommend_for(items, k)
-    if not hasattr(self.trained.f, "fold_in"):
-        raise InputError(f"{self.model_name} cannot fold in a new user; train CDAE, LightGCN or EASE, "
-                         "or call recommend(), which gives new users the most popular items.")
     need_number("k", k, COUNT)
     items = as_list(items)
     liked = inner(items, self.train.item_ids)
     if not len(liked) or (liked < 0).any():
         unknown = ", ".join(str(item) for item, at in zip(items, liked, strict=True) if at < 0)
         raise InputError(f"unknown items: {unknown or 'none given'}; give ids of the training data.")
-    liked = np.unique(liked)
-    row = sp.csr_matrix((np.ones(len(liked), np.float32), liked, [0, len(liked)]), (1, self.train.n_items))
-    with torch.no_grad(): scores = self.trained.f.fold_in(SparseRows.from_csr(row).to(self.device)).cpu()
-    scores = rankable(scores)
-    scores[0, liked] = -torch.inf
-    best, values = top_items(scores, k)
-    shown = self.as_frame(["new user"], best.numpy(), values.numpy(), ["folded in"])
+    liked, nobody = np.unique(liked), np.zeros(1, np.int64)
+    clicks = Interactions(np.zeros_like(liked), liked, pd.Index(["new user"]), self.train.item_ids)
+    scorer = fold_in(self.run(), self.trained, best_epochs(self.history), clicks)
+    best, values = best_lists(scorer, nobody, clicks.to_csr(), k)
+    shown = as_frame(self.train, clicks.user_ids, best, values, ["folded in"])
     return shown.drop(columns=["user", "source"])
 
 # %% ../nbs/10_recommender.ipynb #evaluate
