@@ -273,7 +273,7 @@ def read_plain_rows(path: Path, separator: str, header: list[str], names: list[s
     if len(table) != n_lines or [column[0].as_py() for column in table.columns] != first: return None
     return None if any(map(has_break, table.columns)) else table.slice(1)
 
-# %% ../nbs/A1_files.ipynb #read-text
+# %% ../nbs/A1_files.ipynb #without-missing
 def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
     "The table as a frame that has no value where one of a column's words for that stands."
     import pyarrow as pa

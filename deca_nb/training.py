@@ -7,8 +7,8 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'squares', 'fac
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'Run', 'never', 'best_ndcg', 'second_rise', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'Progress', 'StopAfter', 'Watch', 'Follow',
-           'forecast', 'memory_held']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'forecast', 'memory_held', 'Progress',
+           'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import logging
@@ -694,6 +694,23 @@ def fit(self: Trainer) -> Trainer:  # itself
     self.method.eval()
     return self
 
+# %% ../nbs/05_training.ipynb #forecast
+def forecast(epochs: int,       # of the whole training
+             seconds: float     # that the first took
+             ) -> str:          # a sentence; empty for a training of less than a minute
+    "How long a training may take and how much memory this process has held, after its first epoch."
+    if epochs * seconds < 60: return ""
+    minutes = f"{epochs * seconds / 60:.0f} minutes" if epochs * seconds >= 90 else "a minute"
+    return f"at most {minutes} ({epochs} epochs of {seconds:.1f} s each, fewer by patience){memory_held()}"
+
+def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
+    "The most memory that this process has held."
+    try:
+        import resource
+    except ImportError: return ""                                       # on Windows
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
+    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
+
 # %% ../nbs/05_training.ipynb #callbacks
 class Progress(Callback):
     """A bar on a terminal or in a notebook, nothing in a pipe; a line an epoch for the log of deca_nb.
@@ -758,23 +775,6 @@ class Follow(Callback):
     def table(self) -> pd.DataFrame:    # columns click, epoch, and each model's probability under its name
         "All that was told, one row per click and epoch."
         return pd.concat(self.told, ignore_index=True)
-
-# %% ../nbs/05_training.ipynb #forecast
-def forecast(epochs: int,       # of the whole training
-             seconds: float     # that the first took
-             ) -> str:          # a sentence; empty for a training of less than a minute
-    "How long a training may take and how much memory this process has held, after its first epoch."
-    if epochs * seconds < 60: return ""
-    minutes = f"{epochs * seconds / 60:.0f} minutes" if epochs * seconds >= 90 else "a minute"
-    return f"at most {minutes} ({epochs} epochs of {seconds:.1f} s each, fewer by patience){memory_held()}"
-
-def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
-    "The most memory that this process has held."
-    try:
-        import resource
-    except ImportError: return ""                                       # on Windows
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
-    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
 
 # %% ../nbs/05_training.ipynb #run-trainer
 @patch
