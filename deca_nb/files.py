@@ -344,7 +344,7 @@ def need_one_header(frame: "pd.DataFrame", written: dict, ids: list[str], source
     raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "
                      "header once more, as where files were joined; remove it.")
 
-# %% ../nbs/A1_files.ipynb #read-text
+# %% ../nbs/A1_files.ipynb #read-as-found
 def read_text(path: Path,                       # plain, gzipped or zipped
               roles: dict,                      # role -> column, where it is named
               whole: bool = True,               # all of the file, else the columns of roles
