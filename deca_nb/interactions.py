@@ -817,8 +817,9 @@ def read_titles(path, pairs: Interactions, item: str | None = None) -> tuple[Int
     found = {name: int(ids.isin(plain_ids(frame[name].dropna()).astype(str)).sum()) for name in frame.columns}
     best = max(found, key=found.get)
     if not found[key] or found[key] < found[best]:
+        told = f"{found[key]:,} of the {len(ids):,} items" if found[key] else "none of the items"
         more = f", and column '{best}' {found[best]:,}" if found[best] else ""
-        raise InputError(f"{path}: column '{key}' holds {found[key]:,} of the {len(ids):,} items{more}; "
+        raise InputError(f"{path}: column '{key}' holds {told}{more}; "
                          "name the right one with item=... or --item.")
     title = "title" if "title" in others else others[0]
     texts = frame[title].astype(str).astype(object).where(frame[title].notna(), None)
