@@ -36,29 +36,9 @@ from .interactions import Interactions, Protocol, Split, get_protocol
 from .judging import task_beside
 from .models import model_class
 from .names import find, is_place, listed, name_of, named
-from deca_nb.options import (
-    COMMON,
-    Known,
-    keep_options,
-    known,
-    need_files,
-    need_typed,
-    read_options,
-    speaking,
-    words_of,
-)
 from .processes import all_processes, is_first, n_processes, need_shared, remove_unfinished
 from .ranking import list_lengths
-from deca_nb.recipe import (
-    Recipe,
-    checked,
-    class_behind,
-    model_of,
-    need_number,
-    numbers_of,
-    settings_of_method,
-    sizes_of,
-)
+from .recipe import Recipe, checked, need_number, numbers_of, settings_of_method, sizes_of
 from .recommender import SEED, Recommender, need_method, need_own_folder, pick_device
 from .runs import pick_jobs, provenance, versions, watch_truth
 from .statistics import over_seeds
@@ -83,6 +63,20 @@ def need_alone(name: str):
     "Raise InputError where torchrun has started several processes of a command that is not in `TOGETHER`."
     if n_processes() > 1 and name not in TOGETHER:
         raise InputError(f"deca {name} runs in one process; start it without torchrun.")
+
+# %% ../nbs/15_cli.ipynb #imports-options
+from deca_nb.options import (
+    COMMON,
+    Known,
+    keep_options,
+    known,
+    need_files,
+    need_typed,
+    read_options,
+    speaking,
+    words_of,
+)
+from .recipe import class_behind, model_of
 
 # %% ../nbs/15_cli.ipynb #add-command
 def parameters_of(name: str, words: list[str]) -> tuple[list, list]:
