@@ -78,7 +78,7 @@ AUTO = "auto"                   # the optimiser that a run chooses by the size o
 @dataclass(frozen=True)
 class Settings:
     "Numbers that every training has."
-    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs, at the most")] = 100
+    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs, at the most")] = 20
     learning_rate: Annotated[float, Number(above=0, help="of Adam", search=(1e-3, 3e-3))] = 1e-3
     batch_size: Annotated[int, Number(1, whole=True, help="positives (CDAE: users) a step")] = 2048
     l2: Annotated[float, Number(0, help="regularisation, divided by the number of users",
