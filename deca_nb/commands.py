@@ -431,7 +431,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
                                                          "clicks")] = None):
     "`deca train`."
     lengths = pick_lengths(k)
-    if earlier: return go_on_from(earlier, data, training, out, lengths, not no_refit)
+    if earlier: return go_on_from(earlier, data, training, method, out, lengths, not no_refit)
     need_own_folder(out)
     name_of("method", method)
     need_owners(training, [method])
@@ -520,19 +520,20 @@ def evaluate_command(folder: Saved,
 
 # %% ../nbs/15_cli.ipynb #go-on
 def need_untyped(*names: str):
-    "Raise InputError for an option that was typed although the saved folder says it."
+    "Raise InputError for an option that was typed although the folder says it; not for a FILE.py:Class."
     for name in names:
-        if not words_after(sys.argv[1:], f"--{name}"): continue
+        if all(map(is_place, words_after(sys.argv[1:], f"--{name}"))): continue
         raise InputError(f"--{name} cannot change where training goes on; leave it out.")
 
-def go_on_from(folder: str, data: dict, training: dict, out: str, lengths: tuple, refits: bool):
+def go_on_from(folder: str, data: dict, training: dict, method: str, out: str, lengths: tuple, refits: bool):
     "`deca train --from`."
     need_alone("train --from")
     need_untyped("model", "method", "seed", "threads", "protocol")
     need_own_folder(out)
     if not is_own_file(data["data"]):
         raise InputError("--from goes on with the clicks of a file; give it as --data.")
-    before = Recommender.load(folder, device=training["device"])
+    own = [name if is_place(name) else None for name in (training["model"], method)]
+    before = Recommender.load(folder, *own, training["device"])
     split, protocol = load_split(data)
     numbers = dict(training["numbers"])
     epochs = numbers.pop("epochs", None)
@@ -541,8 +542,7 @@ def go_on_from(folder: str, data: dict, training: dict, out: str, lengths: tuple
     if refits: after.serving = before.go_on(split.everything(), None, took, split.owned(), **numbers)
     after.data = describe_split(data, split) | {"went on": True}
     after.save(out)
-    n_users, n_items = (len(getattr(after.train, f"{role}_ids").difference(getattr(before.train, f"{role}_ids")))
-                        for role in ("user", "item"))
+    n_users, n_items = after.train.n_users - before.train.n_users, after.train.n_items - before.train.n_items
     print(f"{after.model_name} + {after.method_name} went on from {folder}: {n_users:,} users and "
           f"{n_items:,} items are new, {took} epochs; Adam's memory and schedules by steps began anew")
     judged = after.own_split(split)
@@ -607,8 +607,8 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
               users_file: Annotated[Text, Option(help="file with an id in each line")] = None,
               everybody: Annotated[bool, Option("--all", help="every user with a click, with --out")] = False,
               k: Annotated[int, Option(help="items each")] = 10,
-              only: Annotated[Text, Option(help="file of the items that may be listed: an id in each line, or "
-                                                "a column of a table")] = None,
+              only: Annotated[Text, Option(help="file of items that may be listed: an id in each line, or a "
+                                                "column of a table")] = None,
               without: Annotated[Text, Option(help="file of items that may not, likewise")] = None,
               history: Annotated[Text, Option(help="file of later clicks: users who are new are folded in; "
                                                    "alone: lists for its users")] = None,

@@ -24,6 +24,7 @@ from .interactions import Interactions, as_pandas, frame_to_pairs
 from .models import CDAE, GMF, MF, LightGCN, PairModel, SparseRows
 from .names import find
 from .ranking import score_batch, scorer_device, top_items, users_at_once
+from .recipe import Recipe
 from .training import Method, Run, Trainer
 
 # %% ../nbs/10_recommender.ipynb #inner-ids
@@ -114,10 +115,8 @@ def lines_of(path   # a text file
 def read_items(path,                        # of ids, one in each line; or a table, such as .csv or .parquet
                column: str | None = None    # its column; None: 'item' or 'item_id', or the only one there is
                ) -> list:                   # ids, in the order of the file
-    "The ids of items in a file. Raises `InputError` for a file that cannot be read, or without such a column."
-    path = Path(path)
-    if not path.is_file(): raise InputError(f"{path}: there is no such file; check the path.")
-    kinds = {suffix.lower() for suffix in path.suffixes}
+    "The ids of items in a file. Raises `InputError` for one that cannot be read, or lacks the column."
+    kinds = {suffix.lower() for suffix in Path(path).suffixes}
     if not kinds & set(READERS): return lines_of(path)
     frame, columns = read_frame(path, item=column)
     name = frame.columns[0] if column is None and frame.shape[1] == 1 else columns["item"]
@@ -151,14 +150,15 @@ def barred_items(item_ids: pd.Index,                # those of the model
 # %% ../nbs/10_recommender.ipynb #newcomers
 STEPS, CLICKS_AT_ONCE = 200, 1 << 16            # of solving for rows; clicks whose users are solved together
 
-def user_tables(module: nn.Module) -> dict[str, nn.Embedding]:  # the table's name within the module -> table
+def user_tables(module: nn.Module           # a method or a model
+                ) -> dict[str, nn.Embedding]:   # the table's name within the module -> table
     "All tables with a row for each user: their names begin with 'user_'."
     return {name: part for name, part in module.named_modules()
             if isinstance(part, nn.Embedding) and name.split(".")[-1].startswith("user_")}
 
 def with_new_rows(run: Run,             # on the new users' clicks
                   trained: Method       # of the same recipe, on other users
-                  ) -> tuple[Method, dict[str, Method]]:
+                  ) -> tuple[Method, dict[str, Method]]:    # untrained rows; what it needs by name
     """The method with all that was trained but for the users' rows, which are untrained; nothing of it is to
     be trained. And what it needs, by name, whose models are parts of it."""
     needed = {name: replace(run, recipe=recipe_of(run.recipe)).untrained()
@@ -209,7 +209,7 @@ def joined(train: Interactions,     # of the users whose rows are trained
 def negatives_of(method: Method,            # may insist on a sampler
                  run: Run,                  # of the trained model; says the sampler and the seed
                  clicks: Interactions       # of new users, by user
-                 ) -> Callable:             # (step) -> users, behind the trained ones, and items, int64, (n,) each
+                 ) -> Callable:             # (step) -> users, behind the trained ones, and items, int64, (n,)
     """Draws an item for each click in each step, from what its user has not clicked.
 
     A user's draws depend on their own clicks and not on who else is new, where the sampler has `kth`."""
@@ -241,7 +241,7 @@ def solve_rows(method: Method,              # `with_new_rows`; the tables are tr
     users, items = (torch.tensor(ids, device=device) for ids in (clicks.users, clicks.items))
     rows, cost = torch.arange(len(users), device=device), shrinkage(run, clicks)[:, None]
     mine = [table.weight for table in tables if any(table is one for one in user_tables(method.f).values())]
-    for table in tables: table.weight[:] = table.weight[:1].clone()         # all begin alike
+    for one in tables: one.weight[:] = one.weight[:1].clone()               # all begin alike
     steps, rate = pace(run, epochs)
     optimiser = torch.optim.Adam([table.weight.requires_grad_() for table in tables], rate)
     method.train()
@@ -255,11 +255,15 @@ def solve_rows(method: Method,              # `with_new_rows`; the tables are tr
     method.requires_grad_(False).eval()
 
 # %% ../nbs/10_recommender.ipynb #newcomer-parts
-def of_newcomers(run: Run, clicks: Interactions) -> Run:
+def of_newcomers(run: Run,              # of the trained model
+                 clicks: Interactions   # of new users
+                 ) -> Run:              # not started
     "The same run on the clicks of new users, with its draws from the start."
     return replace(run, train=clicks, valid=None, callbacks=(), kept={})
 
-def recipe_needed(run: Run, name: str):
+def recipe_needed(run: Run,             # of a method that needs something
+                  name: str             # among its `needs`
+                  ) -> Recipe:          # of what is needed
     "The recipe of what the method needs under that name."
     return run.method_class.needs[name](run.recipe)
 
@@ -315,6 +319,7 @@ def fold_in(run: Run,               # of the trained model, on the clicks that i
     if not user_tables(trained):
         raise InputError(f"{run.recipe.model} cannot fold in a new user: it neither reads clicks (`fold_in`) "
                          "nor has tables of users; new users get the most popular items.")
+    epochs = run.settings.epochs
     likings = np.full(len(clicks), max(run.recipe.liked, 1.))           # each click of theirs is meant
     order = np.argsort(clicks.users, kind="stable")
     clicks = replace(clicks, ratings=likings, timestamps=None, noise=None).select(order)
@@ -325,11 +330,11 @@ def fold_in(run: Run,               # of the trained model, on the clicks that i
         shared = {id(table) for one in needed.values() for table in user_tables(one).values()}
         for name, one in needed.items():
             solve_rows(one, list(user_tables(one).values()), replace(run, recipe=recipe_needed(run, name)),
-                       part, took.get(name, run.settings.epochs))
+                       part, took.get(name, epochs))
         own = [table for table in user_tables(method).values() if id(table) not in shared]
-        if method.has_steps: solve_rows(method, own, run, part, took.get(run.recipe.method, run.settings.epochs))
-        for name, table in user_tables(whole).items():
-            table.weight[start:end] = user_tables(method)[name].weight
+        if method.has_steps: solve_rows(method, own, run, part, took.get(run.recipe.method, epochs))
+        for name, rows in user_tables(whole).items():
+            rows.weight[start:end] = user_tables(method)[name].weight
     return whole.eval().f
 
 # %% ../nbs/10_recommender.ipynb #history
@@ -401,30 +406,35 @@ class Product:
     items: torch.Tensor     # (n_items, dim) float32
     bias: torch.Tensor      # (n_items,) float32
 
-def product_of_mf(model: MF) -> Product:
+def product_of_mf(model: MF    # trained
+                  ) -> Product:   # one bias for all items
     "Both tables as they are."
     return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items))
 
-def product_of_gmf(model: GMF) -> Product:
+def product_of_gmf(model: GMF    # trained
+                   ) -> Product:   # one bias for all items
     "Each side takes the root of the weight, the users its sign."
     weight = model.output.weight[0]
     half = weight.abs().sqrt()
     return Product(model.user_factors.weight * half * weight.sign(), model.item_factors.weight * half,
                    model.output.bias.expand(model.n_items))
 
-def product_of_lightgcn(model: LightGCN) -> Product:
+def product_of_lightgcn(model: LightGCN    # trained
+                        ) -> Product:   # one bias for all items
     "Both tables after propagation."
     return Product(*model.propagated(), torch.zeros(model.n_items))
 
 # %% ../nbs/10_recommender.ipynb #as-product
-def product_of_cdae(model: CDAE) -> Product:
+def product_of_cdae(model: CDAE     # trained
+                    ) -> Product:   # a bias for each item
     "The hidden layer of every user's clicks, and the decoder."
     everybody = torch.arange(model.n_users, device=model.bias.device)
     hidden = torch.cat([model.encode(model.rows, part, model.user_vectors(part))
                         for part in everybody.split(8192)])
     return Product(hidden, model.item_decoder.weight, model.item_bias.weight.squeeze(1))
 
-def product_of_average(model: Average) -> Product:
+def product_of_average(model: Average   # of models that are products
+                       ) -> Product:    # as long as all of them
     "The members' vectors side by side, the users' divided by how many they are."
     parts, n = [as_product(member) for member in model.members], len(model.members)
     return Product(torch.cat([part.users / n for part in parts], 1),
@@ -435,7 +445,7 @@ PRODUCTS = {MF: product_of_mf, GMF: product_of_gmf, LightGCN: product_of_lightgc
             Average: product_of_average}            # by class; a subclass may score otherwise
 
 def as_product(model        # a trained model
-               ) -> Product:
+               ) -> Product:    # without gradients
     "The model's vectors. Raises `InputError` for a model whose logit is no dot product."
     if type(model) not in PRODUCTS:
         raise InputError(f"{type(model).__name__} is no dot product of a user's and an item's vector; "
@@ -472,7 +482,8 @@ def write_vectors(folder,           # made where it is not there
         with replacing(Path(folder) / f"{name}.parquet") as draft: frame.to_parquet(draft, index=False)
 
 # %% ../nbs/10_recommender.ipynb #grown
-def tables_of(module: nn.Module) -> dict[str, str]:     # name of a weight -> 'user' or 'item'
+def tables_of(module: nn.Module     # a method or a model
+              ) -> dict[str, str]:  # name of a weight -> 'user' or 'item'
     "The weights with a row for each user, and those with one for each item."
     tables = {kind: PairModel.tables(module, kind) for kind in ("user", "item")}
     return {f"{name}.weight": kind for name, part in module.named_modules() for kind, some in tables.items()
@@ -502,8 +513,12 @@ class Continued(Run):
         self.begin(method)
         return method, []
 
-def continued(run: Run, begin: Callable, epochs: int | None) -> Trainer:
-    "The finished training of a run that starts from what `begin` puts in, of at most so many epochs."
-    trainer = Continued(**{field.name: getattr(run, field.name) for field in fields(run)}, begin=begin).trainer()
+def continued(run: Run,                 # not started
+              begin: Callable,          # (untrained method) -> nothing; puts the old weights into it
+              epochs: int | None        # at most so many, at least 0; None: the recipe's
+              ) -> Trainer:             # finished
+    "The training of a run that starts from old weights. Raises `InputError` where the loss is not finite."
+    parts = {field.name: getattr(run, field.name) for field in fields(run)}
+    trainer = Continued(**parts, begin=begin).trainer()
     if epochs is not None: trainer.epochs = epochs
     return trainer.fit()

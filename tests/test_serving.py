@@ -26,7 +26,8 @@ FACTORS = [
     ("GMF", "DeCA", {"c1": 1, "c2": 1}),
     ("GMF", "DeCA(p)", {"c1": 1, "c2": 1}),
     ("GMF", "Ensemble", {}),
-    ("NeuMF", "WBPR", {}),
+    ("GMF", "WBPR", {}),
+    ("NeuMF", "Normal", {}),
 ]
 
 
