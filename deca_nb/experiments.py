@@ -112,6 +112,7 @@ def compare_runs(rows: pd.DataFrame,  # a row a run, of one model and method
     ours, others = (user_values(group[group["seed"].isin(seeds)], metric, ties) for group in (rows, base))
     return {"metric": metric, **paired_test(ours - others), "seeds": len(seeds), "users": ours.shape[1]}
 
+# %% ../nbs/11_experiments.ipynb #compare-all
 def compare_all(rows: pd.DataFrame,     # a row a run, as `Bench.sweep` gives them
                 ties: str,              # tie policy of the values: 'expected' or 'lowest-id'
                 base: str = "Normal"    # a method that is in `rows`
@@ -325,6 +326,7 @@ def where_of(bench: Bench,      # whose data and protocol are named
     "The data and protocol of a bench in words, as a figure's title says them."
     return f"{about}{bench.data}, protocol {bench.protocol.name}"
 
+# %% ../nbs/11_experiments.ipynb #table-of
 def table_of(bench: Bench,          # whose `models` and `methods`, if given, replace the table's
              methods: tuple,        # of the table; one is Normal
              printed: pd.DataFrame  # as `published` gives it
@@ -341,6 +343,7 @@ def table_of(bench: Bench,          # whose `models` and `methods`, if given, re
                    "by-ties": by_group(pd.concat([rows, ranked])),
                    "figure": draw_cells(cells, rankers, where_of(bench))}
 
+# %% ../nbs/11_experiments.ipynb #table-2-experiment
 @experiment("table2")
 @experiment("table5", "authors:electronics")
 def table2(bench: Bench     # its own data: authors:ml-100k, authors:electronics
@@ -444,6 +447,7 @@ def ladder_steps(start: Protocol = PAPER,   # whose quirks are turned off
         steps[f"{rung[0]}: {getattr(end, rung[0])}"] = now
     return steps
 
+# %% ../nbs/11_experiments.ipynb #ladder-experiment
 def rung_cells(bench: Bench,        # its data, seeds and tie policy are used, its protocol is not
                protocol: Protocol   # of the rung
                ) -> pd.DataFrame:   # as `averages`
@@ -475,6 +479,7 @@ def drawn_for(method: str,      # or a key of `VARIANTS`
     return [{number: value for number, value in drawn.items() if number not in fixed}
             for drawn in draw_numbers(name, n_trials)]
 
+# %% ../nbs/11_experiments.ipynb #tune-jobs
 def numbered_jobs(bench: Bench,     # where validation pairs are looked for
                   job: Callable,    # the numbers of a draw -> a `Job`
                   method: str,      # or a key of `VARIANTS`
@@ -617,6 +622,7 @@ def map_jobs(bench: Bench,      # one job for each of its seeds
     best, _ = tune(bench, partial(map_job, bench, method, 1000, **cell), method, n_trials)
     return [map_job(bench, method, seed, **cell, **best) for seed in range(bench.seeds)]
 
+# %% ../nbs/11_experiments.ipynb #map-of-worlds
 @experiment("map", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
 def world_map(bench: Bench,         # its seeds are worlds
               n_trials: int = 4,    # draws for each method and cell
@@ -646,6 +652,7 @@ def recovery_jobs(bench: Bench,     # one job for each of its seeds in each worl
     return [map_job(bench, method, seed, noise, share, 32, 100, **drawn_for(method, 1)[0])
             for noise, share, seed in cells]
 
+# %% ../nbs/11_experiments.ipynb #recovery-of-worlds
 @experiment("recovery", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
 def recover(bench: Bench    # its seeds are worlds, two at least for a spread
             ) -> dict:      # recovery: a row a cell and method, mean and std of each measure
@@ -694,6 +701,7 @@ def authors_interactions(name: str              # a key of `STATED`
     ids = [pd.RangeIndex(1 + frame[column].max()) for column in ("user", "item")]
     return Interactions(frame["user"].to_numpy(), frame["item"].to_numpy(), *ids)
 
+# %% ../nbs/11_experiments.ipynb #table-1-experiment
 @experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", "device", *PROTOCOLS, *ROWS))
 def table1(bench: Bench     # on data named authors:NAME
            ) -> dict:       # table: rows counted and paper

@@ -149,6 +149,7 @@ def reliability(score,              # (n,), in [0, 1]
     counted, said = calibration_curve(real, score, n_bins=n_bins, strategy="quantile")
     return pd.DataFrame({"said": said, "counted": counted})
 
+# %% ../nbs/12_interpretation.ipynb #calibration-table
 def calibration_table(scores: pd.DataFrame,     # a row a click, a column a score in [0, 1]
                       real                      # (n,) bool: whether the click was meant
                       ) -> pd.DataFrame:        # a row a score, columns mean, Brier, AUC
@@ -221,6 +222,7 @@ def titles_of(train: Interactions,  # with or without titles
     "Each item's title, or its id where there is none."
     return [str(train.item_ids[i]) if train.titles is None else str(train.titles[i]) for i in items]
 
+# %% ../nbs/12_interpretation.ipynb #similar
 def similar(rows: sp.csr_matrix,                    # 0/1, (n_rows, n_columns)
             at: int,                                # the number of a row
             among,                                  # numbers of rows

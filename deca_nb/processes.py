@@ -110,6 +110,7 @@ def sizes(self: Group,
     "The numbers that the processes give."
     return torch.cat(self.gathered(torch.tensor([n], device=self.device), [1] * self.n)).tolist()
 
+# %% ../nbs/14_processes.ipynb #told-by-first
 @patch
 def told(self: Group,
          data: bytes        # of process 0; what the others give is not looked at
@@ -153,6 +154,7 @@ class Part(Batch):
     "What one process holds of a batch."
     share: float = 1.                           # of the batch's positives
 
+# %% ../nbs/14_processes.ipynb #shards-of-all
 class Shards(PairBatches):
     "The batches of all pairs, of each the part that is here: the positives of some users, their negatives."
     def __init__(self,
@@ -227,21 +229,23 @@ class SharedTrainer(Trainer):
         self.by_rows = [weight for weight in trained if id(weight) in by_rows]
         self.others = [weight for weight in trained if id(weight) not in of_users | by_rows]
 
-    def gradients(self,
-                  part: Part            # of the batch
-                  ) -> torch.Tensor:    # ()
-        "Gives every weight its gradient; what this process adds to the loss."
-        loss = part.share * self.method.loss(part, self.n_steps)
-        loss.backward()
-        self.sum_whole([weight for weight in self.others if weight.grad is not None])
-        items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
-        model, of_batch = self.method.f, replace(part, items=items)
-        penalty = self.penalty(model, of_batch)
-        penalty.backward()
-        loss, penalty = loss.detach(), penalty.detach()
-        if not self.group.rank: return loss + penalty
-        of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
-        with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
+# %% ../nbs/14_processes.ipynb #gradients
+@patch
+def gradients(self: SharedTrainer,
+              part: Part            # of the batch
+              ) -> torch.Tensor:    # ()
+    "Gives every weight its gradient; what this process adds to the loss."
+    loss = part.share * self.method.loss(part, self.n_steps)
+    loss.backward()
+    self.sum_whole([weight for weight in self.others if weight.grad is not None])
+    items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
+    model, of_batch = self.method.f, replace(part, items=items)
+    penalty = self.penalty(model, of_batch)
+    penalty.backward()
+    loss, penalty = loss.detach(), penalty.detach()
+    if not self.group.rank: return loss + penalty
+    of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
+    with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
 
 # %% ../nbs/14_processes.ipynb #sums
 @patch
@@ -449,14 +453,6 @@ class SharedRun(Run):
         if self.place is not None: self.recipe = self.recipe.described(of_all)
         else: self.deal()
 
-    def deal(self):
-        "Keeps the pairs of this process's own users. Raises `InputError`."
-        rank, n = self.group.rank, self.group.n
-        need_dealt(self.train, n)
-        self.train, self.place = part_of(self.train, rank, n)
-        self.blind = self.valid is None or not len(self.valid)
-        if self.valid is not None: self.valid, _ = part_of(self.valid, rank, n)
-
     def batches(self) -> Shards:
         sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)
@@ -465,6 +461,16 @@ class SharedRun(Run):
         if self.blind or self.parts.stopper == "never": return Callback()
         split, ties = validation_split(self.train, self.valid), self.parts.stopper_ties
         return BestNDCG(partial(group_ndcg, split=split, ties=ties, group=self.group), self.settings.patience)
+
+# %% ../nbs/14_processes.ipynb #deal
+@patch
+def deal(self: SharedRun):
+    "Keeps the pairs of this process's own users. Raises `InputError`."
+    rank, n = self.group.rank, self.group.n
+    need_dealt(self.train, n)
+    self.train, self.place = part_of(self.train, rank, n)
+    self.blind = self.valid is None or not len(self.valid)
+    if self.valid is not None: self.valid, _ = part_of(self.valid, rank, n)
 
 # %% ../nbs/14_processes.ipynb #shared-run-trainer
 @patch

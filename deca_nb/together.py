@@ -143,6 +143,17 @@ class BatchesTogether:
         weights = None if train.weights is None else torch.stack([one.weights for one in mine])
         return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
 
+# %% ../nbs/14_together.ipynb #batch-of-all
+@patch
+def batch(self: BatchesTogether,
+          parts: dict[int, Batch]   # by seed, each of n pairs
+          ) -> Batch:               # users and items (runs * n,) int64, observed (runs, n)
+    "The batch of all runs, from that of each seed."
+    mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
+    users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
+    items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
+    return Batch(users, items, mine[0].observed.expand(len(mine), -1))
+
 # %% ../nbs/14_together.ipynb #stacked-method
 def columns(settings: list,         # of one class, one for each run
             device="cpu"            # of torch, where the columns lie
@@ -175,21 +186,23 @@ class Member:
         self.method, self.history = self.run.method()
         self.stopper, self.n_steps, self.stopped = self.run.stopper(self.method), 0, False
 
-    def note(self,
-             epoch: int,            # from 1
-             loss: torch.Tensor,    # (), this run's own mean over the epoch
-             seconds: float         # this run's share
-             ):
-        "Notes an epoch. After its last it takes its weights out of the common tables, and all finish."
-        record = {"trains": self.run.recipe.method, "epoch": epoch, "loss": float(loss), "seconds": seconds}
-        self.history.append(record)
-        callbacks = [self.stopper, *self.run.callbacks]
-        stops = [bool(one.after_epoch(self, record)) for one in callbacks]
-        self.stopped = any(stops) or epoch >= self.run.settings.epochs or self.stopped
-        if not self.stopped: return
-        for weight in self.method.parameters(): weight.data = weight.data.clone()
-        for one in callbacks: one.finish(self)
-        self.method.eval()
+# %% ../nbs/14_together.ipynb #note
+@patch
+def note(self: Member,
+         epoch: int,            # from 1
+         loss: torch.Tensor,    # (), this run's own mean over the epoch
+         seconds: float         # this run's share
+         ):
+    "Notes an epoch. After its last it takes its weights out of the common tables, and all finish."
+    record = {"trains": self.run.recipe.method, "epoch": epoch, "loss": float(loss), "seconds": seconds}
+    self.history.append(record)
+    callbacks = [self.stopper, *self.run.callbacks]
+    stops = [bool(one.after_epoch(self, record)) for one in callbacks]
+    self.stopped = any(stops) or epoch >= self.run.settings.epochs or self.stopped
+    if not self.stopped: return
+    for weight in self.method.parameters(): weight.data = weight.data.clone()
+    for one in callbacks: one.finish(self)
+    self.method.eval()
 
 # %% ../nbs/14_together.ipynb #each-stops
 class EachStops(Callback):
@@ -208,14 +221,6 @@ class EachStops(Callback):
                 after = member.run.generator.get_state()
                 generator.set_state(after)
 
-    def look(self, trainer, member: Member):
-        "Asks one member's stopper; one that stops has its epoch end here."
-        member.n_steps = trainer.n_steps
-        member.stopped = bool(member.stopper.after_step(member))
-        if not member.stopped: return
-        loss = (trainer.loss_sum / trainer.n_losses)[trainer.members.index(member)]
-        member.note(trainer.n_epochs + 1, loss, (time.perf_counter() - self.began) / len(trainer.members))
-
     def after_epoch(self, trainer, record):
         losses = torch.tensor(record["loss"]).view(-1)
         for member, loss in zip(trainer.members, losses, strict=True):
@@ -223,6 +228,19 @@ class EachStops(Callback):
         trainer.close_ranks()
         self.began = time.perf_counter()
         return not trainer.members
+
+# %% ../nbs/14_together.ipynb #look
+@patch
+def look(self: EachStops,
+         trainer,           # the `Together` of all
+         member: Member     # one of those that go on
+         ):
+    "Asks one member's stopper; one that stops has its epoch end here."
+    member.n_steps = trainer.n_steps
+    member.stopped = bool(member.stopper.after_step(member))
+    if not member.stopped: return
+    loss = (trainer.loss_sum / trainer.n_losses)[trainer.members.index(member)]
+    member.note(trainer.n_epochs + 1, loss, (time.perf_counter() - self.began) / len(trainer.members))
 
 # %% ../nbs/14_together.ipynb #together
 class Together(Trainer):
@@ -238,13 +256,15 @@ class Together(Trainer):
         super().__init__(method, BatchesTogether([member.run for member in self.members]), penalty, optimiser,
                          epochs, None, [EachStops()], runs[0].recipe.threads, name=runs[0].recipe.method)
 
-    def of_all(self):
-        "The method and the regulariser of the members."
-        runs = [member.run for member in self.members]
-        l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
-        regulariser = find("regulariser", runs[0].parts.regulariser)
-        penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
-        return stacked([member.method for member in self.members], runs[0].device), penalty
+# %% ../nbs/14_together.ipynb #of-all
+@patch
+def of_all(self: Together):
+    "The method and the regulariser of the members."
+    runs = [member.run for member in self.members]
+    l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
+    regulariser = find("regulariser", runs[0].parts.regulariser)
+    penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
+    return stacked([member.method for member in self.members], runs[0].device), penalty
 
 # %% ../nbs/14_together.ipynb #close-ranks
 @patch
