@@ -422,7 +422,8 @@ def with_patience(training: dict, split: Split, protocol: Protocol) -> dict:
 
 # %% ../nbs/15_cli.ipynb #train
 @command("train", data_options, training_options,
-         example="deca train --data movielens-100k --method DeCA --c1 10 --c2 10 --l2 0.001 --out my-model")
+         example="deca train --data movielens-100k --method DeCA --c1 10 --c2 10 --l2 0.001 --out my-model",
+         more=PATIENT_HELP)
 def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to save to")],
           method: Method = "DeCA", seed: Seed = 0, k: Ks = None,
           no_refit: Annotated[bool, Option("--no-refit", help="your own file: lists come from the evaluated "
@@ -437,6 +438,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     need_owners(training, [method])
     split, protocol = load_split(data)
     kept = describe_split(data, split)
+    training = with_patience(training, split, protocol)
     recommender, source = make_recommender(split, protocol, method, training, seed)
     if n_processes() > 1: need_shared(recommender.recipe)
     if is_first(): note(f"{recommender.name}: what was not given: {source}")

@@ -133,16 +133,6 @@ class BatchesTogether:
         feeds = [batches.epoch(of_seed) for batches, of_seed in self.feeds.values()]
         for parts in zip(*feeds, strict=True): yield self.batch(dict(zip(self.feeds, parts, strict=True)))
 
-    def batch(self,
-              parts: dict[int, Batch]   # by seed, each of n pairs
-              ) -> Batch:               # users and items (runs * n,) int64, observed (runs, n)
-        "The batch of all runs, from that of each seed."
-        mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
-        users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
-        items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
-        weights = None if train.weights is None else torch.stack([one.weights for one in mine])
-        return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
-
 # %% ../nbs/14_together.ipynb #batch-of-all
 @patch
 def batch(self: BatchesTogether,
@@ -152,7 +142,8 @@ def batch(self: BatchesTogether,
     mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
     users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
     items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
-    return Batch(users, items, mine[0].observed.expand(len(mine), -1))
+    weights = None if train.weights is None else torch.stack([one.weights for one in mine])
+    return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
 
 # %% ../nbs/14_together.ipynb #stacked-method
 def columns(settings: list,         # of one class, one for each run
