@@ -413,7 +413,7 @@ def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFra
     "The first sheet of an Excel file, its first row the header. Raises `InputError`."
     import pandas as pd
     try:
-        with pd.ExcelFile(path, engine="openpyxl") as book:
+        with opened(path) as file, pd.ExcelFile(file, engine="openpyxl") as book:
             frame, names = pd.read_excel(book, keep_default_na=False, na_values=[""]), book.sheet_names
     except ImportError:
         raise InputError(f"{path}: .xlsx files are read by openpyxl, which is not there; install it with "
