@@ -134,7 +134,7 @@ def barred_items(item_ids: pd.Index,                # those of the model
     allowed, told = np.full(len(item_ids), only is None), []
     for name, ids, value in (("only", only, True), ("without", without, False)):
         if ids is None: continue
-        written = pd.unique(pd.Series(list(ids), dtype=object))
+        written = pd.unique(pd.Series(as_list(ids), dtype=object))
         place = inner(written, item_ids)
         allowed[place[place >= 0]] = value
         if (place < 0).any():
