@@ -255,7 +255,11 @@ OPTIONS = {
         "T-CE",
     ],
     "compare --data world --methods Normal,T-CE --c1 3": ["--c1", "no number of Normal, T-CE", "DeCA"],
-    "compare --data world --methods MostPopular --epochs 3": ["--epochs", "no number of MostPopular", "Normal"],
+    "compare --data world --methods MostPopular --epochs 3": [
+        "--epochs",
+        "no number of MostPopular",
+        "Normal",
+    ],
     "compare --data world --model MF --n-layers 2": ["--n-layers", "with MF", "LightGCN"],
     "compare --data world --metrics coverage": ["no metric 'coverage' of a user", "precision"],
     "compare --data world --metrics mine.py:mine": ["mine.py", "no such file", "check the path"],
@@ -401,7 +405,9 @@ def test_a_length_that_cannot_be_used(k):
 
 def test_scores_take_no_column_of_the_users(deca, tmp_path):
     clicks().assign(weight=3).to_csv(tmp_path / "x.csv", index=False)
-    assert_refused(deca("denoise x.csv --folds 0 --epochs 1 --out scored.csv"), "'weight' already", "another name")
+    assert_refused(
+        deca("denoise x.csv --folds 0 --epochs 1 --out scored.csv"), "'weight' already", "another name"
+    )
     with pytest.raises(InputError, match="'doubted' already"):
         split = World(n_users=40, n_items=30).sample()
         score_interactions(
