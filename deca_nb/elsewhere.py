@@ -71,8 +71,9 @@ def evaluate_elsewhere(model: Recommender,  # as for `split_elsewhere`
                        split: Split,        # of `split_elsewhere`
                        **how                # k, ties, metrics, as for `evaluate`
                        ) -> tuple[pd.DataFrame, pd.DataFrame]:  # of what is served, of popularity; per user
-    "The model's lists where it has learned something of a user, and else the most popular items; and these for all."
-    popular = evaluate(MostPopular(split.train), task_beside(model.run().model_class, split, model.judging), **how)
+    "The model's lists for users of whom it learned, the most popular items for others; and these for all."
+    task = task_beside(model.run().model_class, split, model.judging)
+    popular = evaluate(MostPopular(split.train), task, **how)
     learned = split.train.user_counts()[split.truth.users] > 0
     if not learned.any(): return popular, popular
     own = judge(model.trained.f, replace(split, truth=split.truth.select(learned)), model.judging, **how)

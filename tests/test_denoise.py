@@ -1,4 +1,4 @@
-"""Each click judged by models that did not train on it; a cut compared, fitted again and saved; other data."""
+"""Each click judged by models that did not train on it; a cut compared and fitted again; other data."""
 
 import io
 import sys
