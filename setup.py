@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 STATUSES = ["Planning", "Pre-Alpha", "Alpha", "Beta", "Production/Stable", "Mature", "Inactive"]
 LICENSES = {"apache2": ("Apache-2.0", "Apache Software License")}
-EXTRAS = ["dev", "docs", "book", "ray", "excel"]
+EXTRAS = ["dev", "docs", "book", "ray", "als", "excel"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 parser = ConfigParser(delimiters=["="])

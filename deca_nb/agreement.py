@@ -28,14 +28,14 @@ def prediction_difference(p: np.ndarray,            # (n,) probabilities of one 
                           q: np.ndarray,            # (n,) of the other, for the same clicks
                           threshold: float = .5     # from which on a model says yes, in [0, 1]
                           ) -> np.ndarray:          # (n,) float64: 0 where they say the same, else 1
-    "|I(p >= threshold) - I(q >= threshold)| (Sec. 2, Fig. 2)."
+    "Eq. (1), at any threshold: |I(p >= threshold) - I(q >= threshold)| (Sec. 2, Fig. 2)."
     return np.not_equal(np.asarray(p) >= threshold, np.asarray(q) >= threshold).astype(float)
 
 # %% ../nbs/06_agreement.ipynb #soft-difference
 def soft_difference(p: np.ndarray,      # (n,) probabilities of one model
                     q: np.ndarray       # (n,) of the other, for the same clicks
                     ) -> np.ndarray:    # (n,), in [0, 1]
-    "|p - q|: `prediction_difference` averaged over every threshold."
+    "Eq. (2): |p - q|, which is `prediction_difference` averaged over every threshold."
     return np.abs(np.asarray(p) - np.asarray(q))
 
 # %% ../nbs/06_agreement.ipynb #clean-and-noisy
@@ -83,7 +83,7 @@ def model_pairs(predictions: pd.DataFrame   # as of `training_predictions`
 def matched_weights(noisy: np.ndarray,      # (n,) bool
                     strata: np.ndarray      # (n,) labels within which to compare
                     ) -> np.ndarray:        # (n,): clean 1, noisy n_s / m_s; 0 in strata without one of both
-    "Weights that give noisy clicks the clean ones' distribution over the strata."
+    "Eq. (3): weights that give noisy clicks the clean ones' distribution over the strata."
     noisy, (_, stratum) = np.asarray(noisy, bool), np.unique(strata, return_inverse=True)
     n_noisy = np.bincount(stratum, noisy)[stratum]
     n_clean = np.bincount(stratum)[stratum] - n_noisy
@@ -104,6 +104,7 @@ def sums_by_user(values: np.ndarray,        # (n,) one number a click
     entries = np.ones(len(row)), np.asarray(values, float)
     return tuple(sp.csr_matrix((entry, cell), shape) for entry in entries)
 
+# %% ../nbs/06_agreement.ipynb #standardised
 def standardised(counts: np.ndarray,    # (..., 2 * n_strata), in the order of `sums_by_user`
                  sums: np.ndarray       # (..., 2 * n_strata), of the values
                  ) -> np.ndarray:       # (3, ...): mean of clean, mean of noisy, noisy minus clean
@@ -150,14 +151,15 @@ def agreement_table(predictions: pd.DataFrame,      # as of `training_prediction
 def chance_difference(miss_p: float,    # share of the clicks that one model says no to, in [0, 1]
                       miss_q: float     # that of the other
                       ) -> float:       # in [0, 1]
-    "The mean `prediction_difference` of two models that say yes and no independently of each other."
+    "Eq. (5): the mean `prediction_difference` of two models that say yes and no independently of each other."
     return miss_p * (1 - miss_q) + miss_q * (1 - miss_p)
 
+# %% ../nbs/06_agreement.ipynb #kappa
 def kappa(p: np.ndarray,            # (n,) probabilities of one model
           q: np.ndarray,            # (n,) of the other, for the same clicks
           threshold: float = .5     # from which on a model says yes, in [0, 1]
           ) -> float:               # at most 1; nan where both say the same one thing of every click
-    "Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference."
+    "Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference of Eq. (5)."
     chance = chance_difference(np.mean(np.asarray(p) < threshold), np.mean(np.asarray(q) < threshold))
     return 1 - prediction_difference(p, q, threshold).mean() / chance if chance else np.nan
 
@@ -167,12 +169,14 @@ def positive_loss(p: np.ndarray     # (n,) probabilities, 0 allowed
     "Binary cross-entropy of a click, -log p."
     return -np.log(np.maximum(p, np.finfo(float).tiny))
 
+# %% ../nbs/06_agreement.ipynb #quantile-bins
 def quantile_bins(values: np.ndarray,   # (length,) real numbers
                   n: int                # classes, >= 1
                   ) -> np.ndarray:      # (length,) int64, in [0, n)
     "Which of n equally filled classes each value falls into; equal values share a class."
     return np.searchsorted(np.quantile(values, np.arange(1, n) / n), values, side="right")
 
+# %% ../nbs/06_agreement.ipynb #joint-strata
 def joint_strata(first: np.ndarray,     # (n,) labels
                  second: np.ndarray     # (n,) labels
                  ) -> np.ndarray:       # (n,) int64

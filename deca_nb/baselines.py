@@ -34,7 +34,10 @@ from .training import Method, Normal
 @named("sampler", "by-popularity")
 class ByPopularity(TrueNegatives):
     "Draws items that a user has no training interaction with, in proportion to their training pairs."
-    def __init__(self, train: Interactions, device="cpu"):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 device="cpu"           # of torch
+                 ):
         seen, here = train.to_csr(), {"dtype": torch.int64, "device": device}
         starts, items = (torch.tensor(index, **here) for index in (seen.indptr, seen.indices))
         users = torch.arange(train.n_users, device=device).repeat_interleave(starts.diff())
@@ -53,19 +56,28 @@ def kth(self: ByPopularity,
         users: torch.Tensor,    # (n,) int64
         k: torch.Tensor         # (n,) int64, a unit of each user's free weight, in [0, self.free[user])
         ) -> torch.Tensor:      # (n,) int64, items
-    "The item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
+    "Eq. (19): the item in whose stretch of the user's free weight the k-th unit lies, counted from 0."
     before = torch.searchsorted(self.gaps, users * self.stride + k, right=True)
     return torch.searchsorted(self.ends, k + self.owned[before] - self.owned[self.starts[users]], right=True)
 
 # %% ../nbs/09_baselines.ipynb #wbpr-rows
 class PopularRows(RowBatches):
     "Row batches whose free cells are drawn by popularity, as many for each user as the user has positives."
-    def __init__(self, train: Interactions, batch_size: int, device="cpu",
-                 undrawn: Interactions | None = None):
+    def __init__(self,
+                 train: Interactions,   # the clicks: what is popular and what each user owns
+                 batch_size: int,       # users
+                 device="cpu",          # of torch
+                 undrawn: Interactions | None = None    # pairs that are not drawn; None: those of train
+                 ):
         super().__init__(train, batch_size, device, undrawn)
         self.popular = ByPopularity(undrawn or train, device)
 
-    def free_cells(self, users, n, generator):
+    def free_cells(self,
+                   users: torch.Tensor,         # (batch,) int64
+                   n,                           # not used: each user's positives decide
+                   generator: torch.Generator
+                   ) -> tuple[torch.Tensor, torch.Tensor]:      # users and items, int64
+        "Free cells of these users, drawn by popularity."
         return self.popular.draw(users.repeat_interleave(self.degrees[users]), generator)
 
 ByPopularity.row_batches = PopularRows
@@ -130,8 +142,8 @@ class RCESettings(Settings):
 
 @method("R-CE")
 class RCE(Method):
-    """Reweighted cross-entropy: each pair weighs as much as the model believes its label, to a power
-    (Wang et al., 2021)."""
+    """Reweighted cross-entropy, Eq. (21): each pair weighs as much as the model believes its label, to a
+    power (Wang et al., 2021)."""
     Settings, released_as_sum, over_pairs = RCESettings, True, True
 
     def loss(self, batch, step):
@@ -307,7 +319,8 @@ class ItemKNN:
 # %% ../nbs/09_baselines.ipynb #als
 def need_implicit():
     "The module implicit.als. Raises `InputError` where the package is not installed."
-    try: from implicit import als
+    try:
+        from implicit import als
     except ImportError:
         raise InputError("ALS needs the package implicit, which is not installed; get it with "
                          "pip install 'deca-nb[als]', or take EASE or ItemKNN.") from None

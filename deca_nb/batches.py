@@ -42,19 +42,21 @@ class TrueNegatives:
     def kth(self, users: torch.Tensor,  # (n,) int64
             k: torch.Tensor             # (n,) int64, below how many items are free for the user
             ) -> torch.Tensor:          # items, (n,) int64
-        "The k-th free item of each user, counted from 0."
+        "Eq. (1): the k-th free item of each user, counted from 0."
         wanted = torch.add(k, users, alpha=self.stride)
         before = torch.searchsorted(self.gaps, wanted, right=True)
         return k + before - self.starts.index_select(0, users)
 
-    def draw(self, users: torch.Tensor,                 # (n,) int64, repeated for more than one draw
-             generator: torch.Generator                 # on the sampler's device
-             ) -> tuple[torch.Tensor, torch.Tensor]:    # users and items, int64, (m,) each with m <= n
-        "A user and a free item for each of `users`; a user who has every item gets none."
-        free = self.free.index_select(0, users)
-        if self.crowded: users, free = users[free > 0], free[free > 0]
-        share = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)
-        return users, self.kth(users, share.mul_(free).long())
+# %% ../nbs/05_batches.ipynb #true-negatives-draw
+@patch
+def draw(self: TrueNegatives, users: torch.Tensor,                 # (n,) int64, repeated for more than one draw
+         generator: torch.Generator                 # on the sampler's device
+         ) -> tuple[torch.Tensor, torch.Tensor]:    # users and items, int64, (m,) each with m <= n
+    "A user and a free item for each of `users`; a user who has every item gets none."
+    free = self.free.index_select(0, users)
+    if self.crowded: users, free = users[free > 0], free[free > 0]
+    share = torch.rand(len(users), generator=generator, dtype=torch.float64, device=users.device)
+    return users, self.kth(users, share.mul_(free).long())
 
 # %% ../nbs/05_batches.ipynb #any-item
 @named("sampler", "any-item")
@@ -81,6 +83,7 @@ class Batch:
     rows: torch.Tensor | None = None    # (n_positives,) int64, the row of the training data of each positive
     weights: torch.Tensor | None = None # (n,) float32, what each pair counts, a negative 1; None: all 1
 
+# %% ../nbs/05_batches.ipynb #make-batch
 def make_batch(positives,   # users and items, int64, (n_positives,) each
                negatives,   # users and items, int64, (n_negatives,) each
                rows=None,   # (n_positives,) int64, for methods that look up what they keep by click
@@ -175,31 +178,37 @@ class RowBatches(Batches):
         self.negatives, self.n_units = TrueNegatives(undrawn or train, device), len(self.active)
         self.weights = weights_of(train, device)
 
-    def positives(self, users: torch.Tensor                                 # (n_users,) int64
-                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:     # (n_positives,) int64 each
-        "Users, items and training rows of every positive of those users."
-        row, at = entries(self.offsets, users)
-        return users[row], self.items[at], self.rows[at]
+# %% ../nbs/05_batches.ipynb #row-batches-positives
+@patch
+def positives(self: RowBatches, users: torch.Tensor                                 # (n_users,) int64
+              ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:     # (n_positives,) int64 each
+    "Users, items and training rows of every positive of those users."
+    row, at = entries(self.offsets, users)
+    return users[row], self.items[at], self.rows[at]
 
-    def free_cells(self, users: torch.Tensor,               # (n_users,) int64, each once
-                   n: int,                                  # at least 0
-                   generator: torch.Generator               # on the same device
-                   ) -> tuple[torch.Tensor, torch.Tensor]:  # users, items: int64, (n,), or (0,) if none free
-        "n cells drawn uniformly, with replacement, from all the free cells of those users."
-        ends = self.negatives.free[users].cumsum(0)
-        if self.negatives.crowded and not ends[-1]: return users[:0], users[:0]       # nothing is free here
-        share = torch.rand(n, generator=generator, dtype=torch.float64, device=users.device)
-        cell = (share * ends[-1]).long()
-        row = torch.searchsorted(ends, cell, right=True)
-        return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
+# %% ../nbs/05_batches.ipynb #row-batches-free
+@patch
+def free_cells(self: RowBatches, users: torch.Tensor,               # (n_users,) int64, each once
+               n: int,                                  # at least 0
+               generator: torch.Generator               # on the same device
+               ) -> tuple[torch.Tensor, torch.Tensor]:  # users, items: int64, (n,), or (0,) if none free
+    "n cells drawn uniformly, with replacement, from all the free cells of those users."
+    ends = self.negatives.free[users].cumsum(0)
+    if self.negatives.crowded and not ends[-1]: return users[:0], users[:0]       # nothing is free here
+    share = torch.rand(n, generator=generator, dtype=torch.float64, device=users.device)
+    cell = (share * ends[-1]).long()
+    row = torch.searchsorted(ends, cell, right=True)
+    return users[row], self.negatives.kth(users[row], cell - (ends - self.negatives.free[users])[row])
 
-    def batch(self, part: torch.Tensor,     # (n,) int64, places in `active`, the users with a positive
-              generator: torch.Generator    # for the negatives
-              ) -> Batch:                   # all their positives, and as many negatives or none
-        "The batch of these users."
-        *positives, rows = self.positives(self.active[part])
-        negatives = self.free_cells(self.active[part], len(rows), generator)
-        return make_batch(positives, negatives, rows, self.weights_at(rows))
+# %% ../nbs/05_batches.ipynb #row-batches-batch
+@patch
+def batch(self: RowBatches, part: torch.Tensor,     # (n,) int64, places in `active`, the users with a positive
+          generator: torch.Generator    # for the negatives
+          ) -> Batch:                   # all their positives, and as many negatives or none
+    "The batch of these users."
+    *positives, rows = self.positives(self.active[part])
+    negatives = self.free_cells(self.active[part], len(rows), generator)
+    return make_batch(positives, negatives, rows, self.weights_at(rows))
 
 # %% ../nbs/05_batches.ipynb #balanced-mean
 def balance(observed: torch.Tensor,     # 1 for a positive and 0 for a negative, float32, (..., n)
@@ -210,6 +219,7 @@ def balance(observed: torch.Tensor,     # 1 for a positive and 0 for a negative,
     each = torch.where(observed > 0, 1 / n_positive, 1 / (observed.shape[-1] - n_positive).clamp(min=1))
     return each if weights is None else each * weights
 
+# %% ../nbs/05_batches.ipynb #balanced-mean-of
 def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (..., n)
                   observed: torch.Tensor,   # 1 for a positive and 0 for a negative, float32, (..., n)
                   weights: torch.Tensor | None = None   # what each pair counts, (..., n); None: 1
@@ -230,6 +240,7 @@ def liked(pairs: Interactions,  # with noise flags or ratings
                          "give data with ratings, or a world.")
     return pairs.select(pairs.ratings >= least)
 
+# %% ../nbs/05_batches.ipynb #need-alike
 def need_alike(train: Interactions,     # flags come before ratings where it has both
                valid: Interactions      # may have no rows
                ):
@@ -241,6 +252,7 @@ def need_alike(train: Interactions,     # flags come before ratings where it has
             raise InputError(f"only one of train and valid has {name}, so they cannot both tell which clicks "
                              "were meant; give both, or take the validation clicks from the training data.")
 
+# %% ../nbs/05_batches.ipynb #meant-only
 def meant_only(train: Interactions,                            # with noise flags or ratings
                valid: Interactions | None,                     # with the same of the two; None: there is none
                least: float = 4                                # the lowest rating that counts

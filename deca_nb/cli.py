@@ -27,6 +27,8 @@ COMMANDS = {
     "train": "Train one recommender, print its scores and save it.",
     "evaluate": "Score a saved recommender on the split it was trained with.",
     "recommend": "Print the best items for some users.",
+    "similar-items": "Print the items that a saved model finds most like some others.",
+    "vectors": "Write a saved model as tables of user and item vectors.",
     "denoise": "Score each click: was it meant? Writes all of them (of built-in data: train and validation), "
                "says how many it doubts and how to choose the cut.",
     "explore": "Write one page to play with.",

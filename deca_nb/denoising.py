@@ -35,7 +35,7 @@ RATIOS = (.1, 1., 3., 10.)              # C1 / C2
 class HasC1:
     "What DP calls for: the cost of calling an unclicked item liked (Eq. 14)."
     c1: Annotated[float, Number(0, help="DP: cost of calling an unclicked item liked",
-                                search=RATIOS, times="c2")] = 1000.
+                                search=RATIOS, times="c2")] = 10.
 
 @dataclass(frozen=True)
 class HasC2:

@@ -58,11 +58,13 @@ def metric(name: str,           # under which `evaluate` finds it
     Raises `InputError` for a name that another one bears."""
     return named("metric", name, lambda measure: Metric(measure, of))
 
+# %% ../nbs/04_evaluation.ipynb #names-of
 def names_of(metrics                # a text, or several
              ) -> tuple[str, ...]:  # names of metrics
     "One name or several, as a tuple."
     return (metrics,) if isinstance(metrics, str) else tuple(metrics)
 
+# %% ../nbs/04_evaluation.ipynb #found-metric
 def found_metric(name: str      # as registered, or FILE.py:NAME
                  ) -> Metric:   # how it is measured, and of what
     """The metric of that name; a function given by FILE.py:NAME is one of each user.
@@ -70,6 +72,7 @@ def found_metric(name: str      # as registered, or FILE.py:NAME
     found = find("metric", name)
     return found if hasattr(found, "measure") else Metric(found)
 
+# %% ../nbs/04_evaluation.ipynb #need-metric
 def need_metric(name: str,          # as registered, or FILE.py:NAME
                 of: str = "user"    # "user" or "lists"
                 ) -> Callable:      # as `Metric.measure` says
@@ -97,6 +100,7 @@ class Ranks:
         "The sum over each user's truth pairs."
         return np.bincount(self.row, values, len(self.n_truth))
 
+# %% ../nbs/04_evaluation.ipynb #recall
 @metric("recall")
 def recall(ranks: Ranks,        # of the truth of all users
            k: int               # length of the list, 1 or more
@@ -104,6 +108,7 @@ def recall(ranks: Ranks,        # of the truth of all users
     "Truth among the first K, as a share of the user's truth (Eq. 1)."
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[0]) / ranks.n_truth
 
+# %% ../nbs/04_evaluation.ipynb #ndcg
 @metric("ndcg")
 def ndcg(ranks: Ranks,      # of the truth of all users
          k: int             # length of the list, 1 or more
@@ -122,7 +127,7 @@ def evaluate(scorer,                        # has score_all(users) -> (batch, n_
              batch_size: int | None = None  # users scored at once; else `users_at_once`
              ) -> pd.DataFrame: # per user with truth: user (outer id), n_truth, warm, recall@K, ...
     """Metrics over the full ranking of each user. A module keeps the mode it is in.
-    Raises `InputError` for a length, a policy or a metric that there is not, and as `score_batch` does."""
+    Raises `InputError` for an unknown length, policy or metric, and as `score_batch` does."""
     lengths, measures = list_lengths(k), {name: need_metric(name, "user") for name in names_of(metrics)}
     pairs = rank_truth(scorer, split, max(lengths), ties, seed, batch_size)
     users, row, n_truth = np.unique(pairs["user"].to_numpy(), return_inverse=True, return_counts=True)
@@ -160,6 +165,7 @@ def first_hit(ranks: Ranks,     # of the truth of all users
         none *= np.maximum(tied - x - truth, 0) / np.maximum(tied - x, 1)
     return found
 
+# %% ../nbs/04_evaluation.ipynb #hit-rate
 @metric("hit")
 def hit_rate(ranks: Ranks,      # of the truth of all users
              k: int             # length of the list, 1 or more
@@ -167,6 +173,7 @@ def hit_rate(ranks: Ranks,      # of the truth of all users
     "Whether any truth is among the first K: 1 or 0, or under `expected` the chance of it (Eq. 3)."
     return first_hit(ranks, k)[0]
 
+# %% ../nbs/04_evaluation.ipynb #mrr
 @metric("mrr")
 def reciprocal_rank(ranks: Ranks,       # of the truth of all users
                     k: int              # length of the list, 1 or more
@@ -183,6 +190,7 @@ def truth_in_groups(ranks: Ranks                            # of the truth of al
     start = np.cumsum(ranks.n_truth) - ranks.n_truth
     return (np.cumsum(n) - n)[where] - start[ranks.row], n[where]
 
+# %% ../nbs/04_evaluation.ipynb #map
 @metric("map")
 def average_precision(ranks: Ranks,     # of the truth of all users
                       k: int            # length of the list, 1 or more
@@ -205,12 +213,14 @@ class ListContents:
     missed: np.ndarray      # (n_items,) the chance that it is in none
     clicks: np.ndarray      # (n_items,) training pairs
 
+# %% ../nbs/04_evaluation.ipynb #coverage
 @metric("coverage", of="lists")
 def coverage(lists: ListContents    # of all users with truth
              ) -> float:            # in [0, 1]
     "The share of all items that are in one list at least (Eq. 5)."
     return float((1 - lists.missed).mean())
 
+# %% ../nbs/04_evaluation.ipynb #list-popularity
 @metric("popularity", of="lists")
 def mean_popularity(lists: ListContents     # of all users with truth
                     ) -> float:             # training pairs, 0 or more
@@ -325,7 +335,7 @@ def tied_share(scorer,                          # as for `evaluate`
                batch_size: int | None = None    # users in a batch; None: `users_at_once`
                ) -> dict[int, float]:           # K -> share, in [0, 1]; NaN without users
     """For each K the share of users with truth whose K-th and (K+1)-th score are equal,
-    so that the tie policy chooses their list. Raises `InputError` for a length that there is not."""
+    so that the tie policy chooses their list. Raises `InputError` for an unknown length."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)
     batches = masked_scores(scorer, split.known, users, batch_size)
     tops = torch.cat([torch.empty(0, depth), *(scores.topk(depth).values.cpu() for scores in batches)])
@@ -426,7 +436,7 @@ def audit(split: Split,         # any split
           k=(5, 20)             # length(s) of the list, 1 or more
           ) -> pd.DataFrame:    # index: name; columns: value (a number) and meaning
     """The sanity report: sizes, repeats, what can be found, cold users, noise,
-    and what popularity and chance reach. Raises `InputError` for a length that there is not."""
+    and what popularity and chance reach. Raises `InputError` for an unknown length."""
     lengths = list_lengths(k)
     rows = audit_sizes(split) | audit_noise(split)
     rows |= audit_truth(split, lengths) | audit_rankers(split, lengths)

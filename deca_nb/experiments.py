@@ -42,7 +42,7 @@ from deca_nb.figures import (
 from .files import InputError
 from .interactions import CLEAN, PAPER, Interactions, Protocol, Split, describe
 from .models import model_class
-from .names import find, listed, named
+from .names import find, named
 from .rankers import BESIDE
 from .recipe import Settings
 from .runs import JUDGED, Job, Runs, judge_both, only_liked, settings_of, sweep
@@ -112,6 +112,7 @@ def compare_runs(rows: pd.DataFrame,  # a row a run, of one model and method
     ours, others = (user_values(group[group["seed"].isin(seeds)], metric, ties) for group in (rows, base))
     return {"metric": metric, **paired_test(ours - others), "seeds": len(seeds), "users": ours.shape[1]}
 
+# %% ../nbs/11_experiments.ipynb #compare-all
 def compare_all(rows: pd.DataFrame,     # a row a run, as `Bench.sweep` gives them
                 ties: str,              # tie policy of the values: 'expected' or 'lowest-id'
                 base: str = "Normal"    # a method that is in `rows`
@@ -158,6 +159,7 @@ def beside_paper(rows: pd.DataFrame,        # a row a run, as `Bench.sweep` give
     near = (table["in_sd"].abs() <= 2) | (table["in_percent"].abs() <= 10)
     return table.assign(near=near.where(table["mean_paper"].notna()))
 
+# %% ../nbs/11_experiments.ipynb #near-counts
 def near_counts(cells: pd.DataFrame     # as `beside_paper` gives them
                 ) -> pd.DataFrame:      # columns method, printed, near; a last row 'all'
     "By method and in all: how many cells the paper prints, and of how many ours is near."
@@ -294,6 +296,7 @@ def in_turn(said: pd.DataFrame  # probabilities, a row a click, columns (model, 
            for seed, after in zip(seeds, np.roll(seeds, -1), strict=True)]
     return pd.concat(two).swaplevel(axis=1)
 
+# %% ../nbs/11_experiments.ipynb #figure-2-experiment
 @experiment("figure2", "movielens-100k", "clean", 5, unused=(*PROTOCOLS, *ROWS, "optimiser", "device"))
 def figure2(bench: Bench    # at least two seeds; data with ratings
             ) -> dict:      # differences (a row a matching and pair), figure
@@ -323,6 +326,7 @@ def where_of(bench: Bench,      # whose data and protocol are named
     "The data and protocol of a bench in words, as a figure's title says them."
     return f"{about}{bench.data}, protocol {bench.protocol.name}"
 
+# %% ../nbs/11_experiments.ipynb #table-of
 def table_of(bench: Bench,          # whose `models` and `methods`, if given, replace the table's
              methods: tuple,        # of the table; one is Normal
              printed: pd.DataFrame  # as `published` gives it
@@ -339,6 +343,7 @@ def table_of(bench: Bench,          # whose `models` and `methods`, if given, re
                    "by-ties": by_group(pd.concat([rows, ranked])),
                    "figure": draw_cells(cells, rankers, where_of(bench))}
 
+# %% ../nbs/11_experiments.ipynb #table-2-experiment
 @experiment("table2")
 @experiment("table5", "authors:electronics")
 def table2(bench: Bench     # its own data: authors:ml-100k, authors:electronics
@@ -411,6 +416,7 @@ def mark_published(surface: pd.DataFrame,       # as `averages` by method, c1 an
     table = surface.merge(printed, on=[*KEY, "metric"], how="left")
     return table.assign(published=table["published"].where(np.array(used)))
 
+# %% ../nbs/11_experiments.ipynb #figure-5-experiment
 @experiment("figure5", "authors:adressa", unused=ROWS)
 @experiment("figure6", unused=ROWS)
 def figure5(bench: Bench    # its own data: authors:adressa, and authors:ml-100k for Figure 6
@@ -441,6 +447,7 @@ def ladder_steps(start: Protocol = PAPER,   # whose quirks are turned off
         steps[f"{rung[0]}: {getattr(end, rung[0])}"] = now
     return steps
 
+# %% ../nbs/11_experiments.ipynb #ladder-experiment
 def rung_cells(bench: Bench,        # its data, seeds and tie policy are used, its protocol is not
                protocol: Protocol   # of the rung
                ) -> pd.DataFrame:   # as `averages`
@@ -472,6 +479,7 @@ def drawn_for(method: str,      # or a key of `VARIANTS`
     return [{number: value for number, value in drawn.items() if number not in fixed}
             for drawn in draw_numbers(name, n_trials)]
 
+# %% ../nbs/11_experiments.ipynb #tune-jobs
 def numbered_jobs(bench: Bench,     # where validation pairs are looked for
                   job: Callable,    # the numbers of a draw -> a `Job`
                   method: str,      # or a key of `VARIANTS`
@@ -583,6 +591,7 @@ def map_job(bench: Bench,               # where runs are kept
     numbers |= {"epochs": epochs, "batch_size": 256, "sizes": {"embedding_dim": embedding_dim}}
     return bench.job("GMF", method, seed, LAST_WEIGHTS, world, **numbers)
 
+# %% ../nbs/11_experiments.ipynb #world-gain
 def by_world_means(rows: pd.DataFrame   # a row a world
                    ) -> pd.DataFrame:   # sorted by seed, with column recall@20
     "The runs by seed, with the mean over users of each one's recall@20 on the truth."
@@ -613,6 +622,7 @@ def map_jobs(bench: Bench,      # one job for each of its seeds
     best, _ = tune(bench, partial(map_job, bench, method, 1000, **cell), method, n_trials)
     return [map_job(bench, method, seed, **cell, **best) for seed in range(bench.seeds)]
 
+# %% ../nbs/11_experiments.ipynb #map-of-worlds
 @experiment("map", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
 def world_map(bench: Bench,         # its seeds are worlds
               n_trials: int = 4,    # draws for each method and cell
@@ -642,6 +652,7 @@ def recovery_jobs(bench: Bench,     # one job for each of its seeds in each worl
     return [map_job(bench, method, seed, noise, share, 32, 100, **drawn_for(method, 1)[0])
             for noise, share, seed in cells]
 
+# %% ../nbs/11_experiments.ipynb #recovery-of-worlds
 @experiment("recovery", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
 def recover(bench: Bench    # its seeds are worlds, two at least for a spread
             ) -> dict:      # recovery: a row a cell and method, mean and std of each measure
@@ -690,6 +701,7 @@ def authors_interactions(name: str              # a key of `STATED`
     ids = [pd.RangeIndex(1 + frame[column].max()) for column in ("user", "item")]
     return Interactions(frame["user"].to_numpy(), frame["item"].to_numpy(), *ids)
 
+# %% ../nbs/11_experiments.ipynb #table-1-experiment
 @experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", "device", *PROTOCOLS, *ROWS))
 def table1(bench: Bench     # on data named authors:NAME
            ) -> dict:       # table: rows counted and paper

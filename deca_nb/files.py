@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'TEXT', 'READERS', 'KINDS', 'InputError',
            'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses', 'Recoded', 'inside', 'opened',
-           'found_encoding', 'found_separator', 'need_separator', 'need_encoding', 'quoting', 'read_header',
-           'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines', 'has_break',
-           'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_written',
-           'need_one_header', 'read_text', 'with_roles', 'read_parquet', 'read_feather', 'read_json_lines',
-           'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
-           'read_columns', 'need_place', 'replacing', 'write_text', 'write_json']
+           'found_encoding', 'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting',
+           'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'Lines', 'read_lines',
+           'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers',
+           'read_written', 'need_one_header', 'read_text', 'with_roles', 'read_parquet', 'read_feather',
+           'read_json_lines', 'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'joined_parts', 'read_file',
+           'read_one', 'read_frame', 'read_columns', 'need_place', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -152,6 +152,10 @@ def need_separator(separator: str) -> str:
     if len(sign) == 1 and not sign.isalnum() and sign not in '"\r\n.': return sign
     raise InputError(f"--separator {separator} cannot part columns; choose one character, such as ; or tab.")
 
+def is_binary(path: Path) -> bool:
+    "Whether the file begins with bytes that stand in no text."
+    with opened(path) as file: return bool(re.search(rb"[\x00-\x08\x0e-\x1f]", file.read(BLOCK)))
+
 def need_encoding(encoding: str) -> str:
     "The encoding's usual name. Raises `InputError`."
     try: return codecs.lookup(encoding).name
@@ -188,11 +192,13 @@ def swallowed(row: list[str], separator: str = ",") -> bool:
 def need_closed_quotes(path: Path, separator: str = ",", encoding: str = "utf-8"):
     "Raise InputError where a quotation mark of a .csv file has swallowed what stands behind it."
     with opened(path, encoding) as file:
-        if not any(b'"' in block for block in iter(lambda: file.read(BLOCK), b"")): return
+        marked = b'"' in file.readline(), any(b'"' in block for block in iter(lambda: file.read(BLOCK), b""))
+    if not any(marked): return
     most = csv.field_size_limit(2**31 - 1)
     try:
         with opened(path, encoding) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            rows, line = csv.reader(text, delimiter=separator, strict=True), 1
+            lines = text if marked[1] else [text.readline()]        # no mark behind the header: that alone
+            rows, line = csv.reader(lines, delimiter=separator, strict=True), 1
             for row in rows:
                 if rows.line_num > line and swallowed(row, separator): raise csv.Error
                 line = rows.line_num + 1
@@ -271,7 +277,7 @@ def read_plain_rows(path: Path, separator: str, header: list[str], names: list[s
     if len(table) != n_lines or [column[0].as_py() for column in table.columns] != first: return None
     return None if any(map(has_break, table.columns)) else table.slice(1)
 
-# %% ../nbs/A1_files.ipynb #read-text
+# %% ../nbs/A1_files.ipynb #without-missing
 def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
     "The table as a frame that has no value where one of a column's words for that stands."
     import pyarrow as pa
@@ -341,7 +347,7 @@ def need_one_header(frame: "pd.DataFrame", written: dict, ids: list[str], source
     raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "
                      "header once more, as where files were joined; remove it.")
 
-# %% ../nbs/A1_files.ipynb #read-text
+# %% ../nbs/A1_files.ipynb #read-as-found
 def read_text(path: Path,                       # plain, gzipped or zipped
               roles: dict,                      # role -> column, where it is named
               whole: bool = True,               # all of the file, else the columns of roles
@@ -355,6 +361,7 @@ def read_text(path: Path,                       # plain, gzipped or zipped
     except UnicodeError:
         if encoding:
             raise InputError(f"{path}: not written in {encoding}; give another --encoding.") from None
+        if is_binary(path): raise
         frame, columns = read_written(path, sign, "latin-1", roles, whole)
         noted(frame, "some letters are no UTF-8, so all are read as latin-1; --encoding can say another")
     if separator or sign in (",", "\t"): return frame, columns

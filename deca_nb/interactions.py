@@ -7,7 +7,7 @@ __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_M
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
            'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings', 'plain_dates',
            'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'read_timestamps',
-           'begins_with_zero', 'row_hash', 'need_distinct', 'need_choice', 'read_weights', 'frame_to_pairs', 'merged',
+           'begins_as_date', 'row_hash', 'need_distinct', 'need_choice', 'read_weights', 'frame_to_pairs', 'merged',
            'need_summands', 'note_of_repeats', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint',
            'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
            'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
@@ -49,7 +49,7 @@ def plain_ids(column: pd.Series) -> pd.Series:
 
 # %% ../nbs/01_interactions.ipynb #coded
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """The place of each row's id among all ids, (n,) int64, and these in order, as `plain_ids` has them.
+    """Each row's position in the sorted list of distinct ids, (n,) int64, and that list.
 
     Only distinct ids are looked at, so that millions of rows cost little."""
     codes, found = pd.factorize(column)
@@ -237,8 +237,12 @@ ZONE = r"\d\d:\d\d.*?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
 def plain_dates(texts: pd.Series    # of a column, (n,)
                 ) -> pd.Series:     # (n,)
     "The same texts with Z for UTC and GMT, and AM and PM behind one blank."
-    texts = texts.str.strip().str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-    return texts.str.replace(r"\s*([AaPp])\.?[Mm]\.?$", r" \1m", regex=True)
+    texts = texts.str.strip()
+    odd = texts.str.contains("(?:UTC|GMT|[AaPp][.]?[Mm][.]?)$", regex=True)
+    if not odd.any(): return texts                          # which is quick; to replace is not
+    few = texts[odd].str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+    few = few.str.replace(r"\s*([AaPp])\.?[Mm]\.?$", r" \1m", regex=True)
+    return texts.where(~odd, few)
 
 def need_one_zone(texts: pd.Series,             # as `plain_dates` gives them, (n,)
                   column: str, source: str      # what error messages call them
@@ -331,12 +335,14 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if date_format and "%" not in date_format:
         raise InputError(f"--date-format {date_format} cannot be used; {SAY_FORMAT}.")
     if pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
-    elif pd.api.types.is_bool_dtype(df[column]) or begins_with_zero(df[column]):
+    elif pd.api.types.is_bool_dtype(df[column]) or begins_as_date(df[column]):
         found = pd.Series(np.nan, df.index)
     else: found = pd.to_numeric(df[column], errors="coerce")
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
     if date_format or found.isna().all():
-        found = read_dates(df[column].astype(str), column, source, date_format)
+        texts = df[column].astype(str)
+        found = read_dates(texts, column, source, date_format)
+        if not date_format: found = found.mask(texts.str.isdigit())
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
@@ -346,10 +352,11 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
-def begins_with_zero(column: pd.Series) -> bool:
-    "Whether a text such as 05032024 is among them: a date without signs rather than a number."
-    texts = pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)
-    return texts and bool(column.astype(str).str.match(r"0\d").any())
+def begins_as_date(column: pd.Series) -> bool:
+    "Whether the first text is no number, or one is such as 05032024: a date without signs."
+    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)): return False
+    if pd.to_numeric(column.iloc[:1], errors="coerce").isna().all(): return True
+    return bool(column.astype(str).str.match(r"0\d").any())
 
 # %% ../nbs/01_interactions.ipynb #row-hash
 def row_hash(pairs: Interactions,   # any
@@ -383,10 +390,14 @@ def are_distinct(self: Interactions) -> bool:
 @patch
 def distinct(self: Interactions, keep: str = "last") -> Interactions:
     "Each pair once: the last or the first of its rows by time, or without times as they stand."
-    if self.are_distinct(): return self
-    order = np.arange(len(self)) if self.timestamps is None else np.lexsort((row_hash(self), self.timestamps))
-    repeated = pd.Series(self.keys()[order]).duplicated(keep=keep).to_numpy()
-    return replace(self.select(np.sort(order[~repeated])), n_merged=int(repeated.sum()))
+    in_order = np.sort(self.users * self.n_items + self.items)
+    often = np.isin(self.users * self.n_items + self.items, in_order[1:][in_order[1:] == in_order[:-1]])
+    rows = np.flatnonzero(often)                                # these alone are sorted by time
+    if not len(rows): return self
+    some = self.select(rows)
+    order = np.arange(len(rows)) if some.timestamps is None else np.lexsort((row_hash(some), some.timestamps))
+    often[rows[order]] = pd.Series(some.keys()[order]).duplicated(keep=keep)
+    return replace(self.select(~often), n_merged=int(often.sum()))
 
 # %% ../nbs/01_interactions.ipynb #need-choice
 def need_choice(pairs: Interactions, user: str, item: str, source: str):
@@ -423,9 +434,17 @@ def added_up(self: Interactions) -> Interactions:
     return replace(once, weights=np.bincount(place, self.weight_each()).astype(np.float32))
 
 # %% ../nbs/01_interactions.ipynb #frame-to-pairs
-def frame_to_pairs(df: pd.DataFrame, user: str, item: str, rating: str | None, timestamp: str | None,
-                   source: str, date_format: str | None = None, weight: str | None = None) -> Interactions:
-    "The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows."
+def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
+                   user: str,                       # column with the users' ids
+                   item: str,                       # column with the items' ids
+                   rating: str | None,              # column with numbers, if there is one
+                   timestamp: str | None,           # column with numbers or dates, if there is one
+                   source: str,                     # what error messages call the frame
+                   date_format: str | None = None,  # how the dates are written, as strftime has it
+                   weight: str | None = None        # column with what each row counts, if there is one
+                   ) -> Interactions:               # in the order of the rows
+    """The frame's rows as interactions, each checked; any number of users and items, and a pair in many rows.
+    Raises `InputError` for a missing column or value."""
     need_rows(df, source)
     if date_format and timestamp is None:
         raise InputError(f"{source}: there is no column of times that could be written as {date_format}; "
@@ -637,7 +656,9 @@ def one_each(pairs: Interactions, parts: np.ndarray) -> np.ndarray:
     return parts
 
 # %% ../nbs/01_interactions.ipynb #tie-order
-def tie_order(pairs: Interactions, seed: int = 0) -> np.ndarray:
+def tie_order(pairs: Interactions,  # n rows, in any order
+              seed: int = 0         # another seed, another order
+              ) -> np.ndarray:      # places in `pairs`, (n,) int64
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
     return row_hash(replace(pairs, ratings=None), seed).argsort(kind="stable")
 
@@ -719,7 +740,8 @@ def core(pairs: Interactions,   # each pair once
     return left, (note,)
 
 # %% ../nbs/01_interactions.ipynb #concat
-def concat(*parts: Interactions) -> Interactions:
+def concat(*parts: Interactions     # over the same users and items, one or more
+           ) -> Interactions:       # with the ids of the first
     "The rows of all parts, which share their users and items; a column lives on where every part has it."
     columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
     if any(part.weights is not None for part in parts):         # what has none counts 1
@@ -730,10 +752,16 @@ def concat(*parts: Interactions) -> Interactions:
 # %% ../nbs/01_interactions.ipynb #cut
 NO_EVIDENCE = "every test pair, since there are no ratings: this is no evidence of denoising"
 
-def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
-                   liked: float = 4, more: Interactions | None = None, **about) -> Split:
+def split_of_parts(train: Interactions,                 # at least one pair; the parts share their ids
+                   valid: Interactions,                 # may be empty
+                   test: Interactions,                  # at least one pair that is liked
+                   liked: float = 4,                    # a rating from here on is a liking
+                   more: Interactions | None = None,    # other pairs that users have
+                   **about                              # other fields of `Split`
+                   ) -> Split:                          # with `test` kept
     """A `Split` of three parts: known = train + valid, and of `more` what is not tested; truth = the test
-    pairs rated `liked` or higher (all of them without ratings)."""
+    pairs rated `liked` or higher (all of them without ratings).
+    Raises `InputError` without training pairs or without truth."""
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
         raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
@@ -746,12 +774,18 @@ def split_of_parts(train: Interactions, valid: Interactions, test: Interactions,
     return Split(train, valid, truth, known, test=test, **about)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-part
-def cut(pairs: Interactions, parts: np.ndarray, liked: float = 4, **about) -> Split:
-    "A `Split` by part number: 0 trains, 1 validates, 2 tests."
+def cut(pairs: Interactions,    # n rows
+        parts: np.ndarray,      # (n,) 0, 1 or 2
+        liked: float = 4,       # a rating from here on is a liking
+        **about                 # other fields of `Split`
+        ) -> Split:             # over the ids of `pairs`
+    """A `Split` by part number: 0 trains, 1 validates, 2 tests.
+    Raises `InputError`, as `split_of_parts` does."""
     return split_of_parts(*(pairs.select(parts == part) for part in range(3)), liked, **about)
 
 # %% ../nbs/01_interactions.ipynb #align
-def align(*parts: Interactions) -> list[Interactions]:
+def align(*parts: Interactions          # each with ids of its own, one or more
+          ) -> list[Interactions]:      # in the same order, over common ids
     "The same pairs over the union of all their users and items."
     def common(field):
         ids = [getattr(part, field) for part in parts]
@@ -783,8 +817,9 @@ def read_titles(path, pairs: Interactions, item: str | None = None) -> tuple[Int
     found = {name: int(ids.isin(plain_ids(frame[name].dropna()).astype(str)).sum()) for name in frame.columns}
     best = max(found, key=found.get)
     if not found[key] or found[key] < found[best]:
+        told = f"{found[key]:,} of the {len(ids):,} items" if found[key] else "none of the items"
         more = f", and column '{best}' {found[best]:,}" if found[best] else ""
-        raise InputError(f"{path}: column '{key}' holds {found[key]:,} of the {len(ids):,} items{more}; "
+        raise InputError(f"{path}: column '{key}' holds {told}{more}; "
                          "name the right one with item=... or --item.")
     title = "title" if "title" in others else others[0]
     texts = frame[title].astype(str).astype(object).where(frame[title].notna(), None)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHOWN', 'MEANINGS', 'click_scores', 'mean_by_rating', 'draw_by_rating', 'figure_four', 'rank_slopes', 'auc_against',
            'reliability', 'calibration_table', 'cosines', 'Explanation', 'place_of', 'learned_values', 'titles_of',
-           'similar', 'explain', 'in_words']
+           'similar', 'in_words', 'explain']
 
 # %% ../nbs/12_interpretation.ipynb #imports-export
 from collections.abc import Iterable
@@ -149,6 +149,7 @@ def reliability(score,              # (n,), in [0, 1]
     counted, said = calibration_curve(real, score, n_bins=n_bins, strategy="quantile")
     return pd.DataFrame({"said": said, "counted": counted})
 
+# %% ../nbs/12_interpretation.ipynb #calibration-table
 def calibration_table(scores: pd.DataFrame,     # a row a click, a column a score in [0, 1]
                       real                      # (n,) bool: whether the click was meant
                       ) -> pd.DataFrame:        # a row a score, columns mean, Brier, AUC
@@ -200,6 +201,7 @@ def place_of(one,                   # an outer id, as text or number
                          f"give one that has a click there, for example {ids[counts.argmax()]}.")
     return at
 
+# %% ../nbs/12_interpretation.ipynb #learned-values
 def learned_values(recommender: Recommender,    # fitted
                    user: int,                   # inner index
                    item: int                    # inner index
@@ -220,6 +222,7 @@ def titles_of(train: Interactions,  # with or without titles
     "Each item's title, or its id where there is none."
     return [str(train.item_ids[i]) if train.titles is None else str(train.titles[i]) for i in items]
 
+# %% ../nbs/12_interpretation.ipynb #similar
 def similar(rows: sp.csr_matrix,                    # 0/1, (n_rows, n_columns)
             at: int,                                # the number of a row
             among,                                  # numbers of rows
@@ -232,6 +235,31 @@ def similar(rows: sp.csr_matrix,                    # 0/1, (n_rows, n_columns)
     best = others[np.argsort(-cosine[others], kind="stable")[:k]]
     best = best[cosine[best] > 0]
     return best, cosine[best]
+
+# %% ../nbs/12_interpretation.ipynb #in-words
+def in_words(user,                      # outer id
+             title: str,                # of the item
+             clicked: bool,             # whether the user did
+             values: dict,              # by the names in `MEANINGS`
+             history: pd.DataFrame,     # as of `Explanation`
+             neighbours: pd.DataFrame,  # as of `Explanation`
+             n_items: int               # of the data
+             ) -> str:                  # one sentence
+    "An explanation as one sentence."
+    score, place, n = values["real_positive_probability"], values["place"], values["n_clicks"]
+    if clicked:
+        opening = (f"clicked {title}, a click with score {score:.3g}, "
+                   f"number {place} of {n} from the most doubted")
+    else:
+        opening = (f"did not click {title}; such a click would have score {score:.3g}, "
+                   f"above {place - 1} of the user's {n}")
+    nearest, are = " and ".join(history["title"][:2]), "are" if len(history) > 1 else "is"
+    near = f"in the user's history {nearest} {are} nearest to it" if len(history) else \
+           "nothing in the user's history is near it"
+    return (f"User {user} {opening}; {values['popularity']:,} users clicked the item "
+            f"(rank {values['popularity_rank']:,} of {n_items:,}), "
+            f"among them {int(neighbours['clicked'].sum())} of the {len(neighbours)} users most like this one"
+            f", and {near}.")
 
 # %% ../nbs/12_interpretation.ipynb #explain
 def explain(recommender: Recommender,   # fitted
@@ -261,28 +289,3 @@ def explain(recommender: Recommender,   # fitted
     title = titles_of(train, [i])[0]
     return Explanation(table, history, neighbours,
                        in_words(user, title, i in own, values, history, neighbours, train.n_items))
-
-# %% ../nbs/12_interpretation.ipynb #in-words
-def in_words(user,                      # outer id
-             title: str,                # of the item
-             clicked: bool,             # whether the user did
-             values: dict,              # by the names in `MEANINGS`
-             history: pd.DataFrame,     # as of `Explanation`
-             neighbours: pd.DataFrame,  # as of `Explanation`
-             n_items: int               # of the data
-             ) -> str:                  # one sentence
-    "An explanation as one sentence."
-    score, place, n = values["real_positive_probability"], values["place"], values["n_clicks"]
-    if clicked:
-        opening = (f"clicked {title}, a click with score {score:.3g}, "
-                   f"number {place} of {n} from the most doubted")
-    else:
-        opening = (f"did not click {title}; such a click would have score {score:.3g}, "
-                   f"above {place - 1} of the user's {n}")
-    nearest, are = " and ".join(history["title"][:2]), "are" if len(history) > 1 else "is"
-    near = f"in the user's history {nearest} {are} nearest to it" if len(history) else \
-           "nothing in the user's history is near it"
-    return (f"User {user} {opening}; {values['popularity']:,} users clicked the item "
-            f"(rank {values['popularity_rank']:,} of {n_items:,}), "
-            f"among them {int(neighbours['clicked'].sum())} of the {len(neighbours)} users most like this one"
-            f", and {near}.")

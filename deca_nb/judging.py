@@ -24,12 +24,14 @@ def mask_known(model,               # a module, or a scorer as `evaluate` takes 
     "`evaluate` in evaluation mode."
     return evaluate(model.eval() if isinstance(model, nn.Module) else model, split, **how)
 
+# %% ../nbs/04_judging.ipynb #released-parts
 def released_parts(model                    # a module; any other scorer has no such parts
                    ) -> list[nn.Module]:    # itself among them, if it is one
     "The parts of a scorer that the release judges with their dropout on and nothing masked."
     modules = model.modules() if isinstance(model, nn.Module) else ()
     return [part for part in modules if getattr(part, "judged_in_training_mode", False)]
 
+# %% ../nbs/04_judging.ipynb #mask-as-released
 @named("masking", "as-released")
 def mask_as_released(model,                 # a module, or a scorer as `evaluate` takes it
                      split: Split,          # truth is looked for; known is masked but for CDAE
@@ -51,6 +53,7 @@ def by_logit(model):    # its scores are logits, or what it gives
     "The model as it is."
     return model
 
+# %% ../nbs/04_judging.ipynb #probabilities
 @named("scores", "probability")
 class Probabilities(nn.Module):
     "A model whose scores are its probabilities, in 32 bits: tiny logits are all equal then."
@@ -64,6 +67,7 @@ class Probabilities(nn.Module):
         "The sigmoid of the model's scores."
         return self.model.score_all(users).sigmoid()
 
+# %% ../nbs/04_judging.ipynb #judge
 def judge(model: nn.Module,                 # left in evaluation mode
           split: Split,                     # truth is looked for, known is masked
           judging: Judging = Judging(),     # masking, scores and ties, each by its name
@@ -74,6 +78,7 @@ def judge(model: nn.Module,                 # left in evaluation mode
     scorer = find("scores", judging.scores)(model)
     return find("masking", judging.masking)(scorer, split, **{"ties": judging.ties} | how)
 
+# %% ../nbs/04_judging.ipynb #task-beside
 def task_beside(model_class: type,  # of the model that the ranker is compared with
                 split: Split,       # any split
                 judging: Judging    # its masking decides

@@ -6,9 +6,9 @@
 __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 'PairModel', 'sorting', 'ByRow', 'by_row',
            'block_of', 'of_block', 'sum_by_block', 'Pairs', 'pairs_of', 'quiet_about_sparse', 'named_products',
            'are_cells', 'gathered_products', 'named_rows', 'bags_of', 'PairProduct', 'pair_products', 'MF',
-           'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'SparseRows',
-           'bags', 'mean_of_layers', 'Propagation', 'degrees_of', 'normalised_graph', 'LightGCN', 'CDAE', 'is_dense',
-           'BatchScaledCDAE', 'model_class', 'build_model']
+           'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'bags',
+           'SparseRows', 'degrees_of', 'normalised_graph', 'mean_of_layers', 'Propagation', 'LightGCN', 'CDAE',
+           'is_dense', 'BatchScaledCDAE', 'model_class', 'build_model']
 
 # %% ../nbs/03_models.ipynb #imports-export
 import warnings
@@ -41,6 +41,7 @@ def table(n: int,                               # rows
     weight = torch.empty(n, dim).normal_(0, std, generator=generator)
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
+# %% ../nbs/03_models.ipynb #uniform
 def uniform(shape: tuple,                       # of the tensor
             bound: float,                       # > 0
             generator: torch.Generator | None   # draws the numbers; None: torch's own
@@ -48,6 +49,7 @@ def uniform(shape: tuple,                       # of the tensor
     "A tensor started uniformly in (-bound, bound)."
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
+# %% ../nbs/03_models.ipynb #linear
 def linear(n_in: int,                           # numbers that go in
            n_out: int,                          # numbers that come out
            start: Callable,                     # of torch.nn.init, such as `xavier_uniform_`
@@ -176,12 +178,14 @@ def block_of(rows: torch.Tensor | None,             # (n,) int64; None: all rows
     if rows is None: rows = torch.arange(n_rows, device=device)
     return rows // (n_rows // n_blocks)
 
+# %% ../nbs/03_models.ipynb #of-block
 def of_block(values: torch.Tensor,          # (n_blocks, ...)
              block: torch.Tensor | None     # (n,) as of `block_of`; None: there is one block
              ) -> torch.Tensor:             # (n, ...), or (1, ...) of one block, which broadcasts
     "What belongs to each row's block."
     return values if block is None else values.index_select(0, block)
 
+# %% ../nbs/03_models.ipynb #sum-by-block
 def sum_by_block(parts: torch.Tensor,           # (n, ...)
                  block: torch.Tensor | None,    # (n,) as of `block_of`; None: there is one block
                  n_blocks: int                  # >= 1
@@ -205,6 +209,7 @@ class Pairs:
     @cached_property
     def users_by_item(self) -> torch.Tensor: return self.by_item.in_order(self.by_user.index)
 
+# %% ../nbs/03_models.ipynb #pairs-of
 def pairs_of(users: torch.Tensor,   # (n,) int64; keeps the answer
              items: torch.Tensor,   # (n,) int64
              n_users: int,          # rows of the user table
@@ -236,6 +241,8 @@ def named_products(some: torch.Tensor,      # (n_rows, dim)
     bounds, zeros = F.pad(starts, (0, 1), value=len(columns)), some.new_zeros(len(columns))
     cells = torch.sparse_csr_tensor(bounds, columns, zeros, (len(some), len(others)), check_invariants=False)
     return torch.sparse.sampled_addmm(cells, some, others.T, beta=0.).values()
+
+# %% ../nbs/03_models.ipynb #are-cells
 MANY = 1 << 13                              # pairs from which a copy of their rows is more than a cache holds
 
 def are_cells(pairs: Pairs,     # n of them
@@ -245,6 +252,7 @@ def are_cells(pairs: Pairs,     # n of them
     users = pairs.by_user.index
     return users.device.type == "cpu" and MANY <= len(users) <= n_rows * pairs.by_item.n_rows
 
+# %% ../nbs/03_models.ipynb #gathered-products
 def gathered_products(user_table: torch.Tensor,     # (n_users, dim)
                       item_table: torch.Tensor,     # (n_items, dim)
                       weight: torch.Tensor | None,  # as in `PairProduct.forward`
@@ -266,6 +274,7 @@ def named_rows(rows: torch.Tensor,      # (n,) int64, distinct and rising
     quiet_about_sparse()
     return torch.sparse_coo_tensor(rows[None], values, shape, is_coalesced=True, check_invariants=False)
 
+# %% ../nbs/03_models.ipynb #bags-of
 def bags_of(entries: ByRow,         # n entries
             columns: torch.Tensor,  # (n,) int64: the other table's row of each, in the order of the rows
             weights: torch.Tensor,  # (n,), in the order of the entries
@@ -328,9 +337,10 @@ def pair_products(user_rows: nn.Embedding,              # weight (n_users, dim)
     return PairProduct.apply(user_rows.weight, item_rows.weight, weight, pairs,
                              (user_rows.sparse, item_rows.sparse))
 
+# %% ../nbs/03_models.ipynb #mf-class
 @model("MF")
 class MF(PairModel):
-    "Matrix factorisation without biases: the dot product of two rows (Sec. 3.1)."
+    "Eq. (1): matrix factorisation without biases, the dot product of two rows (Sec. 3.1)."
     def __init__(self,
                  train: Interactions,
                  embedding_dim: Dim = 32,                   # numbers in a row, >= 1
@@ -352,9 +362,10 @@ def output_layer(n_in: int,                         # numbers that go in
     "The last layer of GMF and NeuMF: Kaiming uniform with a = 1, bias 0."
     return linear(n_in, 1, nn.init.kaiming_uniform_, generator, a=1, nonlinearity="sigmoid")
 
+# %% ../nbs/03_models.ipynb #gmf-class
 @model("GMF")
 class GMF(MF):
-    "Generalised matrix factorisation: a learned weight per dimension and one bias."
+    "Eq. (2): generalised matrix factorisation, a learned weight per dimension and one bias."
     def __init__(self, train: Interactions, embedding_dim: Dim = 32,
                  generator: torch.Generator | None = None):
         super().__init__(train, embedding_dim, generator)
@@ -389,6 +400,7 @@ def picked(rows: nn.Embedding,      # weight (n_rows, dim)
     "rows(index). A dense gradient is added up row by row, where torch's embedding sorts first."
     return rows(index) if rows.sparse else rows.weight.index_select(0, index)
 
+# %% ../nbs/03_models.ipynb #distinct
 def distinct(index: torch.Tensor,   # (length,) int64
              n: int                 # above every number of the index
              ) -> tuple[torch.Tensor, torch.Tensor]:    # the numbers; each entry's place among them (length,)
@@ -397,12 +409,13 @@ def distinct(index: torch.Tensor,   # (length,) int64
     present = torch.zeros(n, dtype=torch.bool, device=index.device).index_fill_(0, index, True)
     return present.nonzero().squeeze(1), (present.cumsum(0) - 1)[index]
 
+# %% ../nbs/03_models.ipynb #rows-times
 def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
                weight: torch.Tensor,                # (n_out, n_in)
                index: torch.Tensor,                 # (n,) int64
                bias: torch.Tensor | None = None     # (n_out,); None: without
                ) -> torch.Tensor:                   # (n, n_out)
-    """F.linear(rows(index), weight, bias), by the product of each row once.
+    """One half of Eq. (4): F.linear(rows(index), weight, bias), by the product of each row once.
 
     All rows of a table no longer than the index, else those that it names; on a GPU, which would have to tell
     the CPU how many they are, each as often as it is named."""
@@ -415,7 +428,7 @@ def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
 # %% ../nbs/03_models.ipynb #neumf
 @model("NeuMF")
 class NeuMF(PairModel):
-    "GMF and a 256-128-64-32 perceptron side by side under one output layer."
+    "Eq. (3): GMF and a 256-128-64-32 perceptron side by side under one output layer."
     block = 32, 256                                 # users and items that `score_all` takes at once
     block_on_gpu = 1024, 1024
 
@@ -480,6 +493,16 @@ def entries(offsets: torch.Tensor,          # (n_rows + 1,) row r stands at offs
     row = torch.arange(len(rows), device=rows.device).repeat_interleave(counts)
     return row, torch.arange(len(row), device=rows.device) + (offsets[rows] - counts.cumsum(0) + counts)[row]
 
+# %% ../nbs/03_models.ipynb #bags
+def bags(columns: torch.Tensor,     # (n,) int64, row by row
+         values: torch.Tensor,      # (n,) float32
+         starts: torch.Tensor,      # (n_rows,) int64: where each row's entries begin
+         weight: torch.Tensor,      # (n_columns, dim)
+         sparse: bool = False       # whether the table's gradient is a sparse tensor
+         ) -> torch.Tensor:         # (n_rows, dim)
+    "Eq. (5): sparse rows times a dense table. The gradient flows into the table only."
+    return F.embedding_bag(columns, weight, starts, mode="sum", per_sample_weights=values, sparse=sparse)
+
 # %% ../nbs/03_models.ipynb #sparse-rows
 class SparseRows(nn.Module):
     "A sparse matrix by rows: the columns and values of row r stand at offsets[r]:offsets[r + 1]."
@@ -513,23 +536,29 @@ class SparseRows(nn.Module):
         "The whole matrix times a dense table."
         return bags(self.columns, self.values, self.offsets[:-1], weight)
 
-def bags(columns: torch.Tensor,     # (n,) int64, row by row
-         values: torch.Tensor,      # (n,) float32
-         starts: torch.Tensor,      # (n_rows,) int64: where each row's entries begin
-         weight: torch.Tensor,      # (n_columns, dim)
-         sparse: bool = False       # whether the table's gradient is a sparse tensor
-         ) -> torch.Tensor:         # (n_rows, dim)
-    "Sparse rows times a dense table. The gradient flows into the table only."
-    return F.embedding_bag(columns, weight, starts, mode="sum", per_sample_weights=values, sparse=sparse)
+# %% ../nbs/03_models.ipynb #normalised-graph
+def degrees_of(train: Interactions                      # with weights or without
+               ) -> tuple[np.ndarray, np.ndarray]:      # float32 above 0, (n_users,) and (n_items,)
+    "The sum of the weights of each user's pairs, and of each item's; 1 for one without."
+    sums = (np.asarray(train.to_weighted_csr().sum(axis)).ravel() for axis in (1, 0))
+    return tuple(np.where(some > 0, some, np.float32(1)) for some in sums)
+
+def normalised_graph(train: Interactions                    # an edge for each pair
+                     ) -> tuple[SparseRows, SparseRows]:    # N (n_users, n_items) and its transpose
+    "N of Eq. (7): what users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i)."
+    edges = train.to_weighted_csr().tocoo(copy=True)
+    of_user, of_item = degrees_of(train)
+    edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
+    return SparseRows.from_csr(edges.tocsr()), SparseRows.from_csr(edges.T.tocsr())
 
 # %% ../nbs/03_models.ipynb #propagation
 def mean_of_layers(users: torch.Tensor,     # (n_users, dim), the users' part of x
                    items: torch.Tensor,     # (n_items, dim), the items' part
-                   from_items: SparseRows,  # R, (n_users, n_items)
+                   from_items: SparseRows,  # N, (n_users, n_items)
                    from_users: SparseRows,  # its transpose
                    n_layers: int            # products with A, >= 0
                    ) -> tuple[torch.Tensor, torch.Tensor]:  # (n_users, dim) and (n_items, dim)
-    "The mean of x, A x, A A x, ...: layer 0 and `n_layers` more."
+    "Eq. (6), by Eq. (7): the mean of x, A x, A A x, ..., layer 0 and `n_layers` more."
     if not n_layers: return users.clone(), items.clone()
     before, now = items, from_users.times(users).add_(items)
     first = now
@@ -538,6 +567,7 @@ def mean_of_layers(users: torch.Tensor,     # (n_users, dim), the users' part of
     of_users = from_items.times(before).add_(users)
     return of_users.div_(n_layers + 1), now / (n_layers + 1)
 
+# %% ../nbs/03_models.ipynb #propagation-class
 class Propagation(torch.autograd.Function):
     "`mean_of_layers`. A is symmetric: dL/dx is the same mean of dL/dy."
     @staticmethod
@@ -561,25 +591,10 @@ class Propagation(torch.autograd.Function):
         "The gradients of both tables."
         return *mean_of_layers(of_users, of_items, *context.graph), None, None, None
 
-# %% ../nbs/03_models.ipynb #normalised-graph
-def degrees_of(train: Interactions                      # with weights or without
-               ) -> tuple[np.ndarray, np.ndarray]:      # float32 above 0, (n_users,) and (n_items,)
-    "The sum of the weights of each user's pairs, and of each item's; 1 for one without."
-    sums = (np.asarray(train.to_weighted_csr().sum(axis)).ravel() for axis in (1, 0))
-    return tuple(np.where(some > 0, some, np.float32(1)) for some in sums)
-
-def normalised_graph(train: Interactions                    # an edge for each pair
-                     ) -> tuple[SparseRows, SparseRows]:    # R (n_users, n_items) and its transpose
-    "What users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i), d sums of w."
-    edges = train.to_weighted_csr().tocoo(copy=True)
-    of_user, of_item = degrees_of(train)
-    edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
-    return SparseRows.from_csr(edges.tocsr()), SparseRows.from_csr(edges.T.tocsr())
-
 # %% ../nbs/03_models.ipynb #lightgcn
 @model("LightGCN")
 class LightGCN(PairModel):
-    "Rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
+    "Eq. (6): rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
     every_row_moves = True
 
     def __init__(self,
@@ -622,6 +637,7 @@ def is_kept(self: LightGCN,
     return all(not weight.requires_grad or torch.equal(copy, weight)
                for copy, weight in zip(self.kept[1], weights, strict=True))
 
+# %% ../nbs/03_models.ipynb #lightgcn-propagated
 @patch
 def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of `propagate`
     "The propagated tables; without gradient they are computed again only after a weight has changed."
@@ -638,7 +654,7 @@ def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of 
 @model("CDAE")
 @named("autoencoder", "training-counts")
 class CDAE(PairModel):
-    "Collaborative denoising autoencoder with a vector per user; trained on whole users."
+    "Eq. (10): collaborative denoising autoencoder with a vector per user; trained on whole users."
     trains_on, judged_in_training_mode, variant_part = "rows", True, "autoencoder"
 
     def __init__(self,
@@ -673,6 +689,7 @@ def input_values(self: CDAE,
     "x at the clicked items, (d_u d_i) ** -1/4, where d_i is that of the training data."
     return (counts * self.item_counts[columns].clamp(min=1)).float() ** -.25
 
+# %% ../nbs/03_models.ipynb #cdae-corrupt
 @patch
 def corrupt(self: CDAE,
             values: torch.Tensor    # (n,) float32
@@ -690,6 +707,7 @@ def is_dense(n: int,            # cells that are not 0
     "Whether the cells of a matrix are so many that a product with all of it is the faster way."
     return 32 * n >= n_rows * n_columns
 
+# %% ../nbs/03_models.ipynb #cdae-hear
 @patch
 def hear(self: CDAE,
          columns: torch.Tensor,     # (n,) int64, the items, row by row
@@ -704,6 +722,7 @@ def hear(self: CDAE,
     cells = values.new_zeros(len(starts) * self.n_items).index_add_(0, row * self.n_items + columns, values)
     return cells.view(shape) @ weight
 
+# %% ../nbs/03_models.ipynb #cdae-encode-rows
 @patch
 def encode(self: CDAE,
            rows: SparseRows,        # (any number, n_items), the clicks
@@ -716,6 +735,14 @@ def encode(self: CDAE,
     values = self.corrupt(self.input_values(columns, counts[row]) * rows.values[entry])
     heard = self.hear(columns, values, counts.cumsum(0) - counts, row)
     return torch.tanh(heard + vectors + self.bias)
+
+# %% ../nbs/03_models.ipynb #cdae-decode-all
+@patch
+def decode_all(self: CDAE,
+               hidden: torch.Tensor     # (batch, dim), as of `encode`
+               ) -> torch.Tensor:       # logits (batch, n_items)
+    "All logits from the hidden layer."
+    return F.linear(hidden, self.item_decoder.weight, self.item_bias.weight.squeeze(-1))
 
 # %% ../nbs/03_models.ipynb #cdae-forward
 @patch
@@ -730,6 +757,7 @@ def decode(self: CDAE,
     products = hidden.index_select(0, row) * picked(self.item_decoder, items)
     return products.sum(-1) + picked(self.item_bias, items).squeeze(-1)
 
+# %% ../nbs/03_models.ipynb #cdae-answers
 @patch
 def forward(self: CDAE, users: torch.Tensor, items: torch.Tensor,
             rows: SparseRows | None = None      # (n_users, n_items), the clicks; None: those of training
@@ -739,13 +767,7 @@ def forward(self: CDAE, users: torch.Tensor, items: torch.Tensor,
     hidden = self.encode(self.rows if rows is None else rows, named, picked(self.user_vectors, named))
     return self.decode(hidden, row, items)
 
-@patch
-def decode_all(self: CDAE,
-               hidden: torch.Tensor     # (batch, dim), as of `encode`
-               ) -> torch.Tensor:       # logits (batch, n_items)
-    "All logits from the hidden layer."
-    return F.linear(hidden, self.item_decoder.weight, self.item_bias.weight.squeeze(-1))
-
+# %% ../nbs/03_models.ipynb #cdae-score-all
 @patch
 def score_all(self: CDAE, users: torch.Tensor) -> torch.Tensor:
     "The answer to those users for all items, from their training clicks."
@@ -784,6 +806,7 @@ def fold_in(self: CDAE,
     at = torch.arange(len(rows.offsets) - 1, device=rows.offsets.device)
     return self.decode_all(self.encode(rows, at, self.user_vectors.weight.new_zeros(len(at), 1)))
 
+# %% ../nbs/03_models.ipynb #fold-in-lightgcn
 @patch
 def fold_in(self: LightGCN,
             rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
@@ -806,6 +829,7 @@ def model_class(model: str | type,          # a name of the registry, or a class
     part = vars(cls).get("variant_part")                 # of its own: a subclass is no variant
     return find(part, getattr(parts, part)) if part and isinstance(model, str) else cls
 
+# %% ../nbs/03_models.ipynb #build-model-of
 def build_model(cls: type,                                  # a model's class, with `score_all`
                 train: Interactions,                        # the clicks to learn from
                 generator: torch.Generator | None = None,   # draws the first weights; None: torch's own

@@ -95,7 +95,8 @@ def read_options(path: str) -> dict:
 
 def fits(value, one: Known) -> bool:
     "Whether a file may say this value of an option."
-    if one.many and isinstance(value, list): return all(fits(part, one._replace(many=False)) for part in value)
+    if one.many and isinstance(value, list):
+        return all(fits(part, one._replace(many=False)) for part in value)
     if one.kind in (bool, str): return isinstance(value, one.kind)
     return isinstance(value, (int, float) if one.kind is float else int) and not isinstance(value, bool)
 
@@ -144,8 +145,8 @@ def write_options(path,                 # of the file to write
 
 # %% ../nbs/15-options.ipynb #common
 def common(recipe: Annotated[str | None, Option(help="TOML file of options; those typed here win")] = None,
-           write_recipe: Annotated[str | None, Option(help="TOML file to write the options to [recipe.toml in "
-                                                           "--out, where that is a folder]")] = None,
+           write_recipe: Annotated[str | None, Option(help="TOML file to write the options to [recipe.toml "
+                                                           "in --out, where that is a folder]")] = None,
            quiet: Annotated[bool, Option("--quiet", help="no notes and no progress")] = False,
            log: Annotated[str | None, Option(help="file for notes and a line an epoch")] = None):
     "The options that every command has."

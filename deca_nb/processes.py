@@ -52,9 +52,11 @@ class LostProcess(SystemExit):
 
 class Group:
     "The processes that train one model together, as one of them sees it."
-    def __init__(self, device="cpu", store: dist.Store | None = None):
-        self.rank, self.n, self.device = dist.get_rank(), dist.get_world_size(), device
-        self.store = store                          # where all have met, and can leave word
+    def __init__(self,
+                 device="cpu",                      # of torch, where what is told lies
+                 store: dist.Store | None = None    # where all have met, and can leave word
+                 ):
+        self.rank, self.n, self.device, self.store = dist.get_rank(), dist.get_world_size(), device, store
         self.sent = 0                               # bytes
         self.kept = "no epoch of it is kept, so the same command begins anew."
 
@@ -67,34 +69,52 @@ class Group:
             print(f"deca: a process of this training has ended; {self.kept}", file=sys.stderr, flush=True)
         raise LostProcess(1)
 
-    def say(self, message: Callable, n_bytes: float, *about):
-        "One message, in which all take part. Raises `LostProcess`."
-        self.sent += int(n_bytes)
-        try: message(*about)
-        except RuntimeError: self.lost()
+# %% ../nbs/14_processes.ipynb #say
+@patch
+def say(self: Group,
+        message: Callable,      # of torch.distributed
+        n_bytes: float,         # that this process sends by it
+        *about                  # what the message is called with
+        ):
+    "One message, in which all take part. Raises `LostProcess`."
+    self.sent += int(n_bytes)
+    try: message(*about)
+    except RuntimeError: self.lost()
 
-    def gathered(self, part: torch.Tensor, sizes: list[int] | None = None) -> list[torch.Tensor]:
-        "The tensors of all processes, by rank; `sizes` are their numbers of rows, if these are known."
-        if sizes is None: sizes = self.sizes(len(part))
-        padded = part.new_zeros(max(sizes), *part.shape[1:])
-        padded[:len(part)] = part
-        parts = [torch.empty_like(padded) for _ in sizes]
-        self.say(dist.all_gather, (self.n - 1) * padded.nbytes, parts, padded)
-        return [one[:size] for one, size in zip(parts, sizes, strict=True)]
-
-    def summed(self, tensor: torch.Tensor) -> torch.Tensor:
-        "The sum of the tensors of all processes, in the place of this one."
-        self.say(dist.all_reduce, 2 * (self.n - 1) / self.n * tensor.nbytes, tensor)
-        return tensor
+@patch
+def gathered(self: Group,
+             part: torch.Tensor,                # (rows, ...), this process's own
+             sizes: list[int] | None = None     # the rows of each process, if these are known
+             ) -> list[torch.Tensor]:           # by rank
+    "The tensors of all processes."
+    if sizes is None: sizes = self.sizes(len(part))
+    padded = part.new_zeros(max(sizes), *part.shape[1:])
+    padded[:len(part)] = part
+    parts = [torch.empty_like(padded) for _ in sizes]
+    self.say(dist.all_gather, (self.n - 1) * padded.nbytes, parts, padded)
+    return [one[:size] for one, size in zip(parts, sizes, strict=True)]
 
 # %% ../nbs/14_processes.ipynb #told
 @patch
-def sizes(self: Group, n: int) -> list[int]:
-    "The numbers that the processes give, by rank."
-    return torch.cat(self.gathered(torch.tensor([n], device=self.device), [1] * self.n)).tolist()
+def summed(self: Group,
+           tensor: torch.Tensor     # of one shape in all processes; it is overwritten
+           ) -> torch.Tensor:       # the same tensor
+    "The sum of the tensors of all processes, in the place of this one."
+    self.say(dist.all_reduce, 2 * (self.n - 1) / self.n * tensor.nbytes, tensor)
+    return tensor
 
 @patch
-def told(self: Group, data: bytes) -> bytes:
+def sizes(self: Group,
+          n: int            # this process's own number
+          ) -> list[int]:   # by rank
+    "The numbers that the processes give."
+    return torch.cat(self.gathered(torch.tensor([n], device=self.device), [1] * self.n)).tolist()
+
+# %% ../nbs/14_processes.ipynb #told-by-first
+@patch
+def told(self: Group,
+         data: bytes        # of process 0; what the others give is not looked at
+         ) -> bytes:        # the same everywhere
     "What process 0 has there."
     size = self.sizes(len(data))[0]
     if not size: return b""
@@ -104,8 +124,11 @@ def told(self: Group, data: bytes) -> bytes:
     return found.cpu().numpy().tobytes()
 
 # %% ../nbs/14_processes.ipynb #on-this-machine
-def on_this_machine(n: int, function: Callable, *given) -> list:
-    "What `function(group, *given)` gives in each of n processes of this machine, by rank."
+def on_this_machine(n: int,                 # processes
+                    function: Callable,     # called with its `Group` and what is given
+                    *given                  # the same for all
+                    ) -> list:              # by rank
+    "What `function(group, *given)` gives in each of n processes of this machine."
     from joblib import Parallel, delayed
     def one(rank, place):
         torch.set_num_threads(1)
@@ -116,8 +139,11 @@ def on_this_machine(n: int, function: Callable, *given) -> list:
         return Parallel(n, batch_size=1)(delayed(one)(rank, place) for rank in range(n))
 
 # %% ../nbs/14_processes.ipynb #part-of
-def part_of(pairs: Interactions, rank: int, n: int) -> tuple[Interactions, torch.Tensor]:
-    "The pairs of one process of n; and (n_pairs,) int32, for each of all pairs its row there, or -1."
+def part_of(pairs: Interactions,    # of all processes
+            rank: int,              # of the process, from 0
+            n: int                  # processes
+            ) -> tuple[Interactions, torch.Tensor]:     # its pairs; (n_pairs,) int32
+    "The pairs of one process of n; and for each of all pairs its row there, or -1."
     mine = pairs.users % n == rank
     place = np.where(mine, mine.cumsum() - 1, -1)
     return pairs.select(mine), torch.from_numpy(place.astype(np.int32))
@@ -128,15 +154,23 @@ class Part(Batch):
     "What one process holds of a batch."
     share: float = 1.                           # of the batch's positives
 
+# %% ../nbs/14_processes.ipynb #shards-of-all
 class Shards(PairBatches):
     "The batches of all pairs, of each the part that is here: the positives of some users, their negatives."
-    def __init__(self, train: Interactions,     # the pairs that are here
+    def __init__(self,
+                 train: Interactions,           # the pairs that are here
                  place: torch.Tensor,           # (n_pairs,) int32: the row here of each of all pairs, or -1
-                 sampler, batch_size: int, device="cpu"):
+                 sampler,                       # of negatives, over the users here
+                 batch_size: int,               # positives, of all processes together
+                 device="cpu"                   # of torch
+                 ):
         super().__init__(train, sampler, batch_size, device)
         self.place, self.n_units = place.to(device), len(place)
 
-    def batch(self, rows: torch.Tensor, generator: torch.Generator) -> Part:
+    def batch(self,
+              rows: torch.Tensor,           # (n,) int64, of all pairs: the batch's positives
+              generator: torch.Generator    # in the same state in all processes
+              ) -> Part:                    # with those of this process's users
         "The part of the batch of these positives."
         place = self.place.index_select(0, rows).long()
         mine = (place >= 0).nonzero().squeeze(1)
@@ -147,7 +181,8 @@ class Shards(PairBatches):
         return Part(**vars(batch), share=len(own) / len(rows))
 
 # %% ../nbs/14_processes.ipynb #need-shared
-def need_shared(recipe: Recipe):
+def need_shared(recipe: Recipe      # that several processes are to train
+                ):
     "Raise InputError for a recipe whose steps several processes cannot share."
     parts, method = recipe.parts, find("method", recipe.method)
     if method.is_model:
@@ -164,7 +199,10 @@ def need_shared(recipe: Recipe):
         raise InputError(f"several processes cannot train one model by {recipe.method}, which looks at more "
                          "than a user's own pairs; choose Normal or DeCA, or one process.")
 
-def need_dealt(train: Interactions, n: int):
+# %% ../nbs/14_processes.ipynb #need-dealt
+def need_dealt(train: Interactions,     # of all processes
+               n: int                   # processes
+               ):
     "Raise InputError where a process of n would have no pair, or a user no item to draw as a negative."
     if not np.bincount(train.users % n, minlength=n).all():
         raise InputError(f"{n} processes are too many for these users: one of them would have no click; "
@@ -176,9 +214,13 @@ def need_dealt(train: Interactions, n: int):
 # %% ../nbs/14_processes.ipynb #shared-trainer
 class SharedTrainer(Trainer):
     "The loop, run by all processes of a group at once, each on its own users."
-    def __init__(self, group: Group, path: Path | None, *about):
+    def __init__(self,
+                 group: Group,          # of this process
+                 path: Path | None,     # where what is not finished is kept
+                 *about                 # as `Trainer` takes it
+                 ):
         super().__init__(*about)
-        self.group, self.path = group, path             # `path`: where what is not finished is kept
+        self.group, self.path = group, path
         trained, modules = trainable(self.method), {}
         for kind in ("user", "item"): modules[kind] = PairModel.tables(self.method, kind)
         of_users = {id(module.weight) for module in modules["user"]}
@@ -187,39 +229,52 @@ class SharedTrainer(Trainer):
         self.by_rows = [weight for weight in trained if id(weight) in by_rows]
         self.others = [weight for weight in trained if id(weight) not in of_users | by_rows]
 
-    def gradients(self, part: Part) -> torch.Tensor:
-        "Gives every weight its gradient; what this process adds to the loss."
-        loss = part.share * self.method.loss(part, self.n_steps)
-        loss.backward()
-        self.sum_whole([weight for weight in self.others if weight.grad is not None])
-        items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
-        model, of_batch = self.method.f, replace(part, items=items)
-        penalty = self.penalty(model, of_batch)
-        penalty.backward()
-        loss, penalty = loss.detach(), penalty.detach()
-        if not self.group.rank: return loss + penalty
-        of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
-        with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
+# %% ../nbs/14_processes.ipynb #gradients
+@patch
+def gradients(self: SharedTrainer,
+              part: Part            # of the batch
+              ) -> torch.Tensor:    # ()
+    "Gives every weight its gradient; what this process adds to the loss."
+    loss = part.share * self.method.loss(part, self.n_steps)
+    loss.backward()
+    self.sum_whole([weight for weight in self.others if weight.grad is not None])
+    items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
+    model, of_batch = self.method.f, replace(part, items=items)
+    penalty = self.penalty(model, of_batch)
+    penalty.backward()
+    loss, penalty = loss.detach(), penalty.detach()
+    if not self.group.rank: return loss + penalty
+    of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
+    with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
 
 # %% ../nbs/14_processes.ipynb #sums
 @patch
-def sum_whole(self: SharedTrainer, weights: list[torch.Tensor]):
+def sum_whole(self: SharedTrainer,
+              weights: list[torch.Tensor]   # of any shapes, each with a gradient of its own shape
+              ):
     "Sums these weights' gradients over the group."
     if not weights: return
     total = self.group.summed(torch.cat([weight.grad.flatten() for weight in weights]))
     for weight, one in zip(weights, total.split([weight.numel() for weight in weights]), strict=True):
         weight.grad = one.view_as(weight)
 
-def laid(rows: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    "What a sparse gradient says of these rows, (len(rows), dim); they are in order, and it names no other."
+# %% ../nbs/14_processes.ipynb #laid
+def laid(rows: torch.Tensor,        # (n,) int64, in order; the gradient names no other
+         gradient: torch.Tensor     # (n_rows, dim), sparse
+         ) -> torch.Tensor:         # (n, dim)
+    "What a sparse gradient says of these rows; 0 where it does not name one."
     named, values = rows_of(gradient)
     if len(named) == len(rows): return values
     found = values.new_zeros(len(rows), values.shape[1])
     return found.index_copy_(0, torch.searchsorted(rows, named), values)
 
+# %% ../nbs/14_processes.ipynb #sum-rows
 @patch
-def sum_rows(self: SharedTrainer, weights: list[torch.Tensor], items: torch.Tensor) -> torch.Tensor:
-    "Sums these tables' gradients over the group, row by row; the distinct items of the whole batch."
+def sum_rows(self: SharedTrainer,
+             weights: list[torch.Tensor],   # (n_items, dim) each, with sparse gradients
+             items: torch.Tensor            # (n,) int64, of this process's part of the batch
+             ) -> torch.Tensor:             # (m,) int64, the distinct items of the whole batch
+    "Sums these tables' gradients over the group, row by row."
     items = items.unique()
     of_each = [one.long() for one in self.group.gathered(items.int())]
     together = torch.cat(of_each).unique()
@@ -236,12 +291,15 @@ def sum_rows(self: SharedTrainer, weights: list[torch.Tensor], items: torch.Tens
 # %% ../nbs/14_processes.ipynb #after-steps
 @patch
 @torch.no_grad()
-def bring_together(self: Group, table: torch.Tensor):
+def bring_together(self: Group,
+                   table: torch.Tensor      # (n_rows, dim), here right in its own rows; it is overwritten
+                   ):
     "Gives every process each row of the table as its owner has it: row r is that of process r % n."
     of_each = [table[rank::self.n] for rank in range(self.n)]
     parts = self.gathered(of_each[self.rank].contiguous(), [len(rows) for rows in of_each])
     for rows, part in zip(of_each, parts, strict=True): rows.copy_(part)
 
+# %% ../nbs/14_processes.ipynb #shared-steps
 @patch
 def steps(self: SharedTrainer):
     "The steps of one epoch; then every process has the whole model, and the losses of all."
@@ -253,14 +311,20 @@ def steps(self: SharedTrainer):
             if table.shape == weight.shape: self.group.bring_together(table)
 
 # %% ../nbs/14_processes.ipynb #group-ndcg
-def group_ndcg(model, split: Split, ties: str, group: Group) -> float:
-    "`validation_ndcg` over the users of all processes, of whom `split` has those of this one."
+def group_ndcg(model,           # a scorer of all users
+               split: Split,    # with the truth of this process's own users
+               ties: str,       # as `evaluate` takes it
+               group: Group     # of this process
+               ) -> float:      # NDCG@20, the same in all
+    "`validation_ndcg` over the users of all processes."
     mine = evaluate(model.eval(), split, k=(20,), ties=ties)["ndcg@20"] if len(split.truth) else np.zeros(0)
     total, n = group.summed(torch.tensor([mine.sum(), len(mine)], dtype=torch.float64, device=group.device))
     return float(total / n)
 
 # %% ../nbs/14_processes.ipynb #states
-def to_plain(value, tensors: list):
+def to_plain(value,             # nested dicts and lists of tensors and plain values
+             tensors: list      # grows
+             ):                 # what JSON can hold
     "The value as JSON holds it. Tensors go into the list, and their places there stand for them."
     if isinstance(value, torch.Tensor):
         tensors.append(value.detach().cpu().clone().contiguous())
@@ -270,7 +334,10 @@ def to_plain(value, tensors: list):
     if isinstance(value, (list, tuple)): return {"list": [to_plain(one, tensors) for one in value]}
     return plain(value)
 
-def from_plain(value, tensors: dict):
+# %% ../nbs/14_processes.ipynb #from-plain
+def from_plain(value,           # as `to_plain` gave it
+               tensors: dict    # by place, as text
+               ):               # nested dicts and lists
     "The value that `to_plain` was given, tuples as lists."
     if not isinstance(value, dict): return value
     [(kind, content)] = value.items()
@@ -278,7 +345,10 @@ def from_plain(value, tensors: dict):
     if kind == "dict": return {name: from_plain(one, tensors) for name, one in content}
     return [from_plain(one, tensors) for one in content]
 
-def digest(about: str, tensors: dict) -> str:
+# %% ../nbs/14_processes.ipynb #digest
+def digest(about: str,
+           tensors: dict    # by name
+           ) -> str:        # 64 hexadecimal digits
     "A SHA-256 over a text and some tensors."
     found = hashlib.sha256(about.encode())
     for name in sorted(tensors):
@@ -287,14 +357,17 @@ def digest(about: str, tensors: dict) -> str:
     return found.hexdigest()
 
 # %% ../nbs/14_processes.ipynb #save-state
-def state_to_bytes(state) -> bytes:
+def state_to_bytes(state        # nested dicts and lists of tensors and plain values
+                   ) -> bytes:
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
     found = []
     about = json.dumps(to_plain(state, found))
     tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
-def state_from_bytes(data: bytes, source) -> object:
+def state_from_bytes(data: bytes,
+                     source     # what errors call it
+                     ) -> object:
     "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
     try:
         tensors = safetensors.torch.load(data)
@@ -305,23 +378,31 @@ def state_from_bytes(data: bytes, source) -> object:
         raise InputError(f"{source}: the kept state of a training is damaged ({error}); delete this file to "
                          "begin anew.") from None
 
-def save_state(path, state):
+# %% ../nbs/14_processes.ipynb #save-state-file
+def save_state(path,        # of the file
+               state        # as `state_to_bytes` takes it
+               ):
     "Writes a state, whole or not at all."
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
-def load_state(path) -> object:
+def load_state(path         # of the file
+               ) -> object:
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 
 # %% ../nbs/14_processes.ipynb #keep
-def unfinished(folder, key: str) -> Path:
+def unfinished(folder,      # path: that the model goes to
+               key: str     # of a recipe
+               ) -> Path:
     "Where the state of a training is kept until it is over, by the key of its recipe."
     return Path(folder) / f"{UNFINISHED}{key}.safetensors"
 
-def remove_unfinished(folder):
+def remove_unfinished(folder    # path: that the model goes to
+                      ):
     "Forgets every training in the folder that was not over."
     for path in Path(folder).glob(f"{UNFINISHED}*"): path.unlink()
 
+# %% ../nbs/14_processes.ipynb #keep-epoch
 @patch
 def now_kept(self: SharedTrainer):
     "Says what is kept from now on."
@@ -340,6 +421,7 @@ def epoch(self: SharedTrainer) -> dict:
         self.now_kept()
     return record
 
+# %% ../nbs/14_processes.ipynb #go-on
 @patch
 def go_on(self: SharedTrainer):
     "Takes up what is kept, if anything is. Raises `InputError` for a damaged file, or one of another recipe."
@@ -371,14 +453,6 @@ class SharedRun(Run):
         if self.place is not None: self.recipe = self.recipe.described(of_all)
         else: self.deal()
 
-    def deal(self):
-        "Keeps the pairs of this process's own users. Raises `InputError`."
-        rank, n = self.group.rank, self.group.n
-        need_dealt(self.train, n)
-        self.train, self.place = part_of(self.train, rank, n)
-        self.blind = self.valid is None or not len(self.valid)
-        if self.valid is not None: self.valid, _ = part_of(self.valid, rank, n)
-
     def batches(self) -> Shards:
         sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)
@@ -388,14 +462,27 @@ class SharedRun(Run):
         split, ties = validation_split(self.train, self.valid), self.parts.stopper_ties
         return BestNDCG(partial(group_ndcg, split=split, ties=ties, group=self.group), self.settings.patience)
 
-    def trainer(self) -> SharedTrainer:
-        path = None if self.folder is None else unfinished(self.folder, self.recipe.key())
-        trainer = super().trainer(partial(SharedTrainer, self.group, path))
-        if self.group.rank:                     # one bar is enough
-            callbacks = trainer.callbacks
-            trainer.callbacks = [Callback() if isinstance(one, Progress) else one for one in callbacks]
-        if path is not None: trainer.go_on()
-        return trainer
+# %% ../nbs/14_processes.ipynb #deal
+@patch
+def deal(self: SharedRun):
+    "Keeps the pairs of this process's own users. Raises `InputError`."
+    rank, n = self.group.rank, self.group.n
+    need_dealt(self.train, n)
+    self.train, self.place = part_of(self.train, rank, n)
+    self.blind = self.valid is None or not len(self.valid)
+    if self.valid is not None: self.valid, _ = part_of(self.valid, rank, n)
+
+# %% ../nbs/14_processes.ipynb #shared-run-trainer
+@patch
+def trainer(self: SharedRun) -> SharedTrainer:
+    "A trainer that goes on with what is kept. Raises `InputError` for a damaged state."
+    path = None if self.folder is None else unfinished(self.folder, self.recipe.key())
+    trainer = Run.trainer(self, partial(SharedTrainer, self.group, path))
+    if self.group.rank:                     # one bar is enough
+        callbacks = trainer.callbacks
+        trainer.callbacks = [Callback() if isinstance(one, Progress) else one for one in callbacks]
+    if path is not None: trainer.go_on()
+    return trainer
 
 # %% ../nbs/14_processes.ipynb #started
 def n_processes() -> int:
@@ -406,8 +493,10 @@ def is_first() -> bool:
     "Whether this is the process that prints and writes."
     return os.environ.get("RANK", "0") == "0"
 
+# %% ../nbs/14_processes.ipynb #started-group
 @contextmanager
-def started(device: str) -> Group:
+def started(device: str     # of torch; with GPUs, each process takes its own
+            ) -> Group:
     "The group of the processes that torchrun has started, as long as the block lasts."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -425,6 +514,7 @@ def started(device: str) -> Group:
     signal.signal(signal.SIGTERM, before)
     dist.destroy_process_group()
 
+# %% ../nbs/14_processes.ipynb #all-processes
 @contextmanager
 def all_processes(device: str,              # of torch, where the runs are trained
                   folder                    # path: where what is not finished is kept

@@ -34,6 +34,7 @@ def rankable(scores: torch.Tensor   # any shape but an empty one, any float or w
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores.clamp(min=torch.finfo(scores.dtype).min)     # -inf is kept for known items
 
+# %% ../nbs/04_evaluation.ipynb #scores-one-batch
 def score_batch(scorer,             # as for `evaluate`
                 users: np.ndarray,  # inner indices, (batch,), int64
                 n_items: int        # columns that there must be
@@ -57,6 +58,7 @@ def users_at_once(n_items: int,     # 1 or more
     cells = CELLS_AT_ONCE if torch.device(device).type == "cpu" else ON_GPU
     return min(max(cells // n_items, 1), cells // 2048)
 
+# %% ../nbs/04_evaluation.ipynb #masked-scores-batches
 def masked_scores(scorer,                           # as for `evaluate`
                   known: Interactions,              # pairs that are masked
                   users: np.ndarray,                # inner indices, (n,), int64
@@ -118,6 +120,7 @@ def by_id(shape,    # (batch, n_items)
           ) -> None:
     "No key is needed: the item's inner id decides."
 
+# %% ../nbs/04_evaluation.ipynb #by-lot
 @named("ties", "random")
 def by_lot(shape,               # (batch, n_items)
            rows,                # row of each truth pair, (n,), int64
@@ -127,6 +130,7 @@ def by_lot(shape,               # (batch, n_items)
     "A random number for each pair."
     return torch.from_numpy(rng.random(tuple(shape)))
 
+# %% ../nbs/04_evaluation.ipynb #truth-last
 @named("ties", "pessimistic")
 def truth_last(shape,               # (batch, n_items)
                rows,                # row of each truth pair, (n,), int64
@@ -152,6 +156,7 @@ def first_in_queue(scores: torch.Tensor,        # (batch, n_items), no NaN
     places = places.gather(1, scores.gather(1, places).argsort(dim=1, descending=True, stable=True))
     return places if queue is None else queue.gather(1, places)
 
+# %% ../nbs/04_evaluation.ipynb #top-items-lists
 def top_items(scores: torch.Tensor,             # (batch, n_items), no NaN
               k: int,                           # length of the list, 1 or more
               keys: torch.Tensor | None = None  # (batch, n_items): of equal scores the smaller key first
@@ -190,7 +195,7 @@ def truth_batches(scorer,                           # as for `evaluate`
                   batch_size: int | None = None     # users in a batch; None: `users_at_once`
                   ) -> Iterator[tuple]:             # scores, keys or None, rows, items
     """Users with truth by batches: masked scores and keys of the queue, (batch, n_items) each; row and item
-    of each truth pair, (n,) each, int64. Raises `InputError` for a policy that there is not, and as
+    of each truth pair, (n,) each, int64. Raises `InputError` for an unknown policy, and as
     `score_batch` does."""
     if ties not in (names := listed("ties")):
         raise InputError(f"there is no way '{ties}' to rank equal scores; choose {', '.join(names)}.")
@@ -206,6 +211,7 @@ def truth_batches(scorer,                           # as for `evaluate`
         start += len(scores)
         yield scores, keys, rows.to(scores.device), columns.to(scores.device)
 
+# %% ../nbs/04_evaluation.ipynb #rank-truth-frame
 def rank_truth(scorer,                          # as for `evaluate`
                split: Split,                    # truth is looked for, known is masked
                depth: int,                      # the longest list, 1 or more

@@ -78,11 +78,11 @@ AUTO = "auto"                   # the optimiser that a run chooses by the size o
 @dataclass(frozen=True)
 class Settings:
     "Numbers that every training has."
-    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs")] = 20
+    epochs: Annotated[int, Number(1, whole=True, help="rounds over the training pairs, at the most")] = 20
     learning_rate: Annotated[float, Number(above=0, help="of Adam", search=(1e-3, 3e-3))] = 1e-3
     batch_size: Annotated[int, Number(1, whole=True, help="positives (CDAE: users) a step")] = 2048
     l2: Annotated[float, Number(0, help="regularisation, divided by the number of users",
-                                search=(1e-4, 1.), log_range=True)] = .1
+                                search=(1e-4, 1.), log_range=True)] = .001
     patience: Annotated[int, Number(1, whole=True,
                                     help="epochs without a better validation NDCG before stopping")] = 10
     optimiser: Annotated[str, Number(choices=lambda: [*listed("optimiser"), AUTO],
@@ -173,7 +173,8 @@ def key(self: Recipe) -> str:
 def sizes_of(cls: type) -> list[str]:
     "The sizes that a model's class takes."
     parameters = inspect.signature(cls.__init__).parameters
-    return [name for name in parameters if name not in ("self", "train", "run", "generator", "kwargs", "args")]
+    no_sizes = "self", "train", "run", "generator", "kwargs", "args"
+    return [name for name in parameters if name not in no_sizes]
 
 def check_sizes(cls: type, sizes: dict) -> dict:
     """The same sizes as plain numbers.
@@ -194,6 +195,7 @@ def settings_of_method(method: str) -> type:
         raise InputError(f"{method} is no training method; derive it from deca_nb.training.Method.")
     return cls.Settings
 
+# %% ../nbs/A4_recipe.ipynb #from-numbers
 def users_of(number: str) -> list[str]:
     "The methods that have that number among their own settings."
     return [name for name in listed("method")

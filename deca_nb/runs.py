@@ -175,7 +175,8 @@ def execute(job: Job, split: Split, kept: MutableMapping) -> dict:
         to_find = validation_split(learned.train, learned.valid)
         row["validation"] = validation_ndcg(method.f, to_find, recipe.parts.stopper_ties)
     world = world_of(recipe.data)
-    if world and recipe.learns_from == "all" and not method.is_model: row |= recovery(method, world, split.train)
+    ranks_only = method.is_model                                    # a ranker, which doubts no click
+    if world and recipe.learns_from == "all" and not ranks_only: row |= recovery(method, world, split.train)
     return row
 
 # %% ../nbs/A6_runs.ipynb #describe-job

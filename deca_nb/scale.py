@@ -11,34 +11,43 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% ../nbs/14_scale.ipynb #shop
-FLOAT, INDEX, CLICK = 4, 8, 16 + 8 + 8      # bytes of a number, of a row's number, of a click and its indices
+FLOAT, INDEX, CLICK = 4, 4, 16 + 8 + 8      # bytes of a number, of a row's number, of a click and its indices
 
 @dataclass(frozen=True)
 class Shop:
     "A training of a factor model by DeCA, by its sizes."
-    n_users: int
-    n_items: int
-    n_clicks: int
-    dim: int = 32
+    n_users: int                            # U
+    n_items: int                            # I
+    n_clicks: int                           # n
+    dim: int = 32                           # d, numbers of a row
     n_models: int = 4                       # f, g, h and h'
     in_a_step: int = 3                      # of these, trained in one step
 
-    def row_bytes(self, n_models: int) -> int:
+    def row_bytes(self,
+                  n_models: int     # of which each has the row
+                  ) -> int:         # bytes
         "Bytes of one row in so many models."
         return n_models * self.dim * FLOAT
 
-    def memory(self, n_machines: int = 1) -> dict[str, float]:
+    def memory(self,
+               n_machines: int = 1      # that share the training, >= 1
+               ) -> dict[str, float]:   # bytes, of tables, Adam's means and clicks
         "Bytes on each machine, if users and their clicks are dealt out and items are everywhere."
         rows = self.n_users / n_machines + self.n_items
         tables = rows * self.row_bytes(self.n_models)
         return {"tables": tables, "Adam's means": 2 * tables, "clicks": self.n_clicks / n_machines * CLICK}
 
 # %% ../nbs/14_scale.ipynb #traffic
-def distinct(n: int, k: float) -> float:
+def distinct(n: int,        # things
+             k: float       # draws, with replacement
+             ) -> float:    # expected, at most min(n, k)
     "How many of n things are expected among k that are drawn from them at random."
     return -n * np.expm1(k * np.log1p(-1 / n))
 
-def sent_bytes(shop: Shop, batch_size: int, n_machines: int) -> float:
+def sent_bytes(shop: Shop,          # whose items all machines share
+               batch_size: int,     # positives a step, of all machines together
+               n_machines: int      # each with an equal part of the batch
+               ) -> float:          # bytes
     "Bytes that each machine sends in a step: the gradients of its items' rows, by name, to all others."
     rows = distinct(shop.n_items, 2 * batch_size / n_machines)
     return (n_machines - 1) * rows * (INDEX + shop.row_bytes(shop.in_a_step))
@@ -46,16 +55,22 @@ def sent_bytes(shop: Shop, batch_size: int, n_machines: int) -> float:
 # %% ../nbs/14_scale.ipynb #moved
 MOVED = 8                                   # numbers for each weight: 4 read, 3 written, the gradient made
 
-def moved_bytes(shop: Shop, batch_size: int) -> float:
+def moved_bytes(shop: Shop,         # whose rows a step names
+                batch_size: int     # positives a step, of all machines together
+                ) -> float:         # bytes
     "Bytes through memory in a row-sparse step, of all machines together."
     rows = distinct(shop.n_users, batch_size) + distinct(shop.n_items, 2 * batch_size)
     return MOVED * rows * shop.row_bytes(shop.in_a_step)
 
-def epoch_seconds(shop: Shop, batch_size: int, n_machines: int, memory_speed: float, network_speed: float,
-                  slack: float) -> dict[str, float]:
-    """Seconds of an epoch that memory takes, and those that the network takes, in bytes a second each.
-
-    `slack`: how many times as long as the bound a step takes in memory."""
+# %% ../nbs/14_scale.ipynb #epoch-seconds
+def epoch_seconds(shop: Shop,               # the training
+                  batch_size: int,          # positives a step, of all machines together
+                  n_machines: int,          # each with an equal part of the batch
+                  memory_speed: float,      # bytes a second, of each machine
+                  network_speed: float,     # bytes a second, of each machine
+                  slack: float              # how many times as long as the bound a step takes in memory
+                  ) -> dict[str, float]:    # seconds, of memory and of network
+    "Seconds of an epoch that memory takes, and those that the network takes."
     steps = shop.n_clicks / batch_size
     return {"memory": steps * slack * moved_bytes(shop, batch_size) / n_machines / memory_speed,
             "network": steps * sent_bytes(shop, batch_size, n_machines) / network_speed}

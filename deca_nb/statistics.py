@@ -60,6 +60,7 @@ def mean_interval(values: np.ndarray,       # (n_users,), or (n_runs, n_users)
     def mean(times, runs): return (np.sum((runs @ values) * times, -1) / values.size)[None]
     return over_users(mean, values.shape[1], values.shape[0], n_resamples=n_resamples, **how)[:, 0]
 
+# %% ../nbs/04_evaluation.ipynb #over-seeds
 def over_seeds(values: np.ndarray   # (n_runs, n_users), or (n_runs,) means
                ) -> dict:           # mean, sd (of runs; null for one), low, high (null without users), seeds
     "What a table says of several runs. Raises `InputError` for fewer than two users."
@@ -98,6 +99,7 @@ def wins_and_pairs(score: np.ndarray,       # (n,) real numbers
     wins = np.bincount(group, rank * positive) - n_positive * (n_positive + 1) / 2
     return wins, n_positive * (n - n_positive)
 
+# %% ../nbs/06_agreement.ipynb #auc-one
 def auc(score: np.ndarray,                  # (n,) real numbers
         positive: np.ndarray,               # (n,) bool
         strata: np.ndarray | None = None    # (n,) labels: only pairs that share one count; None: all pairs
@@ -106,6 +108,7 @@ def auc(score: np.ndarray,                  # (n,) real numbers
     wins, pairs = wins_and_pairs(score, positive, np.zeros(len(score)) if strata is None else strata)
     return float(wins.sum() / pairs.sum()) if pairs.sum() else np.nan
 
+# %% ../nbs/06_agreement.ipynb #auc-by-user
 def auc_by_user(score: np.ndarray,      # (n,) real numbers
                 positive: np.ndarray,   # (n,) bool
                 users: np.ndarray       # (n,) ids
@@ -114,6 +117,7 @@ def auc_by_user(score: np.ndarray,      # (n,) real numbers
     wins, pairs = wins_and_pairs(score, positive, users)
     return np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
 
+# %% ../nbs/06_agreement.ipynb #auc-within
 def auc_within(score: np.ndarray,       # (n,) real numbers
                positive: np.ndarray,    # (n,) bool
                users: np.ndarray        # (n,) ids

@@ -16,6 +16,7 @@ from functools import cached_property
 from types import SimpleNamespace
 
 import torch
+from fastcore.basics import patch
 from torch import nn
 
 from .batches import Batch
@@ -26,13 +27,16 @@ from .recipe import Recipe
 from .training import Callback, Method, Run, Trainer
 
 # %% ../nbs/14_together.ipynb #joined
-def joined(weights: list[torch.Tensor]) -> torch.Tensor:
+def joined(weights: list[torch.Tensor]      # of one shape, (rows, ...), one for each run
+           ) -> torch.Tensor:               # (runs * rows, ...)
     "The weights one below the other. They become views of what comes back."
     whole = torch.cat([weight.detach() for weight in weights])
     for weight, part in zip(weights, whole.split(len(weights[0])), strict=True): weight.data = part
     return whole
 
-def joined_table(tables: list[nn.Embedding]) -> nn.Embedding:
+# %% ../nbs/14_together.ipynb #joined-table
+def joined_table(tables: list[nn.Embedding]     # (rows, dim) each, one for each run
+                 ) -> nn.Embedding:             # (runs * rows, dim)
     "Tables of several runs as one, which knows of how many."
     whole = nn.Embedding.from_pretrained(joined([table.weight for table in tables]),
                                          freeze=not tables[0].weight.requires_grad)
@@ -42,18 +46,25 @@ def joined_table(tables: list[nn.Embedding]) -> nn.Embedding:
 # %% ../nbs/14_together.ipynb #stacked
 class ManyMF(PairModel):
     "MF of several runs: `forward` takes the pairs of all, run by run, and gives logits (runs, n)."
-    def __init__(self, models: list[MF]):
+    def __init__(self,
+                 models: list[MF]       # one for each run, over the same users and items
+                 ):
         nn.Module.__init__(self)
         self.n_runs = len(models)
         self.n_users, self.n_items = self.n_runs * models[0].n_users, self.n_runs * models[0].n_items
         self.user_factors = joined_table([model.user_factors for model in models])
         self.item_factors = joined_table([model.item_factors for model in models])
 
-    def forward(self, users, items):
+    def forward(self,
+                users: torch.Tensor,    # (runs * n,) int64, rows of the joined table, run by run
+                items: torch.Tensor     # (runs * n,) int64, likewise
+                ) -> torch.Tensor:      # logits (runs, n)
+        "The logits of n pairs of each run."
         return pair_products(self.user_factors, self.item_factors, users, items).view(self.n_runs, -1)
 
+# %% ../nbs/14_together.ipynb #stacked-gmf
 class ManyGMF(ManyMF):
-    "GMF of several runs."
+    "GMF of several runs, as `ManyMF` with weights and a bias for each run."
     def __init__(self, models: list[GMF]):
         super().__init__(models)
         trained = models[0].output.weight.requires_grad
@@ -69,7 +80,10 @@ AS_MANY = {MF: ManyMF, GMF: ManyGMF}        # the models that can be trained tog
 # %% ../nbs/14_together.ipynb #side-by-side
 class SideBySide(ByRow):
     "The entries of several runs, sorted already, the rows of run r numbered from r * n_rows on."
-    def __init__(self, index: torch.Tensor, parts: list[ByRow]):
+    def __init__(self,
+                 index: torch.Tensor,   # (runs * n,) int64, rows of the joined table
+                 parts: list[ByRow]     # the n entries of each run, by their own rows
+                 ):
         self.parts = parts
         order = one_after_other([part.order for part in parts], len(parts[0].index))
         super().__init__(index, len(parts) * parts[0].n_rows, order)
@@ -84,11 +98,15 @@ class SideBySide(ByRow):
         return (torch.cat([some + run * n_rows for run, some in enumerate(rows)]),
                 torch.cat([some + run * n for run, some in enumerate(starts)]))
 
-def one_after_other(parts: list[torch.Tensor], step: int) -> torch.Tensor:
+# %% ../nbs/14_together.ipynb #one-after-other
+def one_after_other(parts: list[torch.Tensor],      # (n,) int64 each, one for each run
+                    step: int                       # by which the numbers of each run are moved on
+                    ) -> torch.Tensor:              # (runs * n,) int64
     "Tensors of one length after each other, that of run r moved on by r * step."
     return (torch.stack(parts) + step * torch.arange(len(parts), device=parts[0].device)[:, None]).flatten()
 
-def index_of_runs(parts: list[ByRow]) -> torch.Tensor:
+def index_of_runs(parts: list[ByRow]    # the n pairs of each run, by their own rows
+                  ) -> torch.Tensor:    # (runs * n,) int64, rows of the joined table
     "The index of the pairs of several runs, sorted already (`by_row`)."
     index = one_after_other([part.index for part in parts], parts[0].n_rows)
     index.by_row = SideBySide(index, parts)
@@ -97,7 +115,9 @@ def index_of_runs(parts: list[ByRow]) -> torch.Tensor:
 # %% ../nbs/14_together.ipynb #batches-together
 class BatchesTogether:
     "The batches of several runs: those of one seed are drawn once."
-    def __init__(self, runs: list[Run]):
+    def __init__(self,
+                 runs: list[Run]    # on the same pairs; all that shape batches is the same but the seed
+                 ):
         self.runs, firsts = runs, {run.recipe.seed: run for run in reversed(runs)}
         self.feeds = {seed: (run.batches(), run.generator) for seed, run in firsts.items()}
 
@@ -113,23 +133,32 @@ class BatchesTogether:
         feeds = [batches.epoch(of_seed) for batches, of_seed in self.feeds.values()]
         for parts in zip(*feeds, strict=True): yield self.batch(dict(zip(self.feeds, parts, strict=True)))
 
-    def batch(self, parts: dict[int, Batch]) -> Batch:
-        "The batch of all runs, from that of each seed: users and items (runs * n,), observed (runs, n)."
-        mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
-        users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
-        items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
-        weights = None if train.weights is None else torch.stack([one.weights for one in mine])
-        return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
+# %% ../nbs/14_together.ipynb #batch-of-all
+@patch
+def batch(self: BatchesTogether,
+          parts: dict[int, Batch]   # by seed, each of n pairs
+          ) -> Batch:               # users and items (runs * n,) int64, observed (runs, n)
+    "The batch of all runs, from that of each seed."
+    mine, train = [parts[run.recipe.seed] for run in self.runs], self.runs[0].train
+    users = index_of_runs([by_row(one.users, train.n_users) for one in mine])
+    items = index_of_runs([by_row(one.items, train.n_items) for one in mine])
+    weights = None if train.weights is None else torch.stack([one.weights for one in mine])
+    return Batch(users, items, mine[0].observed.expand(len(mine), -1), weights=weights)
 
 # %% ../nbs/14_together.ipynb #stacked-method
-def columns(settings: list, device="cpu") -> SimpleNamespace:
+def columns(settings: list,         # of one class, one for each run
+            device="cpu"            # of torch, where the columns lie
+            ) -> SimpleNamespace:   # the same names; float numbers as (runs, 1) float32
     "The settings of several runs: numbers as columns (runs, 1), what they share as it is."
     def column(values): return torch.tensor(values, dtype=torch.float32, device=device)[:, None]
     values = {field.name: [getattr(one, field.name) for one in settings] for field in fields(settings[0])}
     return SimpleNamespace(**{name: column(some) if isinstance(some[0], float) else some[0]
                               for name, some in values.items()})
 
-def stacked(methods: list[Method], device="cpu") -> Method:
+# %% ../nbs/14_together.ipynb #stacked-method-of
+def stacked(methods: list[Method],      # of one class, one for each run
+            device="cpu"                # of torch, where the settings' columns lie
+            ) -> Method:                # whose loss is (runs,)
     "One method that is all of these: its models are theirs as one, its settings `columns`."
     whole = copy(methods[0])
     whole._modules = {}
@@ -141,22 +170,30 @@ def stacked(methods: list[Method], device="cpu") -> Method:
 # %% ../nbs/14_together.ipynb #member
 class Member:
     "One of the runs that are trained together; to its stopper and its callbacks it is the trainer."
-    def __init__(self, run: Run):
+    def __init__(self,
+                 run: Run       # left as it is: the member has a copy of it
+                 ):
         self.run = replace(run)                         # with a generator anew
         self.method, self.history = self.run.method()
         self.stopper, self.n_steps, self.stopped = self.run.stopper(self.method), 0, False
 
-    def note(self, epoch: int, loss: torch.Tensor, seconds: float):
-        "Notes an epoch. After its last it takes its weights out of the common tables, and all finish."
-        record = {"trains": self.run.recipe.method, "epoch": epoch, "loss": float(loss), "seconds": seconds}
-        self.history.append(record)
-        callbacks = [self.stopper, *self.run.callbacks]
-        stops = [bool(one.after_epoch(self, record)) for one in callbacks]
-        self.stopped = any(stops) or epoch >= self.run.settings.epochs or self.stopped
-        if not self.stopped: return
-        for weight in self.method.parameters(): weight.data = weight.data.clone()
-        for one in callbacks: one.finish(self)
-        self.method.eval()
+# %% ../nbs/14_together.ipynb #note
+@patch
+def note(self: Member,
+         epoch: int,            # from 1
+         loss: torch.Tensor,    # (), this run's own mean over the epoch
+         seconds: float         # this run's share
+         ):
+    "Notes an epoch. After its last it takes its weights out of the common tables, and all finish."
+    record = {"trains": self.run.recipe.method, "epoch": epoch, "loss": float(loss), "seconds": seconds}
+    self.history.append(record)
+    callbacks = [self.stopper, *self.run.callbacks]
+    stops = [bool(one.after_epoch(self, record)) for one in callbacks]
+    self.stopped = any(stops) or epoch >= self.run.settings.epochs or self.stopped
+    if not self.stopped: return
+    for weight in self.method.parameters(): weight.data = weight.data.clone()
+    for one in callbacks: one.finish(self)
+    self.method.eval()
 
 # %% ../nbs/14_together.ipynb #each-stops
 class EachStops(Callback):
@@ -175,14 +212,6 @@ class EachStops(Callback):
                 after = member.run.generator.get_state()
                 generator.set_state(after)
 
-    def look(self, trainer, member: Member):
-        "Asks one member's stopper; one that stops has its epoch end here."
-        member.n_steps = trainer.n_steps
-        member.stopped = bool(member.stopper.after_step(member))
-        if not member.stopped: return
-        loss = (trainer.loss_sum / trainer.n_losses)[trainer.members.index(member)]
-        member.note(trainer.n_epochs + 1, loss, (time.perf_counter() - self.began) / len(trainer.members))
-
     def after_epoch(self, trainer, record):
         losses = torch.tensor(record["loss"]).view(-1)
         for member, loss in zip(trainer.members, losses, strict=True):
@@ -191,10 +220,25 @@ class EachStops(Callback):
         self.began = time.perf_counter()
         return not trainer.members
 
+# %% ../nbs/14_together.ipynb #look
+@patch
+def look(self: EachStops,
+         trainer,           # the `Together` of all
+         member: Member     # one of those that go on
+         ):
+    "Asks one member's stopper; one that stops has its epoch end here."
+    member.n_steps = trainer.n_steps
+    member.stopped = bool(member.stopper.after_step(member))
+    if not member.stopped: return
+    loss = (trainer.loss_sum / trainer.n_losses)[trainer.members.index(member)]
+    member.note(trainer.n_epochs + 1, loss, (time.perf_counter() - self.began) / len(trainer.members))
+
 # %% ../nbs/14_together.ipynb #together
 class Together(Trainer):
     "Runs that are `alike`, trained at once. After `fit` each of `runs` has its method and history in `done`."
-    def __init__(self, runs: list[Run]):
+    def __init__(self,
+                 runs: list[Run]    # `alike`; left as they are
+                 ):
         self.members, settings = [Member(run) for run in runs], runs[0].settings
         self.done = list(self.members)
         method, penalty = self.of_all()
@@ -203,35 +247,40 @@ class Together(Trainer):
         super().__init__(method, BatchesTogether([member.run for member in self.members]), penalty, optimiser,
                          epochs, None, [EachStops()], runs[0].recipe.threads, name=runs[0].recipe.method)
 
-    def of_all(self):
-        "The method and the regulariser of the members."
-        runs = [member.run for member in self.members]
-        l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
-        regulariser = find("regulariser", runs[0].parts.regulariser)
-        penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
-        return stacked([member.method for member in self.members], runs[0].device), penalty
+# %% ../nbs/14_together.ipynb #of-all
+@patch
+def of_all(self: Together):
+    "The method and the regulariser of the members."
+    runs = [member.run for member in self.members]
+    l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
+    regulariser = find("regulariser", runs[0].parts.regulariser)
+    penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
+    return stacked([member.method for member in self.members], runs[0].device), penalty
 
-    def close_ranks(self):
-        "Goes on with the members that have not stopped, their weights and Adam's memory of them."
-        staying = [place for place, member in enumerate(self.members) if not member.stopped]
-        n_before, self.members = len(self.members), [self.members[place] for place in staying]
-        if not staying or len(staying) == n_before: return
-        weights, memory = dict(self.method.named_parameters()), self.optimiser.state
-        self.method, self.penalty = self.of_all()
-        self.batches.keep([member.run for member in self.members])
-        settings = self.members[0].run.settings
-        self.optimiser = find("optimiser", settings.optimiser)(self.method, settings.learning_rate)
-        for name, weight in self.method.named_parameters():
-            if weights[name] not in memory: continue
-            means = {mean: value.view(n_before, -1)[staying].view_as(weight) if value.dim() else value
-                     for mean, value in memory[weights[name]].items()}
-            self.optimiser.state[weight] = means
+# %% ../nbs/14_together.ipynb #close-ranks
+@patch
+def close_ranks(self: Together):
+    "Goes on with the members that have not stopped, their weights and Adam's memory of them."
+    staying = [place for place, member in enumerate(self.members) if not member.stopped]
+    n_before, self.members = len(self.members), [self.members[place] for place in staying]
+    if not staying or len(staying) == n_before: return
+    weights, memory = dict(self.method.named_parameters()), self.optimiser.state
+    self.method, self.penalty = self.of_all()
+    self.batches.keep([member.run for member in self.members])
+    settings = self.members[0].run.settings
+    self.optimiser = find("optimiser", settings.optimiser)(self.method, settings.learning_rate)
+    for name, weight in self.method.named_parameters():
+        if weights[name] not in memory: continue
+        means = {mean: value.view(n_before, -1)[staying].view_as(weight) if value.dim() else value
+                 for mean, value in memory[weights[name]].items()}
+        self.optimiser.state[weight] = means
 
 # %% ../nbs/14_together.ipynb #alike
 SAMPLERS = "true-negatives", "any-item"     # these draw a negative for each click of a user with a free item
 
-def alike(recipe: Recipe) -> str | None:
-    "A key of all that recipes trained together have in common; None for one that goes by itself."
+def alike(recipe: Recipe    # of a run that may go with others
+          ) -> str | None:  # the key; None: it goes by itself
+    "A key of all that recipes trained together have in common."
     names = recipe.model, getattr(recipe.settings, "h_model", "MF")
     method = find("method", recipe.method)
     if not (method.over_pairs and method.has_steps): return None
@@ -241,9 +290,12 @@ def alike(recipe: Recipe) -> str | None:
     own = {"epochs", "patience", *numbers} - {"learning_rate"}
     return replace(recipe, seed=0, settings=replace(recipe.settings, **dict.fromkeys(own, 0))).key()
 
+# %% ../nbs/14_together.ipynb #in-groups
 ROWS_AT_ONCE, MOST_RUNS = 1 << 20, 8        # so many rows of one kind of table are trained at once, and runs
 
-def in_groups(recipes: list[Recipe], train: Interactions) -> list[list[int]]:
+def in_groups(recipes: list[Recipe],    # of any kind
+              train: Interactions       # what all of them train on
+              ) -> list[list[int]]:     # places in `recipes`, each once
     """Places of the recipes in groups that can be trained together on these data.
 
     A user with every item has no negative, so that batches may differ in length: then each goes by itself."""
@@ -253,7 +305,8 @@ def in_groups(recipes: list[Recipe], train: Interactions) -> list[list[int]]:
     return [places[start:start + most] for places in groups.values() for start in range(0, len(places), most)]
 
 # %% ../nbs/14_together.ipynb #train-together
-def train_together(runs: list[Run]):
+def train_together(runs: list[Run]      # `alike`, each with the place where it is kept
+                   ):
     "Trains runs that are `alike` at once; each is kept (`Run.kept`) with an equal share of the seconds."
     started = time.process_time()
     done = Together(runs).fit().done

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEP', 'TASTE', 'APPEAL', 'REAL', 'SEEN', 'EXAMPLE_WORLDS', 'FOLLOWED', 'TEN', 'draw_real', 'draw_observed',
            'click_probability', 'scramble', 'uniforms', 'normals', 'taste_logit', 'zipf', 'capped', 'noise_by_item',
-           'spread_of', 'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'check_world', 'noise_ceiling',
+           'spread_of', 'awareness_by_user', 'solve_intercept', 'taste_grid', 'need', 'noise_ceiling', 'check_world',
            'World', 'in_larger_blocks', 'ten_clicks']
 
 # %% ../nbs/02_worlds.ipynb #imports-export
@@ -164,6 +164,13 @@ def need(holds: bool,   # whether the value is right
     "Raises `InputError` unless the rule for this parameter of a world holds."
     if not holds: raise InputError(f"World: {name}={value!r} is out of range; {rule}.")
 
+# %% ../nbs/02_worlds.ipynb #noise-ceiling
+def noise_ceiling(unaware: float    # share of liked items without a click, in [0, 1)
+                  ) -> float:       # in (0, .95]
+    "The fame-driven noise stays below this: a little less than the lowest h'."
+    return .95 * (1 - unaware - spread_of(unaware))
+
+# %% ../nbs/02_worlds.ipynb #check-world-all
 def check_world(world   # anything with the fields of `World`
                 ):
     "Raises `InputError` for the first parameter that is out of range. A density out of reach is one."
@@ -183,14 +190,7 @@ def check_world(world   # anything with the fields of `World`
     need(world.popularity_noise == 0 or world.noise < ceiling, "noise", world.noise,
          f"with popularity_noise and unaware={world.unaware:g} it must lie below {ceiling:g}")
 
-def noise_ceiling(unaware: float    # share of liked items without a click, in [0, 1)
-                  ) -> float:       # in (0, .95]
-    "The fame-driven noise stays below this: a little less than the lowest h'."
-    return .95 * (1 - unaware - spread_of(unaware))
-
 # %% ../nbs/02_worlds.ipynb #world
-REAL, SEEN = 1, 2     # the streams of the two coins
-
 @dataclass(frozen=True)
 class World:
     """Users and items whose real preferences and noise are known (Eqs. 1 and 2).
@@ -207,26 +207,28 @@ class World:
 
     def __post_init__(self): check_world(self)
     @cached_property
-    def user_factors(self) -> np.ndarray: return normals(self.seed, 1, self.n_users, self.rank)
+    def user_factors(self) -> np.ndarray:           # (n_users, rank) float64: tastes
+        return normals(self.seed, 1, self.n_users, self.rank)
     @cached_property
-    def item_factors(self) -> np.ndarray:
+    def item_factors(self) -> np.ndarray:           # (n_items, rank) float64: what tastes meet
         return normals(self.seed, 2, self.n_items, self.rank) * TASTE / np.sqrt(self.rank)
     @cached_property
-    def appeal(self) -> np.ndarray: return normals(self.seed, 3, self.n_items) * APPEAL
+    def appeal(self) -> np.ndarray: return normals(self.seed, 3, self.n_items) * APPEAL     # (n_items,) float64
     @cached_property
-    def fame(self) -> np.ndarray: return self.appeal / APPEAL + normals(self.seed, 4, self.n_items)
+    def fame(self) -> np.ndarray:                   # (n_items,) float64; the largest is the most famous
+        return self.appeal / APPEAL + normals(self.seed, 4, self.n_items)
     @cached_property
-    def item_noise(self) -> np.ndarray:
+    def item_noise(self) -> np.ndarray:             # (n_items,) float64, in [0, 1): h
         return noise_by_item(self.noise, self.popularity_noise, self.fame, noise_ceiling(self.unaware))
     @cached_property
-    def user_awareness(self) -> np.ndarray:
+    def user_awareness(self) -> np.ndarray:         # (n_users,) float64, in (0, 1]: h'
         return awareness_by_user(self.unaware, self.n_users, np.random.default_rng([self.seed, 5]))
     @cached_property
-    def is_cold(self) -> np.ndarray:
+    def is_cold(self) -> np.ndarray:                # (n_users,) bool
         place = np.random.default_rng([self.seed, 6]).permutation(self.n_users)
         return place < round(self.cold_users * self.n_users)
     @cached_property
-    def intercept(self) -> float:
+    def intercept(self) -> float:                   # a logit: what gives the density
         if self.n_users * self.n_items > 2**18:
             logit, weights = taste_grid(self.item_factors, self.appeal)
             return solve_intercept(self.density, logit, self.item_noise[:, None], 1 - self.unaware, weights)
@@ -260,6 +262,8 @@ def h_prime(self: World, users,     # inner indices, int64; broadcast with `item
     return np.broadcast_to(self.user_awareness[users], shape).copy()
 
 # %% ../nbs/02_worlds.ipynb #world-draw
+REAL, SEEN = 1, 2     # the streams of the two coins
+
 @patch
 def draw(self: World, users,                    # inner indices, int64; broadcast with `items`
          items                                  # inner indices, int64

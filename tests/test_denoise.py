@@ -161,7 +161,7 @@ def test_repeats_of_a_pair_are_held_out_together(own_file):
     ("words", "told"),
     [
         ("--drop 0.1 --reweight", "give one of the two"),
-        ("--save m", "--drop SHARE, or --reweight"),
+        ("--save m", "say what goes with --drop SHARE, or give"),
         ("--folds -1", "--folds -1 cannot be used"),
         ("--split random", "--split changes nothing"),
         ("--known own.csv --drop 0.1", "--known changes nothing"),

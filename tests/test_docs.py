@@ -19,6 +19,7 @@ from members import documents
 CHAPTERS = (
     *("worlds", "models", "evaluation", "ranking", "statistics", "judging", "batches", "training"),
     *("agreement", "objective", "denoising", "baselines", "recommender", "experiments", "interpretation"),
+    "serving",
 )
 
 

@@ -140,8 +140,8 @@ FILES = {
     ),
     "other separator": (
         "x.csv",
-        b"user;item\n1;2\n3;4\n",
-        ["there is no column 'user'", "user;item", "--user"],
+        b"user~item\n1~2\n3~4\n",
+        ["there is no column 'user'", "user~item", "--user"],
     ),
     "empty": ("x.csv", b"", ["is empty"]),
     "empty gz": ("x.csv.gz", b"", ["is empty"]),
@@ -173,7 +173,7 @@ FILES = {
         b"user_id:token\titem_id:token\tuser_id:float\n1\t2\t3\n4\t5\t6\n",
         ["several columns 'user_id'"],
     ),
-    "other format": ("x.xlsx", b"PK", ["'.xlsx'", ".parquet"]),
+    "other format": ("x.doc", b"PK", ["'.doc'", ".parquet"]),
 }
 
 

@@ -7,19 +7,21 @@ import tomllib
 import pytest
 from test_rankers import deca, log  # noqa: F401
 
-TRAIN = "train --data own.csv --method Normal --epochs 2 --embedding-dim 4 --patience 3 --threads 2 --optimiser row-sparse"
+TRAIN = (
+    "train --data own.csv --method Normal --epochs 2 --embedding-dim 4 "
+    "--patience 3 --threads 2 --optimiser row-sparse"
+)
 
 
 @pytest.fixture(scope="module")
-def trained(log, tmp_path_factory):  # noqa: F811
+def trained(log, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     code, out, err = deca(f"{TRAIN} --out {folder / 'm'} --log {folder / 'log.txt'}", log)
     assert code == 0, err
     return folder, out, err
 
 
-
-def test_what_was_done_is_written_and_can_be_done_again(trained, log, tmp_path):  # noqa: F811
+def test_what_was_done_is_written_and_can_be_done_again(trained, log, tmp_path):
     folder, out, _ = trained
     held = tomllib.loads((folder / "m" / "recipe.toml").read_text())
     assert held == {
@@ -43,7 +45,7 @@ def test_what_was_done_is_written_and_can_be_done_again(trained, log, tmp_path):
     ), "the same weights"
 
 
-def test_what_is_typed_wins(trained, log, tmp_path):  # noqa: F811
+def test_what_is_typed_wins(trained, log, tmp_path):
     line = f"train --recipe {trained[0] / 'm' / 'recipe.toml'} --epochs 1 --no-refit --out {tmp_path / 'm'}"
     code, _, err = deca(f"{line} --write-recipe {tmp_path / 'r.toml'}", log)
     assert code == 0, err
@@ -63,7 +65,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_a_wrong_file_is_refused_before_anything(text, log, tmp_path):  # noqa: F811
+def test_a_wrong_file_is_refused_before_anything(text, log, tmp_path):
     (tmp_path / "r.toml").write_text(text)
     code, out, err = deca(f"train --recipe {tmp_path / 'r.toml'} --data own.csv --out {tmp_path / 'm'}", log)
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
@@ -84,13 +86,13 @@ MISTYPED = {
 
 
 @pytest.mark.parametrize("line", MISTYPED)
-def test_a_mistyped_line_is_told_in_one_sentence(line, log):  # noqa: F811
+def test_a_mistyped_line_is_told_in_one_sentence(line, log):
     code, out, err = deca(line, log)
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
     assert MISTYPED[line] in err
 
 
-def test_a_list_and_an_argument_come_from_a_file(trained, log, tmp_path):  # noqa: F811
+def test_a_list_and_an_argument_come_from_a_file(trained, log, tmp_path):
     (tmp_path / "r.toml").write_text(f'folder = "{trained[0] / "m"}"\nall = true\nk = 2\n')
     code, out, err = deca(f"recommend --recipe {tmp_path / 'r.toml'} --out {tmp_path / 'l.csv'}", log)
     assert code == 0, err
@@ -99,7 +101,7 @@ def test_a_list_and_an_argument_come_from_a_file(trained, log, tmp_path):  # noq
     assert code == 0 and "EASE" in out and "recall@3" in out, err
 
 
-def test_quiet_says_nothing_beside_the_result(trained, log, tmp_path):  # noqa: F811
+def test_quiet_says_nothing_beside_the_result(trained, log, tmp_path):
     _, out, err = trained
     code, quiet, silence = deca(f"{TRAIN} --quiet --out {tmp_path / 'm'}", log)
     assert (code, silence) == (0, "") and quiet == out and err != ""
@@ -119,7 +121,7 @@ def test_help_cuts_no_sentence():
     assert "..." not in shown.partition("Commands:")[2]
 
 
-def test_each_command_takes_the_common_options(log):  # noqa: F811
+def test_each_command_takes_the_common_options(log):
     from deca_nb.commands import options_of
     from deca_nb.names import listed
 
@@ -129,10 +131,8 @@ def test_each_command_takes_the_common_options(log):  # noqa: F811
         assert {"--recipe", "--write-recipe", "--quiet", "--log"} <= set(words)
 
 
-def test_popularity_that_wins_is_said(log, tmp_path):  # noqa: F811
+def test_popularity_that_wins_is_said(log, tmp_path):
     line = "train --data own.csv --method Normal --epochs 1 --learning-rate 1e-9 --seed 1 --out"
     code, out, err = deca(f"{line} {tmp_path / 'm'}", log)
     assert code == 0, err
     assert "Most popular reaches more than GMF + Normal (ndcg@20 " in out and "or deca tune." in out
-
-

@@ -138,11 +138,11 @@ def test_the_commands_take_a_ranker(name, log, tmp_path):
     code, out, err = deca(f"train --data own.csv --method {name} {numbers} --out {tmp_path / 'm'}", log)
     assert code == 0, err
     assert out.startswith(f"{name}\n") and "probability" not in out
-    code, scores, err = deca(f"evaluate {tmp_path / 'm'} --json {tmp_path / 'scores.json'}", log)
+    code, _, err = deca(f"evaluate {tmp_path / 'm'} --json {tmp_path / 'scores.json'}", log)
     assert code == 0, err
     rows = json.loads((tmp_path / "scores.json").read_text())
     assert {(row["model"], row["method"]) for row in rows} == {(name, name)}
-    code, compared, err = deca(
+    code, _, err = deca(
         f"compare --data own.csv --methods {name} {numbers} --json {tmp_path / 'c.json'}", log
     )
     assert code == 0, err

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -341,3 +342,20 @@ def test_ids_that_a_merge_turned_to_floats_are_the_same_beside_text(tmp_path):
     assert split.train.user_ids.tolist() == ["7", "8", "A7", "B"]
     (tmp_path / "versions.csv").write_text("user,item\n1,2.0\n2,2.1\n")
     assert read_interactions(tmp_path / "versions.csv").item_ids.tolist() == ["2.0", "2.1"]
+
+
+def test_how_long_a_large_file_takes_is_measured(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import reading
+
+    reading.write_files(tmp_path, 3000)
+    rows = [{"file": file, "MB": 1.0, **reading.measure(tmp_path / file)} for file in reading.FILES]
+    assert len({row["pairs"] for row in rows}) == 1 and all(row["GB to read"] > 0 for row in rows)
+    assert all(f"| {file} |" in reading.page(rows, 3000) for file in reading.FILES)
+
+
+def test_ten_million_rows_were_read_in_time():
+    """The committed count: what the page says was measured."""
+    rows = pd.read_csv(ROOT / "results" / "reading" / "reading-files.csv").set_index("file")
+    assert (rows["pairs"] > 9.9e6).all() and rows.loc["log.csv", "MB"] > 300
+    assert (rows["read, busy"] < 40).all() and (rows["GB to read"] < 3).all()

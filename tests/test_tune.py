@@ -16,7 +16,7 @@ LINE = (
 
 
 @pytest.fixture(scope="module")
-def tuned(log, tmp_path_factory):  # noqa: F811
+def tuned(log, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     code, out, err = deca(f"{LINE} --out {folder / 't'} --json {folder / 't.json'}", log)
     assert code == 0, err
@@ -63,7 +63,7 @@ def test_the_sentence_is_the_difference_on_the_test(tuned):
     assert ("do not show that denoising helps or harms" in tuned[1]) == holds
 
 
-def test_the_recipe_trains_what_was_tested(tuned, log, tmp_path):  # noqa: F811
+def test_the_recipe_trains_what_was_tested(tuned, log, tmp_path):
     best = tuned[0] / "t" / "best.toml"
     code, out, err = deca(f"train --recipe {best} --k 5 --out {tmp_path / 'm'}", log)
     assert code == 0, err
@@ -75,7 +75,7 @@ def test_the_recipe_trains_what_was_tested(tuned, log, tmp_path):  # noqa: F811
     assert float(row.split()[3]) == pytest.approx(reached, abs=5e-5)
 
 
-def test_a_stopped_tune_goes_on_to_the_same_numbers(tuned, log, tmp_path, monkeypatch):  # noqa: F811
+def test_a_stopped_tune_goes_on_to_the_same_numbers(tuned, log, tmp_path, monkeypatch):
     made, finish = [], tune.finish
 
     def stopped(group, runs, load):
@@ -93,7 +93,10 @@ def test_a_stopped_tune_goes_on_to_the_same_numbers(tuned, log, tmp_path, monkey
     code, out, err = deca(f"{LINE} --out {tmp_path / 't'}", log)
     assert code == 0, err
     assert out.replace(str(tmp_path), "") == tuned[1].replace(str(tuned[0]), "")
-    assert kept.items() <= {p.name: p.stat().st_mtime_ns for p in (tmp_path / "t" / "runs").glob("run-*")}.items()
+    assert (
+        kept.items()
+        <= {p.name: p.stat().st_mtime_ns for p in (tmp_path / "t" / "runs").glob("run-*")}.items()
+    )
 
 
 REFUSED = {
@@ -106,7 +109,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_a_mistake_is_told_before_any_trial(line, log):  # noqa: F811
+def test_a_mistake_is_told_before_any_trial(line, log):
     code, out, err = deca(line, log)
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
     assert REFUSED[line] in err

@@ -1,0 +1,318 @@
+"""Lists for serving, through the command and through the object, beside numpy's own numbers."""
+
+import io
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from deca_nb import cli
+from deca_nb.files import InputError
+from deca_nb.interactions import Interactions
+from deca_nb.models import SparseRows
+from deca_nb.recommender import Recommender
+from deca_nb.serving import best_epochs, fold_in
+
+ROOT = Path(__file__).parents[1]
+FACTORS = [
+    ("MF", "Normal", {}),
+    ("GMF", "Normal", {}),
+    ("GMF", "DeCA", {"c1": 1, "c2": 1}),
+    ("GMF", "DeCA(p)", {"c1": 1, "c2": 1}),
+    ("GMF", "Ensemble", {}),
+    ("GMF", "WBPR", {}),
+    ("NeuMF", "Normal", {}),
+]
+
+
+def deca(*words: str | Path) -> tuple[int, str, str]:
+    """Exit code, output and notes of a command, run in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    typed = patch.object(sys, "argv", ["deca", *map(str, words)])
+    with redirect_stdout(out), redirect_stderr(err), typed:
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
+def groups_of_taste(n_users: int = 120, n_items: int = 60, seed: int = 0) -> pd.DataFrame:
+    """Clicks of two groups of users: each mostly clicks its own half of the items."""
+    rng = np.random.default_rng(seed)
+    own = np.arange(n_users)[:, None] % 2 == np.arange(n_items) % 2
+    users, items = np.nonzero(rng.random(own.shape) < np.where(own, 0.35, 0.02))
+    return pd.DataFrame({"user": [f"u{u:03d}" for u in users], "item": [f"p{i:02d}" for i in items]})
+
+
+@pytest.fixture(scope="module")
+def clicks() -> pd.DataFrame:
+    """A small log with two groups of taste."""
+    return groups_of_taste()
+
+
+@pytest.fixture(scope="module")
+def fitted(clicks) -> Recommender:
+    """GMF, trained on all of the log."""
+    return trained("GMF", "Normal", clicks)
+
+
+def trained(model: str, method: str, clicks: pd.DataFrame, **numbers) -> Recommender:
+    """A recommender of the log."""
+    numbers = {"epochs": 12, "learning_rate": 0.02, "l2": 0.001, "batch_size": 256, "device": "cpu"} | numbers
+    return Recommender(model, method, **numbers).fit(Interactions.from_frame(clicks))
+
+
+@pytest.fixture(scope="module")
+def folder(clicks, tmp_path_factory) -> Path:
+    """What `deca train` saves of the log, a file."""
+    place = tmp_path_factory.mktemp("serving")
+    clicks.assign(timestamp=np.arange(len(clicks)) % 97).to_csv(place / "log.csv", index=False)
+    options = "--model GMF --method Normal --epochs 8 --learning-rate 0.02 --l2 0.001 --batch-size 256"
+    code, _, err = deca("train", "--data", place / "log.csv", "--out", place / "model", *options.split())
+    assert code == 0, err
+    return place
+
+
+@pytest.mark.parametrize(("model", "method", "numbers"), FACTORS)
+def test_a_newcomer_gets_the_list_of_their_taste(clicks, model, method, numbers):
+    """What is folded in is the same user under another name: the list is of the same group of items."""
+    recommender = trained(model, method, clicks, **numbers)
+    before = {name: value.clone() for name, value in recommender.trained.state_dict().items()}
+    twins = clicks[clicks["user"].isin(["u010", "u011"])].replace({"u010": "even", "u011": "odd"})
+    lists = recommender.recommend(["even", "odd"], k=8, history=twins)
+    even = lists["item"].str.removeprefix("p").astype(int) % 2 == 0
+    assert even[lists["user"] == "even"].mean() > 0.8
+    assert even[lists["user"] == "odd"].mean() < 0.2
+    assert not pd.MultiIndex.from_frame(lists[["user", "item"]]).isin(pd.MultiIndex.from_frame(twins)).any()
+    assert all(torch.equal(value, before[name]) for name, value in recommender.trained.state_dict().items())
+    again = recommender.recommend(["even", "odd"], k=8, history=twins)
+    pd.testing.assert_frame_equal(lists, again)
+
+
+def test_solved_rows_lose_no_more_than_trained_ones(clicks, fitted):
+    """The loss of normal training, with every other item as a negative, by numpy."""
+    train = fitted.train
+    scorer = fold_in(fitted.run(), fitted.trained, best_epochs(fitted.history), train)
+    table, weight = fitted.trained.f.item_factors.weight.detach().numpy(), fitted.trained.f.output
+    clicked = train.to_csr().toarray() > 0
+
+    def loss(rows: torch.Tensor) -> np.ndarray:
+        logits = (rows.detach().numpy() * weight.weight.detach().numpy()) @ table.T + weight.bias.item()
+        each = np.logaddexp(0, np.where(clicked, -logits, logits))
+        return np.mean(each, 1, where=clicked) + np.mean(each, 1, where=~clicked)
+
+    solved, learned = loss(scorer.user_factors.weight), loss(fitted.trained.f.user_factors.weight)
+    assert solved.mean() <= learned.mean()
+    assert (solved <= learned + 0.05).mean() > 0.9
+
+
+def test_many_newcomers_are_solved_for_in_parts(clicks, fitted, monkeypatch):
+    """Parts of users give nearly the scores of all together."""
+    once = fold_in(fitted.run(), fitted.trained, best_epochs(fitted.history), fitted.train)
+    monkeypatch.setattr("deca_nb.serving.CLICKS_AT_ONCE", 300)
+    parts = fold_in(fitted.run(), fitted.trained, best_epochs(fitted.history), fitted.train)
+    both = [one.score_all(torch.arange(120)).detach().numpy() for one in (once, parts)]
+    rows = [np.corrcoef(one, other)[0, 1] for one, other in zip(*both, strict=True)]
+    assert np.mean(rows) > 0.97
+
+
+def test_an_ensemble_of_readers_folds_in(clicks):
+    """The mean of its members' answers; it was refused with the advice to train what it is made of."""
+    both = trained("LightGCN", "Ensemble", clicks, epochs=3)
+    clicked = Interactions(np.zeros(2, int), np.array([0, 2]), pd.Index(["new"]), both.train.item_ids)
+    rows = SparseRows.from_csr(clicked.to_csr())
+    with torch.no_grad():
+        mean = sum(member.fold_in(rows) for member in both.trained.f.members)[0].numpy() / 2
+    mean[[0, 2]] = -np.inf
+    expected = both.train.item_ids[np.argsort(-mean, kind="stable")[:5]]
+    assert both.recommend_for(["p00", "p02"], k=5)["item"].tolist() == expected.tolist()
+
+
+def test_only_and_without(folder):
+    """Allowed items only; unknown ids are counted; a user without any is named."""
+    (folder / "stock.txt").write_text("p01\np03\nnew-1\nnew-2\n")
+    (folder / "sold.csv").write_text("sku,price\np03,1\n")
+    lists = folder / "lists.csv"
+    files = ("--only", folder / "stock.txt", "--without", folder / "sold.csv", "--item", "sku")
+    code, out, err = deca("recommend", folder / "model", "--all", "--k", 5, "--out", lists, *files)
+    assert code == 0, err
+    log, made = pd.read_csv(folder / "log.csv"), pd.read_csv(lists)
+    owners = set(log.loc[log["item"] == "p01", "user"])
+    assert set(made["item"]) == {"p01"}
+    assert set(made["user"]) == set(log["user"]) - owners
+    assert f"wrote {len(made):,} lists, {len(made):,} rows" in out
+    assert "2 of 4 items of 'only' are unknown to the model and change nothing: new-1, new-2" in err
+    assert f"{len(owners)} of {log['user'].nunique()} users have every item that may be listed" in err
+    assert "most popular" not in err
+    code, _, err = deca("recommend", folder / "model", "--users", "u001", "--only", folder / "sold.csv")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "there is no column 'item' with items (columns: sku, price)" in err
+
+
+def test_history_by_command(folder):
+    """Who is new is folded in, who is known keeps their row, what is new is said."""
+    rows = [
+        ("neo", "p01"),
+        ("neo", "p03"),
+        ("neo", "p05"),
+        ("u001", "p02"),
+        ("neo", "later"),
+        ("ada", "later"),
+    ]
+    pd.DataFrame(rows, columns=["who", "what"]).to_parquet(folder / "later.parquet")
+    columns = ("--history", folder / "later.parquet", "--user", "who", "--item", "what")
+    code, _, err = deca("recommend", folder / "model", *columns, "--k", 4, "--out", folder / "late.csv")
+    assert code == 0, err
+    made = pd.read_csv(folder / "late.csv")
+    source = made.groupby("user")["source"].first().str.split(":").str[0].to_dict()
+    assert source == {"neo": "folded in by the history", "ada": "most popular", "u001": "GMF + Normal"}
+    assert not {"p01", "p03", "p05"} & set(made.loc[made["user"] == "neo", "item"])
+    assert "p02" not in set(made.loc[made["user"] == "u001", "item"])
+    assert "1 items of the history came later than the model (later)" in err
+    assert "2 clicks on them are not used" in err
+    assert "1 of 3 users have trained rows, which are used" in err
+
+
+def test_a_repeated_user_is_a_list_of_their_own(folder):
+    """`--users 2,2,1` said that it wrote two lists."""
+    out = folder / "thrice.csv"
+    code, told, _ = deca("recommend", folder / "model", "--users", "u002,u002,u001", "--k", 2, "--out", out)
+    assert code == 0
+    assert "wrote 3 lists, 6 rows" in told
+    assert pd.read_csv(out)["user"].tolist() == ["u002"] * 4 + ["u001"] * 2
+
+
+def test_somebody_who_owns_everything_is_not_said_to_get_popular_items():
+    """The two notes contradicted each other."""
+    train = Interactions.from_frame(pd.DataFrame({"user": [0, 0, 1, 1], "item": [0, 1, 1, 2]}))
+    known = Interactions.from_frame(pd.DataFrame({"user": [2, 2, 2, 0], "item": [0, 1, 2, 0]}))
+    small = Recommender("MF", "Normal", epochs=1).fit(train, known)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert small.recommend([2], k=2).empty
+    assert [str(one.message) for one in told] == ["1 of 1 users have every item and get none: 2"]
+
+
+def test_similar_items_by_command(folder):
+    """Cosines of rows times the root of GMF's weight, by numpy."""
+    code, _, err = deca(
+        "similar-items", folder / "model", "--items", "p07,p10", "--k", 5, "--out", folder / "like.parquet"
+    )
+    assert code == 0, err
+    found = pd.read_parquet(folder / "like.parquet")
+    model = Recommender.load(folder / "model").serving
+    f = model.trained.f
+    rows = (f.item_factors.weight * f.output.weight.abs().sqrt()).detach().numpy().astype(float)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for item, some in found.groupby("item"):
+        cosines = rows @ rows[model.train.item_ids.get_loc(item)]
+        cosines[model.train.item_ids.get_loc(item)] = -np.inf
+        best = np.argsort(-cosines, kind="stable")[:5]
+        assert some["similar"].tolist() == model.train.item_ids[best].tolist()
+        np.testing.assert_allclose(some["score"], cosines[best], atol=1e-5)
+        assert (some["similar"].str[1:].astype(int) % 2 == int(item[1:]) % 2).mean() > 0.7
+    code, _, err = deca("similar-items", folder / "model", "--items", "p07,ghost")
+    assert (code, err) == (
+        2,
+        "deca: nothing was learned of these items: ghost; give ids of items with clicks.\n",
+    )
+
+
+def test_vectors_are_the_lists(folder):
+    """A product of two files, and the items' bias, is what `recommend --all` writes."""
+    assert deca("vectors", folder / "model", "--out", folder / "tables")[0] == 0
+    lists = folder / "all.parquet"
+    assert deca("recommend", folder / "model", "--all", "--k", 5, "--out", lists)[0] == 0
+    users, items, owned = (
+        pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in ("users", "items", "left_out")
+    )
+    logits = np.stack(users["vector"]) @ np.stack(items["vector"]).T + items["bias"].to_numpy()
+    logits[
+        pd.Index(users["user"]).get_indexer(owned["user"]), pd.Index(items["item"]).get_indexer(owned["item"])
+    ] = -np.inf
+    best = np.argsort(-logits, 1, kind="stable")[:, :5]
+    made = pd.read_parquet(lists)
+    assert made["user"].tolist() == users["user"].repeat(5).tolist()
+    assert made["item"].tolist() == items["item"].to_numpy()[best].ravel().tolist()
+    np.testing.assert_allclose(made["score"], np.take_along_axis(logits, best, 1).ravel(), atol=1e-5)
+
+
+def test_a_model_without_product_is_refused_in_one_sentence(clicks, tmp_path):
+    """NeuMF has a perceptron."""
+    trained("NeuMF", "Normal", clicks, epochs=1).save(tmp_path / "m")
+    code, _, err = deca("vectors", tmp_path / "m", "--out", tmp_path / "v")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "NeuMF is no dot product" in err
+    assert not (tmp_path / "v").exists()
+
+
+def test_train_from(folder):
+    """Tomorrow's users and items are there, the old users' lists go on, and the folder evaluates."""
+    later = groups_of_taste(30, 60, 1).replace({"p59": "p99"})
+    later["user"] = later["user"].where(later["user"] < "u010", "n" + later["user"])
+    later.assign(timestamp=np.arange(len(later))).to_csv(folder / "tomorrow.csv", index=False)
+    words = ("--from", folder / "model", "--data", folder / "tomorrow.csv", "--out", folder / "next")
+    code, out, err = deca("train", *words, "--epochs", 3)
+    assert code == 0, err
+    assert "20 users and 1 items are new" in out
+    code, lists, err = deca("recommend", folder / "next", "--users", "nu020,u050", "--k", 6)
+    assert code == 0
+    assert "most popular" not in lists
+    log = pd.concat([pd.read_csv(folder / name) for name in ("log.csv", "tomorrow.csv")])
+    after = Recommender.load(folder / "next")
+    assert len(after.serving.learned) == len(log[["user", "item"]].drop_duplicates())
+    code, again, err = deca("evaluate", folder / "next")
+    assert code == 0, err
+    assert again.splitlines()[:3] == out.splitlines()[1:4]
+    code, _, err = deca("train", *words, "--model", "MF")
+    assert (code, "--model cannot change where training goes on" in err) == (2, True)
+
+
+def test_no_epoch_and_no_new_row_change_nothing(fitted):
+    """Going on exactly where training ended."""
+    same = fitted.go_on(fitted.train, epochs=0)
+    for ours, theirs in zip(fitted.trained.parameters(), same.trained.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    pd.testing.assert_frame_equal(fitted.recommend(k=5), same.recommend(k=5))
+
+
+def test_old_rows_keep_their_weights_under_new_neighbours(fitted):
+    """Ids by the union: each row moves to its new place."""
+    more = Interactions.from_frame(pd.DataFrame({"user": ["a-first", "u000"], "item": ["z-last", "p00"]}))
+    grown = fitted.go_on(more, epochs=0)
+    assert grown.train.user_ids[0] == "a-first"
+    ours, theirs = (one.trained.f.user_factors.weight for one in (fitted, grown))
+    assert torch.equal(ours, theirs[1:])
+    assert theirs[0].abs().max() < 0.1
+    assert torch.equal(fitted.trained.f.output.weight, grown.trained.f.output.weight)
+    owned = fitted.train.to_frame()[["user", "item"]].values.tolist()
+    assert len(grown.train) == len(owned) + 2 - (["u000", "p00"] in owned)
+
+
+def test_before_fit_there_is_one_sentence():
+    """These raised an AttributeError."""
+    for ask in ("description", "run", "vectors"):
+        with pytest.raises(InputError, match="has not been fitted"):
+            getattr(Recommender(), ask)()
+
+
+def test_no_click_is_refused(clicks):
+    """Training on nothing reported a loss of 0."""
+    with pytest.raises(InputError, match="no training click"):
+        Recommender("MF", "Normal").fit(Interactions.from_frame(clicks).select([]))
+
+
+def test_text_of_a_number_that_became_a_float_is_found():
+    """`5.0` is what a merge makes of 5."""
+    train = Interactions.from_frame(pd.DataFrame({"user": [5, 5, 6, 7], "item": [1, 2, 2, 3]}))
+    small = Recommender("MF", "Normal", epochs=1).fit(train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert small.recommend(["5.0"], k=1)["source"].tolist() == ["MF + Normal"]
