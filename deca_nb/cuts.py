@@ -87,7 +87,9 @@ def overlaps(scores: np.ndarray,    # (n_seeds, n)
     doubted = [lowest(pd.Series(one), share).to_numpy() for one in scores]
     return np.array([2 * (a & b).sum() / max(a.sum() + b.sum(), 1) for a, b in combinations(doubted, 2)])
 
-def agreement(found: Judged, share: float) -> list[str]:
+def agreement(found: Judged,    # with one seed or more
+              share: float      # that is doubted, from 0 to below 1
+              ) -> list[str]:   # at most two lines
     "A line about how far the seeds agree, for each kind of score; none for a single seed."
     def line(name, scores):
         common = overlaps(scores, share)
@@ -128,7 +130,7 @@ def denoise(recommender: Recommender,   # its recipe counts
     return Denoised(scored, "\n".join(told), clicks, mean_score(found.ruling))
 
 def how_judged(scores: pd.Series, n_folds: int) -> list[str]:
-    "A line about the folds, and how many clicks have no score; none for scores in sample."
+    "Lines about the folds, and how many clicks have no score, NaN; none for scores in sample."
     if n_folds < 2: return []
     line = f"Each is judged by a model that did not train on it ({n_folds} folds)."
     alone = int(scores.isna().sum())

@@ -50,8 +50,13 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
     train = widened(train, user_ids)
     return Split(train, train.select(slice(0, 0)), truth, known, name=name, truth_means=means), notes
 
-def told_of(n: int, n_unknown: int, n_had: int, truth: Interactions, n_users: int) -> tuple[str, ...]:
-    "How many of n pairs have an unknown item, or are had already; and how many users are strangers."
+def told_of(n: int,                     # pairs of the other data
+            n_unknown: int,             # of them with an unknown item
+            n_had: int,                 # of them that users have already
+            truth: Interactions,        # what is left to be found
+            n_users: int                # whom the model knows; the others stand behind them
+            ) -> tuple[str, ...]:       # a note for each number that is not 0
+    "How many pairs have an unknown item, or are had already; and how many users are strangers."
     users = np.unique(truth.users)
     strangers = int((users >= n_users).sum())
     found = {f"{n_unknown:,} of {n:,} pairs have an item that the model does not know: left out": n_unknown,

@@ -473,7 +473,9 @@ def merged(pairs: Interactions, repeats: str, user: str, item: str, source: str)
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #need-summands
-def need_summands(pairs: Interactions, repeats: str):
+def need_summands(pairs: Interactions,  # with weights or without
+                  repeats: str          # 'count' or 'sum'
+                  ):
     "Raise InputError where rows are to be counted that have weights, or weights added up that are not there."
     if repeats == "sum" and pairs.weights is None:
         raise InputError("repeats are to be summed, but no column says what; name it with weight=... or "
@@ -484,7 +486,9 @@ def need_summands(pairs: Interactions, repeats: str):
 
 HOW_MERGED = {"count": "its weight is how many", "sum": "its weight is the sum of theirs"}
 
-def note_of_repeats(n_merged: int, repeats: str) -> str:
+def note_of_repeats(n_merged: int,  # rows that are gone
+                    repeats: str    # a key of `REPEATS`
+                    ) -> str:       # a sentence without its end
     "What was done with so many rows that repeat a pair."
     what = HOW_MERGED.get(repeats, f"of each pair the {repeats} is kept")
     return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"

@@ -281,3 +281,25 @@ def test_the_command_trains_with_weights(log, capsys, monkeypatch):
     served = model.serving.train.to_frame()
     keys = served[["user", "item"]].itertuples(index=False, name=None)
     assert dict(zip(keys, served["weight"].tolist(), strict=True)) == expected_weights("sum")
+
+
+def test_denoise_learns_from_weighted_clicks(log, capsys, monkeypatch):
+    words = "--method Normal --epochs 2 --folds 0 --weight plays --repeats sum --out scored.csv".split()
+    monkeypatch.setattr("sys.argv", ["deca", "denoise", log, *words])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    pairs = read_interactions(log, weight="plays", repeats="sum", timestamp="none")
+    alone = Recommender("GMF", "Normal", epochs=2).fit(pairs).real_positive_probability()
+    expected = pairs.to_frame()[["user", "item"]].assign(expected=alone)
+    scored = pd.read_csv("scored.csv").merge(expected, on=["user", "item"])
+    assert len(scored) == len(plays()) and np.allclose(
+        scored["real_positive_probability"], scored["expected"]
+    )
+
+
+def test_a_core_keeps_the_weights(log):
+    whole, core = (
+        read_split(log, repeats="count", min_user=least).everything().to_frame() for least in (1, 4)
+    )
+    kept = core.merge(whole, on=["user", "item"], suffixes=("", "_whole"))
+    assert 0 < len(core) < len(whole) and (kept["weight"] == kept["weight_whole"]).all()
