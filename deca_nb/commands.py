@@ -26,19 +26,7 @@ import pandas as pd
 import typer
 from typer import Argument, Option
 
-from deca_nb.cuts import (
-    Denoised,
-    compared,
-    comparison_table,
-    conclusion,
-    denoise,
-    drop_lowest,
-    judged,
-    mean_score,
-    reweigh,
-    scores_over,
-    weights_by,
-)
+from . import cuts
 from .datasets import DATA_HELP, NAMES_HELP, describe_split, is_own_file, load_data, load_rows
 from .denoising import recipe_for
 from .elsewhere import evaluate_elsewhere, known_too, split_elsewhere
@@ -150,11 +138,11 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  separator: Annotated[Text, Option(help="between the columns of a text file: one character, "
                                                         "or tab [found]")] = None,
                  encoding: Annotated[Text, Option(help="of a text file, such as cp1252 [found]")] = None,
-                 repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; count or sum: "
-                                                      "rows, or weights, as its weight; or refuse "
+                 repeats: Annotated[Text, Option(help="row of a pair that is kept: last, first; count or "
+                                                      "sum: rows, or weights, as its weight; or refuse "
                                                       "[last]")] = None,
-                 weight: Annotated[Text, Option(help="... with what a click counts in training, such as plays "
-                                                     "[1 each]")] = None,
+                 weight: Annotated[Text, Option(help="... with what a click counts in training, such as "
+                                                     "plays [1 each]")] = None,
                  items: Annotated[Text, Option(help="file with a title for each item")] = None,
                  min_user: Annotated[int | None, Option(help="leave out users with fewer clicks")] = None,
                  min_item: Annotated[int | None, Option(help="leave out items with fewer clicks")] = None,
@@ -496,16 +484,16 @@ def on_other_data(recommender: Recommender, data: str, known: str | None, length
     print_scores(served)
     print("most popular, for comparison")
     print_scores(popular)
-    print(f"Scores are of the weights that lists come from, which learned from {len(model.learned):,} clicks.")
+    print(f"Scores are of the weights that lists come from; they learned from {len(model.learned):,} clicks.")
     return split, protocol, served
 
 # %% ../nbs/15_cli.ipynb #evaluate
 @command("evaluate", example="deca evaluate my-model --k 5,20 --ties pessimistic --metrics map,hit")
 def evaluate_command(folder: Saved,
-                     data: Annotated[Text, Option(help="a file of other clicks, with the same columns [the split "
-                                                       "that it was trained with]")] = None,
-                     known: Annotated[Text, Option(help="with --data: file of clicks that users have: left out "
-                                                        "of lists")] = None,
+                     data: Annotated[Text, Option(help="a file of other clicks, with the same columns [the "
+                                                       "split that it was trained with]")] = None,
+                     known: Annotated[Text, Option(help="with --data: file of clicks that users have: left "
+                                                        "out of lists")] = None,
                      k: Ks = None, ties: Ties = None, metrics: Metrics = None,
                      json: Json = None, model: Own = None, method: Own = None):
     "`deca evaluate`."
@@ -668,7 +656,8 @@ def need_treatment(rows: dict, drop: float | None, reweight: bool, save: str | N
         raise InputError("--drop leaves clicks out and --reweight keeps them all; give one of the two.")
     if save is not None:
         if drop is None and not reweight:
-            raise InputError("--save fits again on what stays: say what goes with --drop SHARE, or --reweight.")
+            raise InputError("--save fits again on what stays; say what goes with --drop SHARE, or give "
+                             "--reweight.")
         return need_own_folder(save)
     usual = row_options.collect()
     for name, value in rows.items():
@@ -676,8 +665,8 @@ def need_treatment(rows: dict, drop: float | None, reweight: bool, save: str | N
         raise InputError(f"--{name.replace('_', '-')} changes nothing where nothing is trained again; "
                          "give --save FOLDER too, or leave it out.")
 
-Folds = Annotated[int, Option(help="each click is judged by models that did not train on it; 0: only by those "
-                                   "that did")]
+Folds = Annotated[int, Option(help="each click is judged by models that did not train on it; 0: only by "
+                                   "those that did")]
 
 # %% ../nbs/15_cli.ipynb #fit-again
 def what_stays(scored: pd.DataFrame, drop: float | None, reweight: bool) -> str:
@@ -692,21 +681,21 @@ def treatment_text(drop: float | None) -> tuple[str, str]:
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
 def fit_again(recommender: Recommender, split: Split, options: dict, treat, what: tuple[str, str],
-              found: Denoised, how_often: tuple[int, int], save: str):
-    "Compares a training on treated clicks with those beside it, prints that, and saves it, refitted for lists."
+              found: cuts.Denoised, how_often: tuple[int, int], save: str):
+    "Compares a training on treated clicks with others, prints that, and saves it, fitted again for lists."
     protocol, clean = get_protocol(options["protocol"]), options["protocol"] == "clean"
-    scores = mean_score(judged(recommender, split.train, *how_often).ruling).to_numpy()
+    scores = cuts.mean_score(cuts.judged(recommender, split.train, *how_often).ruling).to_numpy()
     score = Recommender.evaluate_served if clean else Recommender.evaluate
-    result = compared(recommender, split, scores, treat, score=score)
-    table, first = comparison_table(result.per_user, max(split.k)), result.first
+    result = cuts.compared(recommender, split, scores, treat, score=score)
+    table, first = cuts.comparison_table(result.per_user, max(split.k)), result.first
     print(f"\nTrained again on {len(split.train):,} clicks, with their scores from these alone; the whole "
           f"history is masked.\nTruth: {split.truth_means}.")
     print(table.round(4).to_string(na_rep=""))
-    print(conclusion(table, what[0]))
+    print(cuts.conclusion(table, what[0]))
     if is_own_file(options["data"]):
         if clean:
             rows = split.everything()
-            again = scores_over(rows, found.clicks, found.scores)
+            again = cuts.scores_over(rows, found.clicks, found.scores)
             first.refit(treat(rows, again, again), owned=split.owned())
         first.owned = split.owned()
     first.data = describe_split(options, split) | {"denoised": what[1]}
@@ -724,8 +713,8 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
                     drop: Annotated[float | None, Option(help="leave out this share, the lowest")] = None,
                     reweight: Annotated[bool, Option("--reweight", help="weight: the score, of mean 1 [its "
                                                                         "rank]")] = False,
-                    save: Annotated[Text, Option(help="with --drop or --reweight: fit again, compare, and save "
-                                                      "to this folder")] = None,
+                    save: Annotated[Text, Option(help="with --drop or --reweight: fit again, compare, and "
+                                                      "save to this folder")] = None,
                     folds: Folds = 5, seeds: Seeds = 1, method: Method = "DeCA", seed: Seed = 0):
     "`deca denoise`."
     need_places(out)
@@ -742,16 +731,16 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     frame, clicks = ready_for(out, frame, *ids), merged(pairs, rows["repeats"] or "last", *ids, data)
     split = Split(clicks, clicks, clicks, clicks, name=data) if save is None else load_split(options)[0]
     recommender, source = make_recommender(split, chosen, method, training, seed)
-    found = denoise(recommender, frame, pairs, share, folds, seeds, clicks)
+    found = cuts.denoise(recommender, frame, pairs, share, folds, seeds, clicks)
     scored, ruling = found.scored, found.scored["out_of_fold" if folds > 1 else "real_positive_probability"]
     if drop is not None: need_order(ruling, drop)
-    if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))
+    if reweight: scored = scored.assign(weight=cuts.weights_by(ruling.to_numpy()))
     print(found.told)
     print(what_stays(scored, drop, reweight))
     write_scored(scored if drop is None else scored[~scored["doubted"]], out, *ids)
     note(f"wrote {out}; what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}")
     if save is not None:
-        treat = reweigh if reweight else drop_lowest(drop)
+        treat = cuts.reweigh if reweight else cuts.drop_lowest(drop)
         fit_again(recommender, split, options, treat, treatment_text(drop), found, (folds, seeds), save)
 
 # %% ../nbs/15_cli.ipynb #explore-parts

@@ -50,8 +50,13 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
     train = widened(train, user_ids)
     return Split(train, train.select(slice(0, 0)), truth, known, name=name, truth_means=means), notes
 
-def told_of(n: int, n_unknown: int, n_had: int, truth: Interactions, n_users: int) -> tuple[str, ...]:
-    "How many of n pairs have an unknown item, or are had already; and how many users are strangers."
+def told_of(n: int,                     # pairs of the other data
+            n_unknown: int,             # of them with an unknown item
+            n_had: int,                 # of them that users have already
+            truth: Interactions,        # what is left to be found
+            n_users: int                # whom the model knows; the others stand behind them
+            ) -> tuple[str, ...]:       # a note for each number that is not 0
+    "How many pairs have an unknown item, or are had already; and how many users are strangers."
     users = np.unique(truth.users)
     strangers = int((users >= n_users).sum())
     found = {f"{n_unknown:,} of {n:,} pairs have an item that the model does not know: left out": n_unknown,
@@ -71,8 +76,9 @@ def evaluate_elsewhere(model: Recommender,  # as for `split_elsewhere`
                        split: Split,        # of `split_elsewhere`
                        **how                # k, ties, metrics, as for `evaluate`
                        ) -> tuple[pd.DataFrame, pd.DataFrame]:  # of what is served, of popularity; per user
-    "The model's lists where it has learned something of a user, and else the most popular items; and these for all."
-    popular = evaluate(MostPopular(split.train), task_beside(model.run().model_class, split, model.judging), **how)
+    "The model's lists for users of whom it learned, the most popular items for others; and these for all."
+    task = task_beside(model.run().model_class, split, model.judging)
+    popular = evaluate(MostPopular(split.train), task, **how)
     learned = split.train.user_counts()[split.truth.users] > 0
     if not learned.any(): return popular, popular
     own = judge(model.trained.f, replace(split, truth=split.truth.select(learned)), model.judging, **how)

@@ -418,8 +418,8 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         row = first_row(bad)
-        raise InputError(f"{source}: column '{column}' holds '{df[column].iloc[row - 1]}' in row {row}; a weight "
-                         "is a number from 0 on, so mend that row, or leave the weights out.")
+        raise InputError(f"{source}: column '{column}' holds '{df[column].iloc[row - 1]}' in row {row}; a "
+                         "weight is a number from 0 on, so mend that row, or leave the weights out.")
     if not (weights > 0).any():
         raise InputError(f"{source}: column '{column}' has no weight above 0; leave it out.")
     return weights.to_numpy(np.float32)
@@ -473,18 +473,22 @@ def merged(pairs: Interactions, repeats: str, user: str, item: str, source: str)
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #need-summands
-def need_summands(pairs: Interactions, repeats: str):
+def need_summands(pairs: Interactions,  # with weights or without
+                  repeats: str          # 'count' or 'sum'
+                  ):
     "Raise InputError where rows are to be counted that have weights, or weights added up that are not there."
     if repeats == "sum" and pairs.weights is None:
-        raise InputError("repeats are to be summed, but no column says what; name it with weight=... or --weight, "
-                         "or choose --repeats count.")
+        raise InputError("repeats are to be summed, but no column says what; name it with weight=... or "
+                         "--weight, or choose --repeats count.")
     if repeats == "count" and pairs.weights is not None:
         raise InputError("rows are to be counted, but a column of weights is named as well; "
                          "choose --repeats sum, or leave out --weight.")
 
 HOW_MERGED = {"count": "its weight is how many", "sum": "its weight is the sum of theirs"}
 
-def note_of_repeats(n_merged: int, repeats: str) -> str:
+def note_of_repeats(n_merged: int,  # rows that are gone
+                    repeats: str    # a key of `REPEATS`
+                    ) -> str:       # a sentence without its end
     "What was done with so many rows that repeat a pair."
     what = HOW_MERGED.get(repeats, f"of each pair the {repeats} is kept")
     return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"
@@ -507,8 +511,8 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
                timestamp: str | None = None,        # its column, numbers or dates
                source: str = "the frame",           # what error messages call it
                date_format: str | None = None,      # how the dates are written, as strftime has it
-               repeats: str = "last",               # row of a pair that is kept: last, first; count, sum; refuse
-               weight: str | None = None            # its column, numbers from 0 on: what a row counts in training
+               repeats: str = "last",               # a key of `REPEATS`: what becomes of a pair's rows
+               weight: str | None = None            # its column, from 0 on: what a row counts in training
                ) -> Interactions:                   # in the order of the rows; `n_merged` are gone
     """Interactions from a frame with any column names: of pandas, or one that has Arrow's stream protocol, as
     those of polars. Raises `InputError` for what is no frame, for a missing column or value, or fewer than
@@ -541,7 +545,7 @@ def read_interactions(path,     # a file, a folder of parts, or a pattern such a
                       rating: str | None = None,    # column with numbers; None: likewise, if there is one
                       timestamp: str | None = None, # column with numbers or dates; None: likewise, if any
                       date_format: str | None = None,   # how the dates are written, as strftime has it
-                      repeats: str = "last",        # row of a pair that is kept: last, first; count, sum; refuse
+                      repeats: str = "last",        # a key of `REPEATS`: what becomes of a pair's rows
                       separator: str | None = None, # of a text file's columns; None: found
                       encoding: str | None = None,  # of a text file; None: found
                       weight: str | None = None     # column with what a row counts in training; None: 1 each

@@ -336,7 +336,7 @@ class Run:
     device: str = "cpu"                             # of torch, where models and batches are
     callbacks: Iterable = ()                        # besides stopper and progress
     kept: MutableMapping = field(default_factory=dict)  # finished runs on these data: key -> what they gave
-    withheld: Interactions | None = None            # pairs that are neither learned from nor drawn as negatives
+    withheld: Interactions | None = None            # pairs neither learned from nor drawn as negatives
 
     def __post_init__(self):
         self.method_class = find("method", self.recipe.method)

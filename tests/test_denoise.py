@@ -1,4 +1,4 @@
-"""Each click judged by models that did not train on it; a cut compared, fitted again and saved; other data."""
+"""Each click judged by models that did not train on it; a cut compared and fitted again; other data."""
 
 import io
 import sys
@@ -125,7 +125,10 @@ def test_denoise_writes_both_scores_and_says_how_far_seeds_agree(own_file):
     )
     keys = pd.MultiIndex.from_arrays([scored["user"], scored["item"]])
     ours = pd.MultiIndex.from_frame(pairs.to_frame()[["user", "item"]])
-    for column, scores in (("real_positive_probability", found.in_sample), ("out_of_fold", found.out_of_fold)):
+    for column, scores in (
+        ("real_positive_probability", found.in_sample),
+        ("out_of_fold", found.out_of_fold),
+    ):
         expected = pd.Series(pd.DataFrame(scores).mean().to_numpy(), ours)[keys]
         assert np.allclose(scored[column], expected, atol=1e-9, equal_nan=True)
     alone = scored["user"] >= 1000
@@ -158,7 +161,7 @@ def test_repeats_of_a_pair_are_held_out_together(own_file):
     ("words", "told"),
     [
         ("--drop 0.1 --reweight", "give one of the two"),
-        ("--save m", "--drop SHARE, or --reweight"),
+        ("--save m", "say what goes with --drop SHARE, or give"),
         ("--folds -1", "--folds -1 cannot be used"),
         ("--split random", "--split changes nothing"),
         ("--known own.csv --drop 0.1", "--known changes nothing"),
@@ -174,7 +177,9 @@ def test_what_cannot_be_asked_is_said_before_training(words, told, own_file, mon
 @pytest.fixture
 def cut_again(own_file):
     """A cut that was fitted again and saved, and what was said."""
-    return deca("denoise", "own.csv", *QUICK, "--folds", 2, "--drop", 0.1, "--out", "kept.csv", "--save", "m")[0]
+    return deca(
+        "denoise", "own.csv", *QUICK, "--folds", 2, "--drop", 0.1, "--out", "kept.csv", "--save", "m"
+    )[0]
 
 
 def test_a_cut_is_compared_on_the_whole_history(cut_again):
@@ -273,7 +278,8 @@ def test_other_data_are_scored_as_they_are_served(trained):
     assert rows.loc["all", "recall"] == pytest.approx(recall.mean(), abs=1e-6)
     strangers = recall.index[recall.index >= 5000]
     assert rows.loc["cold", "n"] == len(strangers) and rows.loc["cold", "recall"] == pytest.approx(
-        recall[strangers].mean(), abs=1e-2  # popularity has ties
+        recall[strangers].mean(),
+        abs=1e-2,  # popularity has ties
     )
     assert f"3 of {len(trained)} pairs have an item that the model does not know" in notes
     again = sum(pair in had for pair in trained[["user", "item"]].itertuples(index=False, name=None))
@@ -290,7 +296,9 @@ def test_what_is_known_besides_is_masked_in_other_data(trained):
     more = more.merge(truth, how="left", indicator=True).query("_merge == 'left_only'")[["user", "item"]]
     more.to_csv("more.csv", index=False)
     deca("evaluate", "m", "--data", "new.csv", "--k", 10, "--json", "plain.json")
-    _, notes = deca("evaluate", "m", "--data", "new.csv", "--known", "more.csv", "--k", 10, "--json", "masked.json")
+    _, notes = deca(
+        "evaluate", "m", "--data", "new.csv", "--known", "more.csv", "--k", 10, "--json", "masked.json"
+    )
     plain, masked = (pd.read_json(f"{name}.json").set_index("users") for name in ("plain", "masked"))
     assert masked.loc["warm", "recall"] > plain.loc["warm", "recall"] + 0.05
     assert "masked" in notes

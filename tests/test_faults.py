@@ -405,7 +405,9 @@ def test_a_length_that_cannot_be_used(k):
 
 def test_scores_take_no_column_of_the_users(deca, tmp_path):
     clicks().assign(weight=3).to_csv(tmp_path / "x.csv", index=False)
-    assert_refused(deca("denoise x.csv --folds 0 --epochs 1 --out scored.csv"), "'weight' already", "another name")
+    assert_refused(
+        deca("denoise x.csv --folds 0 --epochs 1 --out scored.csv"), "'weight' already", "another name"
+    )
     with pytest.raises(InputError, match="'doubted' already"):
         split = World(n_users=40, n_items=30).sample()
         score_interactions(

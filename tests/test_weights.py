@@ -71,11 +71,7 @@ def test_a_weight_of_two_is_the_row_twice():
 @pytest.mark.parametrize("batches", ["pairs", "rows"])
 def test_a_batch_carries_the_weight_of_each_pair(batches):
     train = weighed(SPLIT.train)
-    made = (
-        RowBatches(train, 20)
-        if batches == "rows"
-        else PairBatches(train, TrueNegatives(train), 100)
-    )
+    made = RowBatches(train, 20) if batches == "rows" else PairBatches(train, TrueNegatives(train), 100)
     of_pair = dict(zip(train.keys().tolist(), train.weights.tolist(), strict=True))
     for batch in made.epoch(torch.Generator().manual_seed(1)):
         keys = (batch.users * train.n_items + batch.items).tolist()
@@ -85,7 +81,9 @@ def test_a_batch_carries_the_weight_of_each_pair(batches):
 def test_weights_of_one_change_nothing():
     ones = replace(SPLIT.train, weights=np.full(len(SPLIT.train), 3, np.float32))
     for model in ("GMF", "CDAE", "LightGCN"):
-        for a, b in zip(tensors(run_of("DeCA", SPLIT.train, model)), tensors(run_of("DeCA", ones, model)), strict=True):
+        for a, b in zip(
+            tensors(run_of("DeCA", SPLIT.train, model)), tensors(run_of("DeCA", ones, model)), strict=True
+        ):
             assert torch.equal(a, b)
 
 
@@ -115,7 +113,9 @@ def test_the_autoencoder_reads_weighted_rows():
     d_user, d_item = mine.sum(), train.item_counts()[train.items[mine]]
     x = train.scaled().weights[mine] * (d_user * d_item) ** -0.25
     table = model.item_encoder.weight.detach().numpy()[train.items[mine]]
-    hidden = np.tanh(x @ table + model.user_vectors.weight[user].detach().numpy() + model.bias.detach().numpy())
+    hidden = np.tanh(
+        x @ table + model.user_vectors.weight[user].detach().numpy() + model.bias.detach().numpy()
+    )
     found = model.encode(model.rows, torch.tensor([user]), model.user_vectors(torch.tensor([user])))
     assert np.allclose(found.detach().numpy()[0], hidden, atol=1e-6)
 
@@ -142,7 +142,10 @@ def test_other_weights_are_another_training():
 
 def test_runs_trained_together_take_the_weights():
     train = weighed(SPLIT.train)
-    runs = [Run(make_recipe("MF", "Normal", {"epochs": 2, "l2": l2}, seed=seed), train) for l2, seed in ((0.1, 0), (1.0, 1))]
+    runs = [
+        Run(make_recipe("MF", "Normal", {"epochs": 2, "l2": l2}, seed=seed), train)
+        for l2, seed in ((0.1, 0), (1.0, 1))
+    ]
     for run, member in zip(runs, Together(runs).fit().done, strict=True):
         for a, b in zip(tensors(run), member.method.state_dict().values(), strict=True):
             assert torch.allclose(a, b, atol=1e-5)
@@ -201,7 +204,9 @@ def plays() -> pd.DataFrame:
     frame = SPLIT.train.to_frame()[["user", "item"]]
     frame = pd.concat([frame, frame.sample(200, random_state=1, replace=True)], ignore_index=True)
     return frame.assign(
-        plays=rng.integers(1, 9, len(frame)), rating=5, timestamp=pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(len(frame)), "h")
+        plays=rng.integers(1, 9, len(frame)),
+        rating=5,
+        timestamp=pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.permutation(len(frame)), "h"),
     )
 
 
@@ -216,14 +221,20 @@ def log(tmp_path, monkeypatch):
 def expected_weights(repeats: str) -> dict:
     """By pair, from pandas alone."""
     by_pair = plays().sort_values("timestamp").groupby(["user", "item"])["plays"]
-    return {"count": by_pair.size, "sum": by_pair.sum, "last": by_pair.last}[repeats]().astype(float).to_dict()
+    return (
+        {"count": by_pair.size, "sum": by_pair.sum, "last": by_pair.last}[repeats]().astype(float).to_dict()
+    )
 
 
 @pytest.mark.parametrize("repeats", ["count", "sum", "last"])
 def test_weights_of_a_file(repeats, log):
     how = {"repeats": repeats} | ({} if repeats == "count" else {"weight": "plays"})
     split = read_split(log, **how)
-    for pairs in (read_interactions(log, **how), split.everything(), Interactions.from_frame(plays(), timestamp="timestamp", **how)):
+    for pairs in (
+        read_interactions(log, **how),
+        split.everything(),
+        Interactions.from_frame(plays(), timestamp="timestamp", **how),
+    ):
         frame = pairs.to_frame()
         keys = frame[["user", "item"]].itertuples(index=False, name=None)
         assert dict(zip(keys, frame["weight"].tolist(), strict=True)) == expected_weights(repeats)
@@ -233,7 +244,10 @@ def test_weights_of_a_file(repeats, log):
 
 
 def test_counted_repeats_are_said(log):
-    assert read_split(log, repeats="count").notes[0] == "200 rows repeat a pair; its weight is how many (--repeats)"
+    assert (
+        read_split(log, repeats="count").notes[0]
+        == "200 rows repeat a pair; its weight is how many (--repeats)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,3 +281,25 @@ def test_the_command_trains_with_weights(log, capsys, monkeypatch):
     served = model.serving.train.to_frame()
     keys = served[["user", "item"]].itertuples(index=False, name=None)
     assert dict(zip(keys, served["weight"].tolist(), strict=True)) == expected_weights("sum")
+
+
+def test_denoise_learns_from_weighted_clicks(log, capsys, monkeypatch):
+    words = "--method Normal --epochs 2 --folds 0 --weight plays --repeats sum --out scored.csv".split()
+    monkeypatch.setattr("sys.argv", ["deca", "denoise", log, *words])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    pairs = read_interactions(log, weight="plays", repeats="sum", timestamp="none")
+    alone = Recommender("GMF", "Normal", epochs=2).fit(pairs).real_positive_probability()
+    expected = pairs.to_frame()[["user", "item"]].assign(expected=alone)
+    scored = pd.read_csv("scored.csv").merge(expected, on=["user", "item"])
+    assert len(scored) == len(plays()) and np.allclose(
+        scored["real_positive_probability"], scored["expected"]
+    )
+
+
+def test_a_core_keeps_the_weights(log):
+    whole, core = (
+        read_split(log, repeats="count", min_user=least).everything().to_frame() for least in (1, 4)
+    )
+    kept = core.merge(whole, on=["user", "item"], suffixes=("", "_whole"))
+    assert 0 < len(core) < len(whole) and (kept["weight"] == kept["weight_whole"]).all()
