@@ -209,7 +209,7 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
 @patch
 def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; None: everybody
           late: Interactions | None                     # the history, over the model's items; None: none
-          ) -> Asked:
+          ) -> Asked:                                   # in the order of the users
     "Users who are asked for. Raises `InputError` for none."
     left_out, counts = self.known if self.owned is None else self.owned, self.learned.user_counts()
     if users is None:
@@ -224,7 +224,8 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     return Asked(named, np.where((place >= 0) & (counts[place] > 0), place, -1), there, owned)
 
 @patch
-def scorers(self: Recommender, asked: Asked, late: Interactions | None  # as for `asked`
+def scorers(self: Recommender, asked: Asked,    # as of `asked`
+            late: Interactions | None           # as for `asked`
             ) -> list[tuple]:   # who, (n,) bool; their scorer; its users, (n,); what is said to make the list
     "Who is scored by what: by the model, by the model after folding in, or by popularity."
     folded, nobody = asked.are("folded"), np.zeros(len(asked.named), np.int64)
