@@ -401,7 +401,7 @@ def popularity_won(served: pd.DataFrame, popular: pd.DataFrame, name: str) -> li
 
 # %% ../nbs/15_cli.ipynb #with-patience
 PATIENT = {"epochs": 100}       # at the most, where validation stops a training
-PATIENT_HELP = "Without --epochs a training has up to 100, in protocol clean, where validation clicks stop it."
+PATIENT_HELP = "Without --epochs a training in protocol clean has up to 100, and validation clicks stop it."
 
 def with_patience(training: dict, split: Split, protocol: Protocol) -> dict:
     "The training options; epochs that were not given are as many as patience needs, in protocol clean."
