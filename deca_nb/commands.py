@@ -26,7 +26,6 @@ import pandas as pd
 import typer
 from typer import Argument, Option
 
-from . import cuts
 from .datasets import DATA_HELP, NAMES_HELP, describe_split, is_own_file, load_data, load_rows
 from .denoising import recipe_for
 from .elsewhere import evaluate_elsewhere, known_too, split_elsewhere
@@ -45,6 +44,21 @@ from .recommender import SEED, Recommender, need_method, need_own_folder, pick_d
 from .runs import pick_jobs, provenance, versions, watch_truth
 from .serving import best_epochs, lines_of, read_history, read_items, write_vectors
 from .statistics import over_seeds
+
+# %% ../nbs/15-commands.ipynb #imports-cuts
+from deca_nb.cuts import (
+    Denoised,
+    compared,
+    comparison_table,
+    conclusion,
+    denoise,
+    drop_lowest,
+    judged,
+    mean_score,
+    reweigh,
+    scores_over,
+    weights_by,
+)
 
 # %% ../nbs/15_cli.ipynb #takes
 class Group(NamedTuple):
@@ -681,21 +695,21 @@ def treatment_text(drop: float | None) -> tuple[str, str]:
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
 def fit_again(recommender: Recommender, split: Split, options: dict, treat, what: tuple[str, str],
-              found: cuts.Denoised, how_often: tuple[int, int], save: str):
+              found: Denoised, how_often: tuple[int, int], save: str):
     "Compares a training on treated clicks with others, prints that, and saves it, fitted again for lists."
     protocol, clean = get_protocol(options["protocol"]), options["protocol"] == "clean"
-    scores = cuts.mean_score(cuts.judged(recommender, split.train, *how_often).ruling).to_numpy()
+    scores = mean_score(judged(recommender, split.train, *how_often).ruling).to_numpy()
     score = Recommender.evaluate_served if clean else Recommender.evaluate
-    result = cuts.compared(recommender, split, scores, treat, score=score)
-    table, first = cuts.comparison_table(result.per_user, max(split.k)), result.first
+    result = compared(recommender, split, scores, treat, score=score)
+    table, first = comparison_table(result.per_user, max(split.k)), result.first
     print(f"\nTrained again on {len(split.train):,} clicks, with their scores from these alone; the whole "
           f"history is masked.\nTruth: {split.truth_means}.")
     print(table.round(4).to_string(na_rep=""))
-    print(cuts.conclusion(table, what[0]))
+    print(conclusion(table, what[0]))
     if is_own_file(options["data"]):
         if clean:
             rows = split.everything()
-            again = cuts.scores_over(rows, found.clicks, found.scores)
+            again = scores_over(rows, found.clicks, found.scores)
             first.refit(treat(rows, again, again), owned=split.owned())
         first.owned = split.owned()
     first.data = describe_split(options, split) | {"denoised": what[1]}
@@ -731,16 +745,16 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     frame, clicks = ready_for(out, frame, *ids), merged(pairs, rows["repeats"] or "last", *ids, data)
     split = Split(clicks, clicks, clicks, clicks, name=data) if save is None else load_split(options)[0]
     recommender, source = make_recommender(split, chosen, method, training, seed)
-    found = cuts.denoise(recommender, frame, pairs, share, folds, seeds, clicks)
+    found = denoise(recommender, frame, pairs, share, folds, seeds, clicks)
     scored, ruling = found.scored, found.scored["out_of_fold" if folds > 1 else "real_positive_probability"]
     if drop is not None: need_order(ruling, drop)
-    if reweight: scored = scored.assign(weight=cuts.weights_by(ruling.to_numpy()))
+    if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))
     print(found.told)
     print(what_stays(scored, drop, reweight))
     write_scored(scored if drop is None else scored[~scored["doubted"]], out, *ids)
     note(f"wrote {out}; what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}")
     if save is not None:
-        treat = cuts.reweigh if reweight else cuts.drop_lowest(drop)
+        treat = reweigh if reweight else drop_lowest(drop)
         fit_again(recommender, split, options, treat, treatment_text(drop), found, (folds, seeds), save)
 
 # %% ../nbs/15_cli.ipynb #explore-parts

@@ -453,6 +453,10 @@ class SharedRun(Run):
         if self.place is not None: self.recipe = self.recipe.described(of_all)
         else: self.deal()
 
+    def weighed(self) -> Interactions:
+        "The training pairs with weights of mean 1 over those of all processes."
+        return super().weighed() if self.place is None else self.train
+
     def batches(self) -> Shards:
         sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)

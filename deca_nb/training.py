@@ -344,7 +344,7 @@ class Run:
         self.model_class = self.method_class if whole else model_class(self.recipe.model, self.recipe.parts)
         if "liked" in (self.recipe.learns_from, self.method_class.learns_from):
             self.train, self.valid = meant_only(self.train, self.valid, self.recipe.liked)
-        self.train = self.train.scaled()
+        self.train = self.weighed()
         if self.settings.optimiser == AUTO:
             settings = replace(self.settings, optimiser=suited_optimiser(self.recipe, self.train))
             self.recipe = replace(self.recipe, settings=settings)
@@ -359,6 +359,10 @@ class Run:
     def settings(self) -> Settings: return self.recipe.settings
     @property
     def parts(self) -> Training: return self.recipe.parts
+
+    def weighed(self) -> Interactions:
+        "The training pairs, with weights of mean 1 where they have any."
+        return self.train.scaled()
 
 # %% ../nbs/05_training.ipynb #run-build
 @patch

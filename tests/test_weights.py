@@ -1,6 +1,7 @@
 """What a click's weight changes: the losses, the rows and the graph; and what it leaves alone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from deca_nb.evaluation import MostPopular, evaluate
 from deca_nb.interactions import Interactions, concat, read_interactions, read_split
 from deca_nb.models import CDAE, normalised_graph
 from deca_nb.names import find, listed
+from deca_nb.processes import SharedRun
 from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender
 from deca_nb.together import Together
@@ -303,3 +305,11 @@ def test_a_core_keeps_the_weights(log):
     )
     kept = core.merge(whole, on=["user", "item"], suffixes=("", "_whole"))
     assert 0 < len(core) < len(whole) and (kept["weight"] == kept["weight_whole"]).all()
+
+
+def test_processes_scale_weights_by_the_mean_of_all():
+    train = weighed(SPLIT.train)
+    run = SharedRun(make_recipe("MF", "Normal", {}), train, group=SimpleNamespace(rank=1, n=2))
+    mine = train.users % 2 == 1
+    for shared in (run, replace(run)):
+        assert np.array_equal(shared.train.weights, train.scaled().weights[mine])
