@@ -49,7 +49,7 @@ class TrueNegatives:
 
 # %% ../nbs/05_batches.ipynb #true-negatives-draw
 @patch
-def draw(self: TrueNegatives, users: torch.Tensor,                 # (n,) int64, repeated for more than one draw
+def draw(self: TrueNegatives, users: torch.Tensor,             # (n,) int64, repeated for more than one draw
          generator: torch.Generator                 # on the sampler's device
          ) -> tuple[torch.Tensor, torch.Tensor]:    # users and items, int64, (m,) each with m <= n
     "A user and a free item for each of `users`; a user who has every item gets none."
@@ -202,7 +202,7 @@ def free_cells(self: RowBatches, users: torch.Tensor,               # (n_users,)
 
 # %% ../nbs/05_batches.ipynb #row-batches-batch
 @patch
-def batch(self: RowBatches, part: torch.Tensor,     # (n,) int64, places in `active`, the users with a positive
+def batch(self: RowBatches, part: torch.Tensor,     # (n,) int64, places in `active`: users with a positive
           generator: torch.Generator    # for the negatives
           ) -> Batch:                   # all their positives, and as many negatives or none
     "The batch of these users."

@@ -213,7 +213,7 @@ class World:
     def item_factors(self) -> np.ndarray:           # (n_items, rank) float64: what tastes meet
         return normals(self.seed, 2, self.n_items, self.rank) * TASTE / np.sqrt(self.rank)
     @cached_property
-    def appeal(self) -> np.ndarray: return normals(self.seed, 3, self.n_items) * APPEAL     # (n_items,) float64
+    def appeal(self) -> np.ndarray: return normals(self.seed, 3, self.n_items) * APPEAL   # (n_items,) float64
     @cached_property
     def fame(self) -> np.ndarray:                   # (n_items,) float64; the largest is the most famous
         return self.appeal / APPEAL + normals(self.seed, 4, self.n_items)
