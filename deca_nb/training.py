@@ -360,7 +360,7 @@ class Run:
     @property
     def parts(self) -> Training: return self.recipe.parts
 
-    def weighed(self) -> Interactions:
+    def weighed(self) -> Interactions:      # as many as train has
         "The training pairs, with weights of mean 1 where they have any."
         return self.train.scaled()
 

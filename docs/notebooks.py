@@ -67,6 +67,7 @@ CONTENTS = """
 :caption: How to
 
 guides/own_csv
+guides/does_it_help
 guides/choose_c1_c2
 guides/read_the_audit
 guides/export

@@ -57,7 +57,12 @@ def followed(request, tmp_path, monkeypatch) -> dict[str, str]:
         len(files) == 1 and len(re.findall(r"^(?:class|def) (?!\w*Settings)", files[0], re.MULTILINE)) == 1
     ), "one class in one file"
     guides.run_python(files[0], {})
-    lines = [line for language, block in blocks if language == "sh" for line in block.splitlines()]
+    lines = [
+        line
+        for language, block in blocks
+        if language == "sh"
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
     return {line: deca(line) for line in lines}
 
 

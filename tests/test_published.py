@@ -24,7 +24,7 @@ def means(per_user) -> dict[str, float]:
 
 def popular_beside(model: str, split: Split, protocol: Protocol = PAPER) -> pd.DataFrame:
     """The most popular items on the task that the model is given."""
-    return ranker_scores("MostPopular", split, protocol, model, k=split.k, ties=PAPER.ties)
+    return ranker_scores("MostPopular", split, protocol, model, {}, k=split.k, ties=PAPER.ties)
 
 
 POPULAR = {

@@ -138,9 +138,9 @@ def test_an_ensemble_of_readers_folds_in(clicks):
 def test_only_and_without(folder):
     """Allowed items only; unknown ids are counted; a user without any is named."""
     (folder / "stock.txt").write_text("p01\np03\nnew-1\nnew-2\n")
-    (folder / "sold.csv").write_text("sku,price\np03,1\n")
+    (folder / "sold.csv").write_text("shade,price\np03,1\n")
     lists = folder / "lists.csv"
-    files = ("--only", folder / "stock.txt", "--without", folder / "sold.csv", "--item", "sku")
+    files = ("--only", folder / "stock.txt", "--without", folder / "sold.csv", "--item", "shade")
     code, out, err = deca("recommend", folder / "model", "--all", "--k", 5, "--out", lists, *files)
     assert code == 0, err
     log, made = pd.read_csv(folder / "log.csv"), pd.read_csv(lists)
@@ -153,7 +153,7 @@ def test_only_and_without(folder):
     assert "most popular" not in err
     code, _, err = deca("recommend", folder / "model", "--users", "u001", "--only", folder / "sold.csv")
     assert (code, err.count("\n")) == (2, 1)
-    assert "there is no column 'item' with items (columns: sku, price)" in err
+    assert "there is no column 'item' with items (columns: shade, price)" in err
 
 
 def test_history_by_command(folder):
