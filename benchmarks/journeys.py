@@ -18,7 +18,7 @@ from deca_nb.files import write_text
 from deca_nb.runs import versions
 
 LIMIT = 300  # seconds of a journey
-ALIKE = "--trials 4 --seeds 2 --epochs 40 --methods Normal,DeCA,T-CE,R-CE,MostPopular,ItemKNN,ALS"
+ALIKE = "--trials 4 --seeds 2 --epochs 40 --methods Normal,DeCA,T-CE,R-CE,MostPopular,ItemKNN"
 JOURNEYS = {
     "my log to lists": (
         "deca audit --data {data}",

@@ -84,11 +84,11 @@ def need_alone(name: str):
 # %% ../nbs/15_cli.ipynb #imports-options
 from deca_nb.options import (
     COMMON,
-    Known,
+    OptionType,
     keep_options,
-    known,
     need_files,
     need_typed,
+    option_type,
     read_options,
     speaking,
     words_of,
@@ -102,10 +102,10 @@ def parameters_of(name: str, words: list[str]) -> tuple[list, list]:
     own = list(inspect.signature(function).parameters.values())[len(groups):]
     return [one.parameters(words) for one in groups], own
 
-def options_of(name: str, words: list[str]) -> list[Known]:
+def options_of(name: str, words: list[str]) -> list[OptionType]:
     "Every option and argument of a command."
     shared, own = parameters_of(name, words)
-    return [known(parameter) for parameter in [*chain(*shared), *own, *COMMON]]
+    return [option_type(parameter) for parameter in [*chain(*shared), *own, *COMMON]]
 
 def complete_words(name: str, words: list[str]) -> list[str]:
     "The words, those of the file of options before them. Raises `InputError` for what is no option."
