@@ -30,7 +30,7 @@ JOURNEYS = {
     "does denoising help me?": (
         f"deca tune --data {{data}} {ALIKE} --out tuned",
         "deca train --recipe tuned/best.toml --out best-model",
-        "deca denoise {data} --drop 0.05 --out kept.csv --save cleaned",
+        "deca denoise {data} --learning-rate 0.01 --drop 0.05 --out kept.csv --save cleaned",
     ),
 }
 DATA = {"ml-latest-small": ("ratings.csv", "1"), "coat": ("coat", "1")}  # what --data is given; an item

@@ -359,10 +359,10 @@ class ALS:
 # %% ../nbs/09_baselines.ipynb #fold-in
 def csr_of(rows: SparseRows,    # (n_rows, n_items), a row of clicks for each user
            n_items: int         # columns
-           ) -> sp.csr_matrix:  # (n_rows, n_items) float32, 1 for each click
+           ) -> sp.csr_matrix:  # (n_rows, n_items) float32, what each click weighs
     "The rows as scipy has them."
-    columns, offsets = rows.columns.cpu().numpy(), rows.offsets.cpu().numpy()
-    return sp.csr_matrix((np.ones(len(columns), np.float32), columns, offsets), (len(offsets) - 1, n_items))
+    parts = (part.cpu().numpy() for part in (rows.values, rows.columns, rows.offsets))
+    return sp.csr_matrix(tuple(parts), (len(rows.offsets) - 1, n_items))
 
 @patch
 def fold_in(self: EASE,

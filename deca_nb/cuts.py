@@ -227,8 +227,9 @@ def conclusion(table: pd.DataFrame,     # of `comparison_table`
     if gain["high"] < 0: return f"{what} makes NDCG worse here ({told['all clicks']}): do not."
     if gain["low"] <= 0:
         chosen = "better than at random" if chance["low"] > 0 else "not told apart from one at random"
+        beaten = f", and worse than by popularity ({told['by popularity']})" if plain["high"] < 0 else ""
         return (f"{what} makes no difference to NDCG that can be told from chance ({told['all clicks']}); "
-                f"the choice is {chosen} ({told['at random']}).")
+                f"the choice is {chosen} ({told['at random']}){beaten}.")
     if chance["low"] <= 0:
         return (f"{what} makes NDCG better ({told['all clicks']}), but no better than at random "
                 f"({told['at random']}): the choice of clicks does not matter here.")

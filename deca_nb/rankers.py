@@ -65,7 +65,7 @@ def load_state_dict(self: Ranked, state: dict,  # as `state_dict` gives it
     "A ranker that learned this, of the clicks of the run; nothing is computed anew."
     ranker = find("ranker", self.ranker)
     self.f = ranker.__new__(ranker)
-    self.f.seen = self.run.train.to_csr()
+    self.f.seen = self.run.train.to_weighted_csr()
     self.f.take(state)
 
 # %% ../nbs/09-rankers.ipynb #rankers

@@ -446,8 +446,9 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
           ) -> Recommender:                         # a new one, over all users and items; this one stays
     """Starts from the weights that lists come from, and trains on old and new clicks together.
 
-    A warning says what could not be kept. Raises `InputError` before `fit`, for a method that is not trained
-    step by step, for a number that is no setting's or out of range, and as `fit` does."""
+    Where clicks have weights, those of a pair add up. A warning says what could not be kept. Raises
+    `InputError` before `fit`, for weights on one side only, for a method that is not trained step by step,
+    for a number that is no setting's or out of range, and as `fit` does."""
     self.need_fit()
     if self.serving: return self.serving.go_on(train, valid, epochs, owned, **numbers)
     need_interactions(train, "train")
@@ -457,7 +458,12 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
     given = {name: dataclasses.replace(part, timestamps=None)
              for name, part in given.items() if part is not None}
     before, *parts = align(self.known, *given.values())
-    given, merged = dict(zip(given, parts, strict=True)), concat(before, parts[0]).distinct()
+    if (before.weights is None) != (train.weights is None):
+        raise InputError("the saved clicks and the new ones must both have weights, or neither; read the new "
+                         "ones as the saved ones were read (--weight, --repeats).")
+    both = concat(before, parts[0])
+    given, merged = dict(zip(given, parts, strict=True)), both if train.weights is None else both.added_up()
+    merged = merged.distinct()
     places = {"user": inner(self.train.user_ids, before.user_ids),
               "item": inner(self.train.item_ids, before.item_ids)}
     def begin(method):

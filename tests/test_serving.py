@@ -273,6 +273,9 @@ def test_train_from(folder):
     assert again.splitlines()[:3] == out.splitlines()[1:4]
     code, _, err = deca("train", *words, "--model", "MF")
     assert (code, "--model cannot change where training goes on" in err) == (2, True)
+    old = ["train", "--from", folder / "next", "--data", folder / "tomorrow.csv", "--out", folder / "third"]
+    code, _, err = deca(*old)
+    assert (code, "each click of it is known to the saved model" in err) == (2, True)
 
 
 def test_no_epoch_and_no_new_row_change_nothing(fitted):

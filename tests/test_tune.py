@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from test_rankers import deca, log  # noqa: F401
@@ -114,3 +115,13 @@ def test_a_mistake_is_told_before_any_trial(line, log):
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
     assert REFUSED[line] in err
     assert not (log / "t").exists()
+
+
+def test_another_length_of_list_judges_again(tuned, log, tmp_path):
+    """What was judged at 5 alone is not there at 3 and 7."""
+    shutil.copytree(tuned[0] / "t", tmp_path / "t")
+    code, out, err = deca(f"{LINE} --k 3,7 --methods MostPopular,Normal --out {tmp_path / 't'}", log)
+    assert code == 0, err
+    assert "recall@7" in out
+    code, again, err = deca(f"{LINE} --k 3,7 --methods MostPopular,Normal --out {tmp_path / 't'}", log)
+    assert (code, again) == (0, out)

@@ -11,6 +11,7 @@ import torch
 from deca_nb import cli
 from deca_nb.batches import Batch, PairBatches, RowBatches, TrueNegatives, balanced_mean
 from deca_nb.evaluation import MostPopular, evaluate
+from deca_nb.files import InputError
 from deca_nb.interactions import Interactions, concat, read_interactions, read_split
 from deca_nb.models import CDAE, normalised_graph
 from deca_nb.names import find, listed
@@ -195,6 +196,28 @@ def test_the_matrices_of_the_rankers_hold_the_weights(name):
     np.fill_diagonal(b, 0)
     found = find("ranker", name)(train).score_all(torch.arange(train.n_users)).numpy()
     assert np.allclose(found, x @ b, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["EASE", "ItemKNN"])
+def test_a_saved_ranker_has_its_weights(name, tmp_path):
+    """The lists and scores of the loaded one are those of the one that was saved."""
+    made = Recommender(method=name).fit(weighed(SPLIT.train))
+    made.save(tmp_path / "m")
+    again = Recommender.load(tmp_path / "m")
+    users = torch.arange(SPLIT.train.n_users)
+    assert torch.allclose(again.trained.f.score_all(users), made.trained.f.score_all(users), atol=1e-6)
+    plain = Recommender(method=name).fit(SPLIT.train)
+    assert not torch.allclose(plain.trained.f.score_all(users), made.trained.f.score_all(users), atol=1e-2)
+
+
+def test_weights_add_up_where_training_goes_on():
+    """Tomorrow's plays come on top of those of today; a log without weights is refused beside one with."""
+    today = weighed(SPLIT.train)
+    model = Recommender("MF", "Normal", epochs=1).fit(today)
+    after = model.go_on(today, epochs=1)
+    assert after.train.weights.sum() == 2 * today.weights.sum()
+    with pytest.raises(InputError, match="must both have weights, or neither"):
+        model.go_on(SPLIT.train, epochs=1)
 
 
 # Weights out of a file.
