@@ -22,7 +22,7 @@ from .batches import Batch, balance
 from .interactions import InputError, Protocol
 from .models import MF, model_class
 from .names import find, method, named
-from .objective import deca_mean, from_logits, label_log
+from .objective import Bernoulli, deca_mean, from_logits, label_log
 from .objective import real_positive_probability as posterior_preference
 from .recipe import Number, Recipe, Settings, common, make_recipe
 from .training import Method, Run
@@ -78,12 +78,12 @@ def observation_model(name: str     # MF, GMF or NeuMF
 # %% ../nbs/08_denoising.ipynb #openings
 @named("start", "DP")
 def opens_with_dp() -> tuple:       # the tasks before DP and DN take turns: none
-    "Algorithm 1 as printed: the first step is DP."
+    "Algorithm 1 as printed: the first step is DP. Raises nothing."
     return ()
 
 @named("start", "both-fixed")
 def opens_with_both_fixed() -> tuple:       # the tasks before DP and DN take turns: one
-    "The release: one step of a third likelihood comes first (2.3)."
+    "The release: one step of a third likelihood comes first (2.3). Raises nothing."
     return ("both-fixed",)
 
 # %% ../nbs/08_denoising.ipynb #deca
@@ -151,7 +151,8 @@ def loss(self: DeCA,
          batch: Batch,              # n pairs, some of them clicked
          step: int                  # the number of the step, from 0
          ) -> torch.Tensor:         # in nats, a scalar
-    "Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives."
+    """Eq. 9 with the likelihood of this step's task, mean over positives plus mean over negatives.
+    Raises nothing."""
     models = self.logits(self.f, batch), self.logits(self.g, batch)
     liked, not_liked = LIKELIHOODS[self.task(step)](self, batch)
     weight = balance(batch.observed, batch.weights)
@@ -163,7 +164,7 @@ def real_positive_probability(self: DeCA,
                               users: torch.Tensor,  # codes, int64, (n,)
                               items: torch.Tensor   # codes, int64, (n,)
                               ) -> torch.Tensor:  # in [0, 1], (n,): meant for clicked pairs
-    "Eq. 16 for each pair; DP alone has h_prime = 1, DN alone h = 0 (then it is 1)."
+    "Eq. 16 for each pair; DP alone has h_prime = 1, DN alone h = 0 (then it is 1). Raises nothing."
     with torch.no_grad():
         models = (model.eval()(users, items) for model in (self.f, self.h, self.h_prime))
         return self.posterior(*map(from_logits, models))
@@ -174,10 +175,10 @@ class DP(DeCA):
     "Denoising positives only (Table 3)."
     Settings, tasks, over_pairs = DPSettings, ("DP",), True
     @staticmethod
-    def posterior(f,                # `Bernoulli` of the preference, (n,)
-                  h,                # of a click although disliked, (n,)
-                  h_prime           # of a click when liked, (n,); not used
-                  ):
+    def posterior(f: Bernoulli,         # of the preference, (n,)
+                  h: Bernoulli,         # of a click although disliked, (n,)
+                  h_prime: Bernoulli    # of a click when liked, (n,); not used
+                  ) -> torch.Tensor:    # float32, (n,)
         "Eq. 16 with h_prime = 1: probabilities, (n,). Raises nothing."
         return f.p / (f.p + h.p * f.q)
 
@@ -186,10 +187,10 @@ class DN(DeCA):
     "Denoising negatives only (Table 3)."
     Settings, tasks, over_pairs = DNSettings, ("DN",), True
     @staticmethod
-    def posterior(f,                # `Bernoulli` of the preference, (n,)
-                  h,                # of a click although disliked, (n,); not used
-                  h_prime           # of a click when liked, (n,); not used
-                  ):
+    def posterior(f: Bernoulli,         # of the preference, (n,)
+                  h: Bernoulli,         # of a click although disliked, (n,); not used
+                  h_prime: Bernoulli    # of a click when liked, (n,); not used
+                  ) -> torch.Tensor:    # float32, (n,)
         "Eq. 16 with h = 0: probabilities, (n,), all of them 1. Raises nothing."
         return torch.ones_like(f.p)
 
@@ -197,7 +198,7 @@ class DN(DeCA):
 @named("prior", "another-seed")
 def another_seed(normal: Recipe         # the normal training of the same model
                  ) -> Recipe:           # with a seed of its own
-    "The paper's prior: other weights at the start, other batches."
+    "The paper's prior: other weights at the start, other batches. Raises nothing."
     return replace(normal, seed=normal.seed + 1000)
 
 # %% ../nbs/08_denoising.ipynb #same-weights
@@ -206,7 +207,7 @@ def same_weights(normal: Recipe         # the normal training of the same model
                  ) -> Recipe:           # of seed 0, so that all seeds share one prior
     """The release's prior, stopped by the protocol's stopper.
 
-    Where the released row turns that off, the second rise stops it all the same (2.5)."""
+    Where the released row turns that off, the second rise stops it all the same (2.5). Raises nothing."""
     stopper = "second-rise" if normal.parts.stopper == "never" else normal.parts.stopper
     return replace(normal, seed=0, parts=replace(normal.parts, stopper=stopper))
 
@@ -214,19 +215,19 @@ def same_weights(normal: Recipe         # the normal training of the same model
 @named("prior_mode", "evaluation")
 def frozen(prior: nn.Module             # a trained model
            ) -> nn.Module:              # the same, without dropout
-    "The prior predicts as a finished model does."
+    "The prior predicts as a finished model does. Raises nothing."
     return prior.eval()
 
 @named("prior_mode", "training")
 def frozen_but_for_dropout(prior: nn.Module     # a trained model
                            ) -> nn.Module:      # the same, with dropout if it has any
-    "The prior keeps its dropout, as the release leaves CDAE's (2.2)."
+    "The prior keeps its dropout, as the release leaves CDAE's (2.2). Raises nothing."
     return prior.train()
 
 # %% ../nbs/08_denoising.ipynb #prior-recipe
 def prior_recipe(recipe: Recipe         # of DeCA(p)
                  ) -> Recipe:           # of the normal training that makes its prior
-    "The same model and common numbers, trained normally."
+    "The same model and common numbers, trained normally. Raises nothing."
     normal = replace(recipe, method="Normal", settings=common(recipe.settings))
     return find("prior", recipe.parts.prior)(normal)
 
@@ -247,16 +248,16 @@ class DeCAp(DeCA):
     def train(self,
               mode: bool = True     # whether to train; the prior has the protocol's own mode
               ):
-        "Set the mode of all models but the prior."
+        "Set the mode of all models but the prior. Raises nothing."
         super().train(mode)
         self.set_prior_mode(self.g)
         return self
 
     def logits(self,
-               model,       # f, g, h or h_prime
-               batch        # a `Batch` of n pairs
-               ):
-        "The logits that one of the models gives the pairs, (n,); the prior's without a gradient."
+               model: nn.Module,    # f, g, h or h_prime
+               batch: Batch         # n pairs
+               ) -> torch.Tensor:   # real numbers, (n,); the prior's without a gradient
+        "The logits that one of the models gives the pairs. Raises nothing."
         with torch.set_grad_enabled(model is not self.g): return super().logits(model, batch)
 
     real_positive_probability = Method.real_positive_probability       # f, by definition (Sec. 4.4)
@@ -305,7 +306,8 @@ def parse_released(rows: str        # lines as in `RELEASED_ROWS`
                    ) -> dict[tuple[str, str, str], dict]:   # (data, method, model) -> its numbers
     """The released rows, each with the stopper that it comes to.
 
-    A line is data and method, then cells: model, C1, C2, alpha, epochs, lambda, stops early?"""
+    A line is data and method, then cells: model, C1, C2, alpha, epochs, lambda, stops early? Raises
+    `ValueError` for a cell that has more or fewer parts."""
     released = {}
     for line in rows.strip().splitlines():
         data, name, cells = re.match(r"(\S+)\s+(\S+)\s+(.*)", line).groups()
