@@ -26,6 +26,7 @@ import pandas as pd
 import typer
 from typer import Argument, Option
 
+from .checkpoints import remove_unfinished
 from .datasets import DATA_HELP, NAMES_HELP, describe_split, is_own_file, load_data, load_rows
 from .denoising import recipe_for
 from .elsewhere import evaluate_elsewhere, known_too, split_elsewhere
@@ -36,7 +37,7 @@ from .files import InputError, need_place, read_frame, replacing, write_json, wr
 from .judging import task_beside
 from .models import model_class
 from .names import find, is_place, listed, name_of, named
-from .processes import all_processes, is_first, n_processes, need_shared, remove_unfinished
+from .processes import all_processes, is_first, n_processes, need_shared
 from .ranking import list_lengths
 from .recipe import Recipe, checked, need_number, numbers_of, settings_of_method, sizes_of
 from .recommender import SEED, Recommender, need_method, need_own_folder, pick_device

@@ -4,13 +4,9 @@
 
 # %% auto #0
 __all__ = ['LostProcess', 'Group', 'on_this_machine', 'part_of', 'Part', 'Shards', 'need_shared', 'need_dealt', 'SharedTrainer',
-           'laid', 'group_ndcg', 'to_plain', 'from_plain', 'digest', 'state_to_bytes', 'state_from_bytes', 'save_state',
-           'load_state', 'unfinished', 'remove_unfinished', 'SharedRun', 'n_processes', 'is_first', 'started',
-           'all_processes']
+           'laid', 'group_ndcg', 'SharedRun', 'n_processes', 'is_first', 'started', 'all_processes']
 
 # %% ../nbs/14_processes.ipynb #imports-export
-import hashlib
-import json
 import os
 import signal
 import sys
@@ -22,19 +18,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 import torch.distributed as dist
 from fastcore.basics import patch
 
 from .batches import Batch, PairBatches, make_batch
+from .checkpoints import keep_state, keeping, last_state, take_up, unfinished
 from .evaluation import evaluate
-from .files import InputError, replacing
+from .files import InputError
 from .interactions import Interactions, Split
 from .models import PairModel, model_class, named_rows
 from .names import find
-from .recipe import Recipe, plain
-from .recommender import UNFINISHED
+from .recipe import Recipe
 from deca_nb.training import (
     BestNDCG,
     Callback,
@@ -321,87 +316,6 @@ def group_ndcg(model,           # a scorer of all users
     total, n = group.summed(torch.tensor([mine.sum(), len(mine)], dtype=torch.float64, device=group.device))
     return float(total / n)
 
-# %% ../nbs/14_processes.ipynb #states
-def to_plain(value,             # nested dicts and lists of tensors and plain values
-             tensors: list      # grows
-             ):                 # what JSON can hold
-    "The value as JSON holds it. Tensors go into the list, and their places there stand for them."
-    if isinstance(value, torch.Tensor):
-        tensors.append(value.detach().cpu().clone().contiguous())
-        return {"tensor": len(tensors) - 1}
-    if isinstance(value, dict):
-        return {"dict": [[plain(name), to_plain(one, tensors)] for name, one in value.items()]}
-    if isinstance(value, (list, tuple)): return {"list": [to_plain(one, tensors) for one in value]}
-    return plain(value)
-
-# %% ../nbs/14_processes.ipynb #from-plain
-def from_plain(value,           # as `to_plain` gave it
-               tensors: dict    # by place, as text
-               ):               # nested dicts and lists
-    "The value that `to_plain` was given, tuples as lists."
-    if not isinstance(value, dict): return value
-    [(kind, content)] = value.items()
-    if kind == "tensor": return tensors[str(content)]
-    if kind == "dict": return {name: from_plain(one, tensors) for name, one in content}
-    return [from_plain(one, tensors) for one in content]
-
-# %% ../nbs/14_processes.ipynb #digest
-def digest(about: str,
-           tensors: dict    # by name
-           ) -> str:        # 64 hexadecimal digits
-    "A SHA-256 over a text and some tensors."
-    found = hashlib.sha256(about.encode())
-    for name in sorted(tensors):
-        one = tensors[name]
-        found.update(f"{name} {one.dtype} {tuple(one.shape)} ".encode() + one.numpy().tobytes())
-    return found.hexdigest()
-
-# %% ../nbs/14_processes.ipynb #save-state
-def state_to_bytes(state        # nested dicts and lists of tensors and plain values
-                   ) -> bytes:
-    "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
-    found = []
-    about = json.dumps(to_plain(state, found))
-    tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
-    return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
-
-def state_from_bytes(data: bytes,
-                     source     # what errors call it
-                     ) -> object:
-    "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
-    try:
-        tensors = safetensors.torch.load(data)
-        head = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        if digest(head["state"], tensors) != head["sha256"]: raise ValueError("its SHA-256 is another")
-        return from_plain(json.loads(head["state"]), tensors)
-    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise InputError(f"{source}: the kept state of a training is damaged ({error}); delete this file to "
-                         "begin anew.") from None
-
-# %% ../nbs/14_processes.ipynb #save-state-file
-def save_state(path,        # of the file
-               state        # as `state_to_bytes` takes it
-               ):
-    "Writes a state, whole or not at all."
-    with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
-
-def load_state(path         # of the file
-               ) -> object:
-    "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
-    return state_from_bytes(Path(path).read_bytes(), path)
-
-# %% ../nbs/14_processes.ipynb #keep
-def unfinished(folder,      # path: that the model goes to
-               key: str     # of a recipe
-               ) -> Path:
-    "Where the state of a training is kept until it is over, by the key of its recipe."
-    return Path(folder) / f"{UNFINISHED}{key}.safetensors"
-
-def remove_unfinished(folder    # path: that the model goes to
-                      ):
-    "Forgets every training in the folder that was not over."
-    for path in Path(folder).glob(f"{UNFINISHED}*"): path.unlink()
-
 # %% ../nbs/14_processes.ipynb #keep-epoch
 @patch
 def now_kept(self: SharedTrainer):
@@ -415,7 +329,7 @@ def epoch(self: SharedTrainer) -> dict:
     record = Trainer.epoch(self)
     if self.path is not None:
         if not self.group.rank:
-            save_state(self.path, self.state_dict() | {"kept_as": self.path.name})
+            keep_state(self, self.path)
             self.now_kept()                                                     # whoever ends from here on
         self.group.summed(torch.zeros(1, device=self.group.device))             # all wait until it is written
         self.now_kept()
@@ -424,17 +338,10 @@ def epoch(self: SharedTrainer) -> dict:
 # %% ../nbs/14_processes.ipynb #go-on
 @patch
 def go_on(self: SharedTrainer):
-    "Takes up what is kept, if anything is. Raises `InputError` for a damaged file, or one of another recipe."
-    here = not self.group.rank and self.path.is_file()
-    data = self.group.told(self.path.read_bytes() if here else b"")
-    if not data: return
-    state = state_from_bytes(data, self.path)
-    if state["kept_as"] != self.path.name:
-        raise InputError(f"{self.path}: this is the kept state of another training; delete it to begin anew.")
-    self.load_state_dict(state)
-    for weight, memory in self.optimiser.state.items():
-        self.optimiser.state[weight] = {name: one.to(weight.device) for name, one in memory.items()}
-    self.now_kept()
+    "Takes up what is kept, if anything is. What is damaged, or of another training, is left alone."
+    data = self.group.told(b"" if self.group.rank else last_state(self.path))
+    take_up(self, data, self.path)
+    if data: self.now_kept()
 
 # %% ../nbs/14_processes.ipynb #shared-run
 @dataclass
@@ -479,7 +386,7 @@ def deal(self: SharedRun):
 # %% ../nbs/14_processes.ipynb #shared-run-trainer
 @patch
 def trainer(self: SharedRun) -> SharedTrainer:
-    "A trainer that goes on with what is kept. Raises `InputError` for a damaged state."
+    "A trainer that goes on with what is kept."
     path = None if self.folder is None else unfinished(self.folder, self.recipe.key())
     trainer = Run.trainer(self, partial(SharedTrainer, self.group, path))
     if self.group.rank:                     # one bar is enough
@@ -523,9 +430,9 @@ def started(device: str     # of torch; with GPUs, each process takes its own
 def all_processes(device: str,              # of torch, where the runs are trained
                   folder                    # path: where what is not finished is kept
                   ) -> Iterator[Callable]:  # what fits a `Run`
-    "`Run.fit` by all processes that torchrun has started, kept after every epoch. Raises `InputError`."
+    "`Run.fit` by all processes that torchrun has started, kept meanwhile. Raises `InputError`."
     if n_processes() == 1:
-        yield Run.fit
+        yield keeping(folder)
         return
     with started(device) as group:
         def fit(run: Run) -> Trainer:

@@ -15,10 +15,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from deca_nb.checkpoints import UNFINISHED, load_state, save_state
 from deca_nb.cli import main
-from deca_nb.processes import Group, SharedRun, load_state, save_state
+from deca_nb.processes import Group, SharedRun
 from deca_nb.recipe import make_recipe
-from deca_nb.recommender import UNFINISHED, Recommender
+from deca_nb.recommender import Recommender
 from deca_nb.training import Run
 from deca_nb.worlds import World
 
