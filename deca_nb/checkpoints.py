@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['UNFINISHED', 'MINUTES', 'to_plain', 'from_plain', 'digest', 'state_to_bytes', 'state_from_bytes', 'save_state',
            'load_state', 'unfinished', 'one_before', 'remove_unfinished', 'made_by', 'keep_state', 'need_same',
-           'last_state', 'Checkpoint', 'take_up', 'KeptRun', 'fit_kept', 'keeping', 'with_needed', 'is_kept', 'forget']
+           'last_state', 'Checkpoint', 'take_up', 'KeptRun', 'fit_kept', 'keeping', 'with_needed', 'is_kept', 'forget',
+           'going_on']
 
 # %% ../nbs/A6_checkpoints.ipynb #imports-export
 import hashlib
@@ -130,24 +131,30 @@ def keep_state(trainer: Trainer,    # between two steps
         if path.is_file(): os.replace(path, one_before(path))
 
 # %% ../nbs/A6_checkpoints.ipynb #need-same
-def need_same(state: dict,  # as it was kept
-              path: Path    # where it lay
+def need_same(state: dict,          # as it was kept
+              path: Path,           # where it lay
+              n_callbacks: int      # of the trainer that is to take it
               ):
-    "Raise InputError for the state of another training, or of other versions."
+    "Raise InputError for the state of another training, of other versions, or with other callbacks."
     if state["kept_as"] != path.name:
         raise InputError(f"{path}: this is the kept state of another training; delete it to begin anew.")
     if state["made_by"] != made_by():
         raise InputError(f"{path}: this state was kept by {state['made_by']}, and this is {made_by()}; "
                          "delete it to begin anew.")
+    if len(state["callbacks"]) != n_callbacks:
+        n_kept = len(state["callbacks"])
+        raise InputError(f"{path}: this state was kept with {n_kept} callbacks, and here are {n_callbacks}; "
+                         "give the same, or delete it to begin anew.")
 
 # %% ../nbs/A6_checkpoints.ipynb #last-state
-def last_state(path: Path       # as `unfinished` gives it
-               ) -> bytes:      # as `state_to_bytes` gives them; none where no state is kept
+def last_state(path: Path,          # as `unfinished` gives it
+               n_callbacks: int     # of the trainer that is to take it
+               ) -> bytes:          # as `state_to_bytes` gives them; none where no state is kept
     "The newest state that is whole and of this training; what else lies there is said and left alone."
     for one in (path, one_before(path)):
         try:
             data = one.read_bytes()
-            need_same(state_from_bytes(data, one), path)
+            need_same(state_from_bytes(data, one), path, n_callbacks)
             return data
         except FileNotFoundError: continue
         except InputError as error: logging.getLogger("deca_nb").warning("not gone on with: %s", error)
@@ -181,13 +188,9 @@ def take_up(trainer: Trainer,   # put together from the run whose state it is
             data: bytes,        # as `last_state` gives them; none: nothing is done
             path: Path          # what errors call it
             ):
-    "Goes back to where a state was kept. Raises `InputError` for one that was kept beside other callbacks."
+    "Goes back to where a state was kept."
     if not data: return
-    state = state_from_bytes(data, path)
-    if len(state["callbacks"]) != len(trainer.callbacks):
-        raise InputError(f"{path}: this training was kept with {len(state['callbacks'])} callbacks, and here "
-                         f"are {len(trainer.callbacks)}; give the same, or delete the file to begin anew.")
-    trainer.load_state_dict(state)
+    trainer.load_state_dict(state_from_bytes(data, path))
     for weight, memory in trainer.optimiser.state.items():
         trainer.optimiser.state[weight] = {name: one.to(weight.device) for name, one in memory.items()}
     told = f"{trainer.name}: going on after {trainer.n_epochs} epochs and {trainer.n_steps} steps"
@@ -206,7 +209,7 @@ class KeptRun(Run):
         trainer = Run.trainer(self, kind)
         path = unfinished(self.folder, self.recipe.key())
         trainer.callbacks.append(Checkpoint(path, self.minutes))
-        take_up(trainer, last_state(path), path)
+        take_up(trainer, last_state(path, len(trainer.callbacks)), path)
         return trainer
 
 # %% ../nbs/A6_checkpoints.ipynb #keeping
@@ -243,3 +246,14 @@ def forget(run: Run,    # whose training is over, or to begin anew
            ):
     "Removes what is kept there of a run and of what it needs first."
     for one in with_needed(run): remove_unfinished(folder, one.recipe.key())
+
+# %% ../nbs/A6_checkpoints.ipynb #going-on
+def going_on(by: Callable,  # what trains a run, as `keeping` gives it
+             folder         # path: where states are kept
+             ) -> Callable: # likewise
+    "`by`, for runs of which a state is kept. It raises `InputError` for any other run."
+    def fit(run: Run) -> Trainer:
+        if is_kept(run, folder): return by(run)
+        raise InputError(f"{folder}: no state of this training is kept here: it is over, was never begun, or "
+                         "has other options or data. Leave --resume out to begin it.")
+    return fit

@@ -123,7 +123,7 @@ def words_of(path: str,             # of the file, for the message
     return found
 
 # %% ../nbs/15-options.ipynb #write-options
-WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe")   # where things go is no part of a recipe
+WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume")     # no part of a recipe
 
 def as_toml(value) -> str:
     "A text, number, truth value or list as TOML writes it."

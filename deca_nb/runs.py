@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 
 import deca_nb
 from .batches import meant_only
+from .checkpoints import MINUTES, UNFINISHED, fit_kept, remove_unfinished
 from .datasets import load_named, world_of
 from .evaluation import metric_columns
 from .files import InputError, replacing
@@ -37,7 +38,7 @@ from .ranking import scorer_device
 from .recipe import Recipe
 from .statistics import auc
 from .together import in_groups, train_together
-from .training import Run, Watch, validation_ndcg, validation_split
+from .training import Run, Trainer, Watch, validation_ndcg, validation_split
 from .worlds import World
 
 # %% ../nbs/A6_runs.ipynb #versions
@@ -78,8 +79,11 @@ class Job:
 
 # %% ../nbs/A6_runs.ipynb #weights
 class Weights(MutableMapping):
-    "Finished trainings by the key of their recipe, one safetensors file each, so that processes share them."
+    """Finished trainings by the key of their recipe, one safetensors file each, so that processes share them.
+
+    What is not finished is kept beside them (appendix A6)."""
     def __init__(self, folder): self.folder = Path(folder)
+    def fit(self, run: Run) -> Trainer: return fit_kept(run, self.folder / "unfinished", MINUTES)
     def path(self, key: str) -> Path: return self.folder / f"{key}.safetensors"
     def __contains__(self, key): return self.path(key).is_file()
     def __iter__(self): return (path.stem for path in self.folder.glob("*.safetensors"))
@@ -96,6 +100,7 @@ class Weights(MutableMapping):
         weights = {name: value.contiguous() for name, value in kept["weights"].items()}
         about = {name: value for name, value in kept.items() if name != "weights"}
         with replacing(self.path(key)) as draft: save_file(weights, draft, {"about": json.dumps(about)})
+        remove_unfinished(self.folder / "unfinished", key)
 
 # %% ../nbs/A6_runs.ipynb #recovery
 def recovery(method, world: World, train: Interactions) -> dict:
@@ -152,8 +157,8 @@ def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | No
     key = run.recipe.key()
     if watch is None and key in kept: method, history = run.trained()
     else:
-        started = time.process_time()
-        trainer = replace(run, callbacks=[Watch(watch)] if watch else []).fit()
+        started, fit = time.process_time(), kept.fit if isinstance(kept, Weights) else Run.fit
+        trainer = fit(replace(run, callbacks=[Watch(watch)] if watch else []))
         method, history = trainer.method, trainer.history
         seconds = time.process_time() - started
         kept[key] = {"weights": method.state_dict(), "history": history, "seconds": seconds}
@@ -234,6 +239,11 @@ class Runs:
                 frames.append(pd.read_parquet(self.packed, filters=[("name", "in", set(names))]))
         found = pd.concat(frames, ignore_index=True).drop_duplicates("name").set_index("name", drop=False)
         return found.loc[names].reset_index(drop=True)
+
+    def need_some(self):
+        "Raise InputError where nothing is kept: neither a finished run nor a part of one."
+        if self.fingerprints() or list(self.folder.glob(f"weights/unfinished/{UNFINISHED}*")): return
+        raise InputError(f"{self.folder}: no run is kept here; leave --resume out to begin.")
 
     def pack(self):
         "Joins all files into runs.parquet, where there are any."

@@ -24,6 +24,7 @@ from typer import Option
 from deca_nb.commands import (
     Json,
     Ks,
+    Resume,
     command,
     data_options,
     given_split,
@@ -209,7 +210,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
                  methods: Annotated[str | None, Option(help=TUNED_HELP)] = None,
                  seeds: Annotated[int, Option(help="of the best trial of each method")] = 3,
                  jobs: Annotated[int, Option(help="processes of one thread each")] = 1,
-                 k: Ks = None, json: Json = None):
+                 k: Ks = None, json: Json = None, resume: Resume = False):
     "`deca tune`."
     need_places(json, Path(out) / "tune.txt")
     need_counts(trials=trials, seeds=seeds, jobs=jobs)
@@ -218,6 +219,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     split, protocol = tunable(data)
     split = replace(split, k=lengths or split.k)
     runs, longest = Runs(Path(out) / "runs"), max(split.k)
+    if resume: runs.need_some()
     trial_jobs = {name: trials_of(split, protocol, name, training, trials) for name in names}
     tried = in_turn([job for some in trial_jobs.values() for job in some], runs, split, jobs)
     best = {name: some[int(tried.set_index("name")["validation"][[job.name() for job in some]].argmax())]

@@ -8,15 +8,17 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from deca_nb import baselines, denoising  # noqa: F401  their methods have names from here on
-from deca_nb.checkpoints import KeptRun, fit_kept, is_kept, unfinished
+from deca_nb.checkpoints import UNFINISHED, KeptRun, fit_kept, is_kept, unfinished
+from deca_nb.cli import main
 from deca_nb.names import find, listed
 from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender
-from deca_nb.training import Callback, Run
+from deca_nb.training import Callback, Run, Trainer
 from deca_nb.worlds import World
 
 MODELS = ["MF", "GMF", "NeuMF", "CDAE", "LightGCN"]
@@ -141,3 +143,63 @@ def test_a_state_of_other_data_or_another_version_is_left_alone(split, tmp_path,
     again = KeptRun(run.recipe, split.train, split.valid, folder=tmp_path).trainer()
     assert again.n_steps == 0 and "was kept by deca_nb" in caplog.text
     assert unfinished(tmp_path, run.recipe.key()).is_file()
+
+
+# The command.
+
+
+@pytest.fixture
+def clicks(tmp_path) -> Path:
+    """A small file of clicks."""
+    rng = np.random.default_rng(0)
+    rows = {(int(user), int(item)) for user, item in rng.integers(0, 40, (600, 2))}
+    path = tmp_path / "clicks.csv"
+    path.write_text("user,item\n" + "".join(f"u{user},i{item}\n" for user, item in sorted(rows)))
+    return path
+
+
+def deca(monkeypatch, *words) -> int:
+    """`deca` in this process: its exit code."""
+    monkeypatch.setattr("sys.argv", ["deca", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def cut_after(monkeypatch, epochs: int):
+    """From now on trainings are cut off after so many epochs in all."""
+    left, whole = [epochs], Trainer.epoch
+
+    def epoch(trainer):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return whole(trainer)
+
+    monkeypatch.setattr(Trainer, "epoch", epoch)
+
+
+COMMANDS = {
+    "train": ["train", "--method", "DeCA(p)", "--epochs", 4, "--batch-size", 64],
+    "compare": ["compare", "--methods", "Normal,DeCA(p)", "--epochs", 4, "--batch-size", 64],
+    "tune": ["tune", "--methods", "MostPopular,DeCA", "--trials", 2, "--seeds", 1, "--epochs", 4],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_cut_off_goes_on(name, clicks, tmp_path, monkeypatch, capsys):
+    words = [*COMMANDS[name], "--data", clicks]
+    assert deca(monkeypatch, *words, "--out", tmp_path / "whole") == 0
+    printed = capsys.readouterr().out.replace("whole", "cut")
+    words += ["--out", tmp_path / "cut"]
+    assert deca(monkeypatch, *words, "--resume") == 2
+    assert "--resume out to begin" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        cut_after(patched, 3 if name == "tune" else 6)
+        patched.setattr("sys.argv", ["deca", *map(str, words)])
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            main()
+    assert "kept" in capsys.readouterr().err
+    assert deca(monkeypatch, *words, "--resume") == 0
+    assert capsys.readouterr().out == printed
+    assert not list((tmp_path / "cut").rglob(f"{UNFINISHED}*"))
