@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import patch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -240,19 +241,22 @@ class Runs:
         found = pd.concat(frames, ignore_index=True).drop_duplicates("name").set_index("name", drop=False)
         return found.loc[names].reset_index(drop=True)
 
-    def need_some(self):
-        "Raise InputError where nothing is kept: neither a finished run nor a part of one."
-        if self.fingerprints() or list(self.folder.glob(f"weights/unfinished/{UNFINISHED}*")): return
-        raise InputError(f"{self.folder}: no run is kept here; leave --resume out to begin.")
+# %% ../nbs/A6_runs.ipynb #runs-pack
+@patch
+def need_some(self: Runs):
+    "Raise InputError where nothing is kept: neither a finished run nor a part of one."
+    if self.fingerprints() or list(self.folder.glob(f"weights/unfinished/{UNFINISHED}*")): return
+    raise InputError(f"{self.folder}: no run is kept here; leave --resume out to begin.")
 
-    def pack(self):
-        "Joins all files into runs.parquet, where there are any."
-        with self.lock:
-            parts = list(self.folder.glob("run-*.parquet"))
-            if not parts: return
-            table = self.read(sorted(self.fingerprints()))
-            with replacing(self.packed) as draft: table.to_parquet(draft, index=False, compression="zstd")
-            for part in parts: part.unlink()
+@patch
+def pack(self: Runs):
+    "Joins all files into runs.parquet, where there are any."
+    with self.lock:
+        parts = list(self.folder.glob("run-*.parquet"))
+        if not parts: return
+        table = self.read(sorted(self.fingerprints()))
+        with replacing(self.packed) as draft: table.to_parquet(draft, index=False, compression="zstd")
+        for part in parts: part.unlink()
 
 # %% ../nbs/A6_runs.ipynb #run-job
 def run_job(job: Job, runs: Runs, load: Callable = load_named):

@@ -41,6 +41,8 @@ from deca_nb.commands import (
     pick_lengths,
     training_options,
 )
+
+# %% ../nbs/15-tune.ipynb #imports-rooms
 from .denoising import recipe_for
 from .experiments import LONGEST
 from .files import InputError, write_json, write_text
