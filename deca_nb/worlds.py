@@ -45,7 +45,7 @@ def click_probability(f,        # P(r = 1); the three broadcast
                       h,        # P(r~ = 1 | r = 0)
                       h_prime   # P(r~ = 1 | r = 1)
                       ):        # in [0, 1], of the broadcast shape
-    "P(r~ = 1): Eq. (2) summed over both values that r of Eq. (1) can take."
+    "P(r~ = 1), Eq. (2a): Eq. (2) summed over both values that r of Eq. (1) can take."
     return h_prime * f + h * (1 - f)
 
 # %% ../nbs/02_worlds.ipynb #scramble
@@ -85,7 +85,7 @@ def taste_logit(user_factors,       # (n_users, rank)
                 users,              # inner indices, int64; broadcast with `items`
                 items               # inner indices, int64
                 ) -> np.ndarray:    # log-odds, of the broadcast shape
-    "Appeal plus inner product; equal to the last bit in any shape."
+    "Appeal plus inner product, Eq. (2b) without b; equal to the last bit in any shape."
     logit = appeal[items]
     for k in range(user_factors.shape[1]): logit = logit + user_factors[users, k] * item_factors[items, k]
     return logit
@@ -149,8 +149,10 @@ def solve_intercept(density: float,     # wanted mean of P(r~ = 1), between the 
 def taste_grid(item_factors,                        # (n_items, rank)
                appeal                               # (n_items,), in log-odds
                ) -> tuple[np.ndarray, np.ndarray]:  # logits and weights, (n_items, 81) each
-    """The logits of each item for users at 81 points z of a standard normal population, and the weights of
-    these points, which sum to 1 for each item."""
+    """The points of the sum that stands for the integral in Eq. (2c), without b.
+
+    Logits of each item for users at 81 points z of a standard normal population, and the weights of these
+    points, which sum to 1 for each item."""
     z = np.linspace(-8, 8, 81)
     logit = appeal[:, None] + np.linalg.norm(item_factors, axis=1)[:, None] * z
     return logit, np.broadcast_to(norm.pdf(z) / norm.pdf(z).sum(), logit.shape)
