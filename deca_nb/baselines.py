@@ -241,7 +241,7 @@ def inverse_of(matrix: np.ndarray   # symmetric, positive definite, (n, n) float
 # %% ../nbs/09_baselines.ipynb #ease
 @ranker("EASE")
 class EASE:
-    """Each item from all others by ridge regression without intercept, in closed form (Steck, 2019).
+    """Each item from all others by ridge regression without intercept, Eq. (25) (Steck, 2019).
 
     Raises `InputError` for more than 20,000 items."""
     def __init__(self,
@@ -326,6 +326,7 @@ def need_implicit():
                          "pip install 'deca-nb[als]', or take EASE or ItemKNN.") from None
     return als
 
+# %% ../nbs/09_baselines.ipynb #als-ranker
 @ranker("ALS")
 class ALS:
     """Factors of the clicks by alternating least squares, of the package implicit (Hu et al., 2008).
@@ -364,6 +365,7 @@ def csr_of(rows: SparseRows,    # (n_rows, n_items), a row of clicks for each us
     parts = (part.cpu().numpy() for part in (rows.values, rows.columns, rows.offsets))
     return sp.csr_matrix(tuple(parts), (len(rows.offsets) - 1, n_items))
 
+# %% ../nbs/09_baselines.ipynb #fold-in-ease
 @patch
 def fold_in(self: EASE,
             rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
@@ -371,6 +373,7 @@ def fold_in(self: EASE,
     "The scores of all items for users whom the matrix has not seen, X B."
     return torch.from_numpy(csr_of(rows, len(self.weights)) @ self.weights)
 
+# %% ../nbs/09_baselines.ipynb #fold-in-knn
 @patch
 def fold_in(self: ItemKNN,
             rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
@@ -378,6 +381,7 @@ def fold_in(self: ItemKNN,
     "The sums of similarities for users whom the matrix has not seen."
     return torch.from_numpy((csr_of(rows, self.similarity.shape[0]) @ self.similarity).toarray())
 
+# %% ../nbs/09_baselines.ipynb #fold-in-als
 @patch
 def fold_in(self: ALS,
             rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
@@ -401,6 +405,7 @@ def take(self: EASE, tensors: dict):            # as `tensors` gives them
     "Takes it back."
     self.weights = tensors["weights"].numpy()
 
+# %% ../nbs/09_baselines.ipynb #kept-knn
 @patch
 def tensors(self: ItemKNN) -> dict:             # the three arrays of a sparse matrix, (n_items, n_items)
     "What it learned."
@@ -413,6 +418,7 @@ def take(self: ItemKNN, tensors: dict):         # as `tensors` gives them
     arrays = [tensors[name].numpy() for name in ("data", "indices", "indptr")]
     self.similarity = sp.csr_matrix(tuple(arrays), [len(arrays[2]) - 1] * 2)
 
+# %% ../nbs/09_baselines.ipynb #kept-als
 @patch
 def tensors(self: ALS) -> dict:     # user_factors, item_factors (n, factors) each; weights (2,)
     "What it learned."
@@ -430,6 +436,7 @@ class EASESettings(AtOnce):
     ridge: Annotated[float, Number(above=0, help="EASE: ridge penalty", search=(10., 1e4),
                                    log_range=True)] = 200.
 
+# %% ../nbs/09_baselines.ipynb #knn-settings
 @dataclass(frozen=True)
 class ItemKNNSettings(AtOnce):
     "The numbers of ItemKNN."
@@ -438,6 +445,7 @@ class ItemKNNSettings(AtOnce):
     shrinkage: Annotated[float, Number(0, help="ItemKNN: clicks by which a similarity of few is made smaller",
                                        search=(0., 10., 50., 200.))] = 0.
 
+# %% ../nbs/09_baselines.ipynb #als-settings
 @dataclass(frozen=True)
 class ALSSettings(AtOnce):
     "The numbers of ALS."
