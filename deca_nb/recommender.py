@@ -75,6 +75,7 @@ def pick_device(device: str     # 'auto', or a name that torch knows: 'cpu', 'cu
         raise InputError(f"there is no device '{device}' here; choose auto or cpu.") from None
     return device
 
+# %% ../nbs/10_recommender.ipynb #need-method
 def need_method(name: str   # as `Recommender` takes it
                 ):
     "Raise InputError for the name of a ranker, which does not say which clicks were meant, or of nothing."
@@ -138,6 +139,7 @@ def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
     self.history = pd.DataFrame()
     self.data = {}                              # where the interactions came from, kept with `save`
 
+# %% ../nbs/10_recommender.ipynb #of
 @patch(cls_method=True)
 def of(cls: Recommender, recipe: Recipe,    # as `make_recipe` gives it
        judging: Judging,                    # the judging half of a protocol
@@ -157,6 +159,7 @@ def need_fit(self: Recommender, what: str = "trained"   # 'train': it is enough 
         raise InputError("this recommender has not been fitted; call fit(train) first, "
                          "or Recommender.load(folder).")
 
+# %% ../nbs/10_recommender.ipynb #need-clicks
 def need_clicks(train: Interactions     # what is to be learned from
                 ):
     "Raise InputError where there is nothing to learn from."
@@ -230,6 +233,7 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     if late is not None: owned = owned + rows_or_none(late.to_csr(), there)
     return Asked(named, np.where((place >= 0) & (counts[place] > 0), place, -1), there, owned)
 
+# %% ../nbs/10_recommender.ipynb #scorers
 @patch
 def scorers(self: Recommender, asked: Asked,    # as of `asked`
             late: Interactions | None           # as for `asked`
@@ -336,6 +340,7 @@ def evaluate_popular(self: Recommender, split: Split,   # as for `evaluate`
     how = {"k": split.k if k is None else k, "ties": ties or self.judging.ties, "metrics": metrics}
     return evaluate(MostPopular(split.train), task, **how)
 
+# %% ../nbs/10_recommender.ipynb #evaluate-served
 @patch
 def evaluate_served(self: Recommender, split: Split,    # as for `evaluate`
                     **how                               # k, ties, metrics, as for `evaluate`

@@ -43,6 +43,7 @@ def inner(ids: Iterable,    # outer ids, (n,)
     places[places < 0] = texts.get_indexer(whole.where(whole != missed, missed + ".0"))
     return places
 
+# %% ../nbs/10_recommender.ipynb #rows-or-none
 def rows_or_none(matrix: sp.csr_matrix,     # (n_rows, n_columns)
                  rows: np.ndarray           # (n,) int64, positions; -1 for none
                  ) -> sp.csr_matrix:        # (n, n_columns)
@@ -73,6 +74,7 @@ def as_frame(train: Interactions,       # names the items
     if train.titles is not None: columns["title"] = train.titles[item]
     return pd.DataFrame(columns | {"score": scores[row, place], "source": np.array(source, object)[row]})
 
+# %% ../nbs/10_recommender.ipynb #as-list
 def as_list(ids         # one id, or an iterable of ids; a text is one
             ) -> list:  # of ids
     "One id or several, as a list. Raises `InputError` for a frame, which holds more than ids."
@@ -112,6 +114,7 @@ def lines_of(path           # a text file
     except UnicodeDecodeError: raise InputError(f"{path}: this is no UTF-8; save it as that.") from None
     return [line for line in text.splitlines() if line.strip()]
 
+# %% ../nbs/10_recommender.ipynb #read-items
 def read_items(path,                        # of ids, one in each line; or a table, such as .csv or .parquet
                column: str | None = None    # its column; None: 'item' or 'item_id', or the only one there is
                ) -> list:                   # ids, in the order of the file
@@ -156,6 +159,7 @@ def user_tables(module: nn.Module           # a method or a model
     return {name: part for name, part in module.named_modules()
             if isinstance(part, nn.Embedding) and name.split(".")[-1].startswith("user_")}
 
+# %% ../nbs/10_recommender.ipynb #with-new-rows
 def with_new_rows(run: Run,             # on the new users' clicks
                   trained: Method       # of the same recipe, on other users
                   ) -> tuple[Method, dict[str, Method]]:    # untrained rows; what it needs by name
@@ -177,6 +181,7 @@ def shares_of_batches(counts: np.ndarray,   # (n,) clicks of each user
     "In which share of the batches each user stands."
     return 1 - (1 - counts / len(run.train)) ** min(run.settings.batch_size, len(run.train))
 
+# %% ../nbs/10_recommender.ipynb #pace-of-rows
 def pace(run: Run,                          # of the trained model
          epochs: int                        # that it was trained
          ) -> tuple[int, float]:            # steps, at least 1, and their learning rate
@@ -188,6 +193,7 @@ def pace(run: Run,                          # of the trained model
     steps = min(STEPS, int(np.ceil(total)))
     return steps, settings.learning_rate * total / steps
 
+# %% ../nbs/10_recommender.ipynb #shrinkage
 def shrinkage(run: Run,                     # of the trained model
               clicks: Interactions          # of the new users
               ) -> torch.Tensor:            # (n_users,), what each new row's squared norm costs
@@ -206,6 +212,7 @@ def joined(train: Interactions,     # of the users whose rows are trained
     return Interactions(np.concatenate([train.users, clicks.users + train.n_users]),
                         np.concatenate([train.items, clicks.items]), user_ids, train.item_ids)
 
+# %% ../nbs/10_recommender.ipynb #new-negatives
 def negatives_of(method: Method,            # may insist on a sampler
                  run: Run,                  # of the trained model; says the sampler and the seed
                  clicks: Interactions       # of new users, by user
@@ -261,12 +268,14 @@ def of_newcomers(run: Run,              # of the trained model
     "The same run on the clicks of new users, with its draws from the start."
     return replace(run, train=clicks, valid=None, callbacks=(), kept={})
 
+# %% ../nbs/10_recommender.ipynb #recipe-needed
 def recipe_needed(run: Run,             # of a method that needs something
                   name: str             # among its `needs`
                   ) -> Recipe:          # of what is needed
     "The recipe of what the method needs under that name."
     return run.method_class.needs[name](run.recipe)
 
+# %% ../nbs/10_recommender.ipynb #parts-of
 def parts_of(clicks: Interactions       # by user
              ) -> list[tuple[int, int]]:  # the first user of each part and the one behind its last
     "Users in parts of about `CLICKS_AT_ONCE` clicks, at least one user each."
@@ -274,6 +283,7 @@ def parts_of(clicks: Interactions       # by user
     bounds = [0, *(np.flatnonzero(np.diff(part)) + 1), clicks.n_users]
     return list(pairwise(bounds))
 
+# %% ../nbs/10_recommender.ipynb #users-of
 def users_of(clicks: Interactions,      # of new users
              who: np.ndarray            # (n,) int64, some of them, in order
              ) -> Interactions:         # who are numbered from 0
@@ -290,6 +300,7 @@ def reader_of(model: nn.Module              # a trained f
     if None in readers: return None
     return lambda rows: torch.stack([reader(rows) for reader in readers]).mean(0)
 
+# %% ../nbs/10_recommender.ipynb #reading-class
 class Reading:
     "Scores new users by a model that reads their clicks."
     def __init__(self,
@@ -347,6 +358,7 @@ def read_history(path,                      # as `read_interactions` reads it
     pairs = frame_to_pairs(frame, columns["user"], columns["item"], None, None, str(path))
     return pairs.distinct()
 
+# %% ../nbs/10_recommender.ipynb #as-history
 def as_history(history,             # Interactions, or a frame with the columns user and item
                item_ids: pd.Index   # of the model
                ) -> tuple[Interactions, list[str]]:     # over the model's items; sentences
