@@ -434,6 +434,7 @@ def similar_items(self: Recommender,
     found = as_frame(self.train, items, best, scores, [""] * len(at)).drop(columns="source")
     return found.rename(columns={"user": "item", "item": "similar"})
 
+# %% ../nbs/10_recommender.ipynb #vectors
 @patch
 def vectors(self: Recommender) -> dict[str, pd.DataFrame]:  # users, items, left_out
     """The model as tables: users (user, vector), items (item, vector, bias), and the pairs (user, item) that
@@ -447,6 +448,20 @@ def vectors(self: Recommender) -> dict[str, pd.DataFrame]:  # users, items, left
     items = vector_frame("item", train.item_ids, found.items, bias=found.bias.cpu().numpy())
     left_out = (self.known if self.owned is None else self.owned).to_frame()[["user", "item"]]
     return {"users": users, "items": items, "left_out": left_out}
+
+# %% ../nbs/10_recommender.ipynb #own-split
+@patch
+def settings_with(self: Recommender, numbers: dict  # name -> value
+                  ) -> Settings:                    # the recipe's, with these
+    "Other settings to go on with. Raises `InputError` where a method cannot, and for no setting's number."
+    if not self.run().method_class.has_steps:
+        raise InputError(f"{self.method_name} cannot go on from what was saved; train it anew on all clicks.")
+    own = [one.name for one in dataclasses.fields(self.settings)]
+    for name in numbers:
+        if name not in own:
+            raise InputError(f"{name} cannot change where training goes on; leave it out, "
+                             f"or change one of {', '.join(own)}.")
+    return checked(dataclasses.replace(self.settings, **numbers))
 
 # %% ../nbs/10_recommender.ipynb #go-on
 @patch
@@ -488,20 +503,7 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
     if owns: going.owned = concat(going.known, *owns).distinct()
     return going
 
-# %% ../nbs/10_recommender.ipynb #own-split
-@patch
-def settings_with(self: Recommender, numbers: dict  # name -> value
-                  ) -> Settings:                    # the recipe's, with these
-    "Other settings to go on with. Raises `InputError` where a method cannot, and for no setting's number."
-    if not self.run().method_class.has_steps:
-        raise InputError(f"{self.method_name} cannot go on from what was saved; train it anew on all clicks.")
-    own = [one.name for one in dataclasses.fields(self.settings)]
-    for name in numbers:
-        if name not in own:
-            raise InputError(f"{name} cannot change where training goes on; leave it out, "
-                             f"or change one of {', '.join(own)}.")
-    return checked(dataclasses.replace(self.settings, **numbers))
-
+# %% ../nbs/10_recommender.ipynb #own-split-of
 @patch
 def own_split(self: Recommender, split: Split   # of later clicks, with which this recommender went on
               ) -> Split:                       # over its own users and items
@@ -526,6 +528,7 @@ def ids_from_json(ids: dict         # count or list
     "The ids that `ids_to_json` wrote."
     return pd.RangeIndex(ids["count"]) if "count" in ids else pd.Index(ids["list"])
 
+# %% ../nbs/10_recommender.ipynb #description
 @patch
 def description(self: Recommender) -> dict:     # format, recipe, judging, n_train, data, ids, history, ...
     """What `recommender.json` holds besides the name of the tensor file; with that of `serving`, or None.
@@ -553,6 +556,7 @@ def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serv
     served = self.serving.tensors() if self.serving else {}
     return tensors | {f"serving.{name}": tensor for name, tensor in served.items()}
 
+# %% ../nbs/10_recommender.ipynb #need-own-folder
 def need_own_folder(folder  # path to be written to; it need not be there
                     ):
     "Raise InputError where a recommender cannot be saved: a file, or a folder with other things in it."
@@ -635,6 +639,7 @@ def need_known_class(folder: Path,              # for the message
         raise InputError(f"{folder}: its {kind} is this package's {name}; leave {kind} out.")
     recipe[kind] = name_of(kind, given)
 
+# %% ../nbs/10_recommender.ipynb #need-own-parts
 def need_own_parts(folder: Path,  # for the message
                    about: dict    # what `recommender.json` holds: recipe (settings, parts) and judging count
                    ):

@@ -423,6 +423,7 @@ def product_of_mf(model: MF    # trained
     "Both tables as they are."
     return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items))
 
+# %% ../nbs/10_recommender.ipynb #product-of-gmf
 def product_of_gmf(model: GMF    # trained
                    ) -> Product:   # one bias for all items
     "Each side takes the root of the weight, the users its sign."
@@ -431,6 +432,7 @@ def product_of_gmf(model: GMF    # trained
     return Product(model.user_factors.weight * half * weight.sign(), model.item_factors.weight * half,
                    model.output.bias.expand(model.n_items))
 
+# %% ../nbs/10_recommender.ipynb #product-of-lightgcn
 def product_of_lightgcn(model: LightGCN    # trained
                         ) -> Product:   # one bias for all items
     "Both tables after propagation."
@@ -445,6 +447,7 @@ def product_of_cdae(model: CDAE     # trained
                         for part in everybody.split(8192)])
     return Product(hidden, model.item_decoder.weight, model.item_bias.weight.squeeze(1))
 
+# %% ../nbs/10_recommender.ipynb #product-of-average
 def product_of_average(model: Average   # of models that are products
                        ) -> Product:    # as long as all of them
     "The members' vectors side by side, the users' divided by how many they are."
@@ -453,6 +456,7 @@ def product_of_average(model: Average   # of models that are products
                    torch.cat([part.items for part in parts], 1),
                    torch.stack([part.bias for part in parts]).mean(0))
 
+# %% ../nbs/10_recommender.ipynb #as-product-of
 PRODUCTS = {MF: product_of_mf, GMF: product_of_gmf, LightGCN: product_of_lightgcn, CDAE: product_of_cdae,
             Average: product_of_average}            # by class; a subclass may score otherwise
 
@@ -478,6 +482,7 @@ class Cosines:
         "The cosines with all items."
         return self.rows[items.to(self.rows.device)] @ self.rows.T
 
+# %% ../nbs/10_recommender.ipynb #vector-frame
 def vector_frame(role: str,                 # 'user' or 'item'
                  ids: pd.Index,             # outer ids, (n,)
                  vectors: torch.Tensor,     # (n, dim)
@@ -486,6 +491,7 @@ def vector_frame(role: str,                 # 'user' or 'item'
     "A row per user or item."
     return pd.DataFrame({role: ids, "vector": list(vectors.cpu().numpy())} | more)
 
+# %% ../nbs/10_recommender.ipynb #write-vectors
 def write_vectors(folder,           # made where it is not there
                   frames: dict      # name -> frame, written as NAME.parquet
                   ):
@@ -501,6 +507,7 @@ def tables_of(module: nn.Module     # a method or a model
     return {f"{name}.weight": kind for name, part in module.named_modules() for kind, some in tables.items()
             if any(part is one for one in some)}
 
+# %% ../nbs/10_recommender.ipynb #grow
 @torch.no_grad()
 def grow(method: Method,    # untrained, over at least the old users and items; the weights are put into it
          state: dict,       # name -> tensor, what the old one kept
@@ -514,6 +521,7 @@ def grow(method: Method,    # untrained, over at least the old users and items; 
         else: left.append(name)
     return left
 
+# %% ../nbs/10_recommender.ipynb #continued
 def continued(run: Run,                 # not started
               begin: Callable,          # (untrained method) -> nothing; puts the old weights into it
               epochs: int | None        # at most so many, at least 0; None: the recipe's
