@@ -49,6 +49,7 @@ from deca_nb.serving import (
     as_list,
     as_product,
     barred_items,
+    begin_newcomers,
     best_epochs,
     best_lists,
     continued,
@@ -495,6 +496,7 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
               "item": inner(self.train.item_ids, before.item_ids)}
     def begin(method):
         left = grow(method, self.trained.state_dict(), places)
+        begin_newcomers(method, self.run(), self.trained, best_epochs(self.history), merged, places)
         if left: warnings.warn(f"{', '.join(left)} could not be kept and begins anew", stacklevel=2)
     if valid is not None: valid = given["valid"].select(~np.isin(given["valid"].keys(), merged.keys()))
     going = Recommender.of(dataclasses.replace(self.recipe, settings=settings), self.judging, self.device)
