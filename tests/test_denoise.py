@@ -14,7 +14,7 @@ from deca_nb import cli
 from deca_nb.cuts import Judged, folds_of, judged, out_of_fold, overlaps
 from deca_nb.evaluation import evaluate
 from deca_nb.export import lowest
-from deca_nb.interactions import Interactions, read_split
+from deca_nb.interactions import Interactions, read_interactions, read_split
 from deca_nb.recommender import Recommender
 from deca_nb.worlds import World
 
@@ -243,7 +243,24 @@ def test_reweighted_clicks_are_trained_on_and_written(own_file):
     assert np.allclose(scored["weight"], expected, rtol=1e-5) and not scored["doubted"].all()
     served = model.serving.train.to_frame().merge(scored, on=["user", "item"], suffixes=("", "_file"))
     assert len(served) == len(scored) and np.allclose(served["weight"], served["weight_file"], rtol=1e-4)
-    assert "Weighing clicks by their scores" in said
+    split = read_split("own.csv")
+    popular = model.evaluate_popular(split, k=20)["ndcg@20"].mean()
+    line = next(line.split() for line in said.splitlines() if line.startswith("most popular"))
+    assert float(line[3]) == pytest.approx(popular, abs=6e-5)
+    assert "The most popular items find more than this model does" in said  # after so few epochs
+
+
+def test_trainings_are_as_long_as_validation_says(own_file):
+    _, told = deca(
+        "denoise", "own.csv", "--model", "MF", "--method", "Normal", "--folds", 2, "--out", "s.csv"
+    )
+    split = read_split("own.csv")
+    alone = Recommender("MF", "Normal", epochs=100).fit(split.train, split.valid)
+    took = int(alone.history["validation ndcg@20"].idxmax()) + 1
+    assert f"MF + Normal: each training takes {took} epochs, as validation clicks say" in told
+    again = Recommender("MF", "Normal", epochs=took).fit(read_interactions("own.csv"))
+    scores = pd.read_csv("s.csv")["real_positive_probability"]
+    assert np.allclose(scores, again.real_positive_probability(), atol=1e-6)
 
 
 # Other data.
