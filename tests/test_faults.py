@@ -288,7 +288,7 @@ OPTIONS = {
     "denoise clicks.csv --out x.csv --drop -0.1": ["--drop -0.1", "from 0"],
     "denoise clicks.csv --out x.csv --user who": ["clicks.csv", "'who'", "--user"],
     "denoise clicks.csv --out x.csv --rating stars": ["clicks.csv", "'stars'", "--rating"],
-    "denoise clicks.csv --out x.csv --learning-rate 1e30": ["diverged in epoch", "lower learning rate"],
+    "denoise clicks.csv --out x.csv --learning-rate 1e30": ["gave NaN", "smaller learning rate"],
     "denoise nowhere.csv --out x.csv": ["nowhere.csv", "check the path"],
     "denoise clicks.csv --out x.csv --method WBPRs": ["no method 'WBPRs'", "DeCA(p)"],
     "explore": ["--out"],
