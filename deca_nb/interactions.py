@@ -33,7 +33,8 @@ from .files import InputError, give_back, notes_of, read_columns, read_frame
 from .names import listed
 
 # %% ../nbs/01_interactions.ipynb #plain-ids
-def plain_ids(column: pd.Series) -> pd.Series:
+def plain_ids(column: pd.Series     # (n,) ids, none of them missing
+              ) -> pd.Series:       # (n,) int64 or text
     """Ids as int64 where every one of them is a plainly written whole number, else as text.
     Expects no missing value."""
     if pd.api.types.is_bool_dtype(column): return column.astype(str)
@@ -48,7 +49,8 @@ def plain_ids(column: pd.Series) -> pd.Series:
     return text.astype(np.int64) if text.str.fullmatch(r"0|-?[1-9]\d{0,17}").all() else text
 
 # %% ../nbs/01_interactions.ipynb #coded
-def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+def coded(column: pd.Series                     # (n,) ids, none of them missing
+          ) -> tuple[np.ndarray, pd.Index]:     # (n,) int64, positions; the distinct ids
     """Each row's position in the sorted list of distinct ids, (n,) int64, and that list.
 
     Only distinct ids are looked at, so that millions of rows cost little."""
@@ -60,7 +62,8 @@ def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
 COLUMNS = ("users", "items", "ratings", "timestamps", "noise", "weights")       # of interactions, (n,) each
 
 # %% ../nbs/01_interactions.ipynb #interactions-class
-def locked(value):
+def locked(value    # an array or sparse matrix
+           ):       # the same object
     "The same array or sparse matrix, made read-only."
     for array in (value.data, value.indices, value.indptr) if sp.issparse(value) else (value,):
         array.flags.writeable = False
@@ -106,7 +109,8 @@ class Interactions:
         return f"Interactions({len(self):,} pairs, {self.n_users:,} users, {self.n_items:,} items{merged})"
 
 # %% ../nbs/01_interactions.ipynb #once
-def once(method):
+def once(method     # takes nothing beside self; gives an array or sparse matrix
+         ):         # the method, whose answer its object keeps
     "Decorator: a method without arguments makes its array or matrix once, read-only; its object keeps it."
     name = f"_{method.__name__}"
     @wraps(method)
@@ -150,7 +154,9 @@ def to_csr(self: Interactions) -> sp.csr_matrix:
 
 # %% ../nbs/01_interactions.ipynb #interactions-select
 @patch
-def select(self: Interactions, rows) -> Interactions:
+def select(self: Interactions,
+           rows             # a bool mask, positions or a slice
+           ) -> Interactions:   # over the same users and items
     "Those rows (a mask or positions), over the same users and items."
     columns = {name: getattr(self, name) for name in COLUMNS}
     taken = {name: column[rows] for name, column in columns.items() if column is not None}
@@ -188,7 +194,11 @@ def to_weighted_csr(self: Interactions) -> sp.csr_matrix:
     return sp.csr_matrix((self.scaled().weights, at), shape)
 
 # %% ../nbs/01_interactions.ipynb #need-column
-def need_column(df: pd.DataFrame, column: str, role: str, source: str):
+def need_column(df: pd.DataFrame,   # one row per interaction
+                column: str,        # that it must have
+                role: str,          # what the column holds, such as 'user'
+                source: str         # what error messages call the frame
+                ):
     "Raise InputError unless `df` has that column, once."
     if list(df.columns).count(column) > 1:
         raise InputError(f"{source}: there are several columns '{column}'; keep one of them.")
@@ -198,19 +208,26 @@ def need_column(df: pd.DataFrame, column: str, role: str, source: str):
                          f"name the right one with {role}=... or --{role}.")
 
 # %% ../nbs/01_interactions.ipynb #need-rows
-def need_rows(df: pd.DataFrame, source: str):
+def need_rows(df: pd.DataFrame,     # one row per interaction
+              source: str           # what error messages call the frame
+              ):
     "Raise InputError when there is not a single row."
     if df.empty:
         raise InputError(f"{source}: the file has no rows; "
                          "give one row per interaction, with a user and an item.")
 
 # %% ../nbs/01_interactions.ipynb #first-row
-def first_row(mask) -> int:
+def first_row(mask      # (n,) bool, with a True
+              ) -> int: # counted from 1
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
     return int(np.flatnonzero(mask)[0]) + 1
 
 # %% ../nbs/01_interactions.ipynb #need-values
-def read_ids(df: pd.DataFrame, column: str, role: str, source: str) -> pd.Series:
+def read_ids(df: pd.DataFrame,      # one row per interaction
+             column: str,           # with ids
+             role: str,             # what it holds, such as 'user'
+             source: str            # what error messages call the frame
+             ) -> pd.Series:        # (n,) the column
     "The ids of that column as they are; InputError names the first row without one."
     need_column(df, column, role, source)
     missing = df[column].isna()
@@ -220,7 +237,10 @@ def read_ids(df: pd.DataFrame, column: str, role: str, source: str) -> pd.Series
     return df[column]
 
 # %% ../nbs/01_interactions.ipynb #read-ratings
-def read_ratings(df: pd.DataFrame, column: str, source: str) -> np.ndarray:
+def read_ratings(df: pd.DataFrame,  # one row per interaction
+                 column: str,       # with ratings
+                 source: str        # what error messages call the frame
+                 ) -> np.ndarray:   # (n,) float64
     "That column as float64; InputError names the first row that is no number."
     need_column(df, column, "rating", source)
     ratings = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
@@ -268,7 +288,9 @@ def date_formats(text: str              # one date
     formats += [one.replace("%B", "%b") for one in formats]             # May is a whole name and a short one
     return list(dict.fromkeys(formats))
 
-def padded(texts: pd.Series, date_format: str) -> pd.Series:
+def padded(texts: pd.Series,    # (n,) dates as text
+           date_format: str     # as strftime has it
+           ) -> pd.Series:      # (n,) texts
     "The texts, (n,), with the zeros that a number such as 5032024 has lost, where the format has no signs."
     widths = {"d": 2, "m": 2, "y": 2, "Y": 4, "H": 2, "M": 2, "S": 2}
     letters = date_format.replace("%", "")
@@ -352,7 +374,8 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
-def begins_as_date(column: pd.Series) -> bool:
+def begins_as_date(column: pd.Series    # (n,) times of any kind, n at least 1
+                   ) -> bool:
     "Whether the first text is no number, or one is such as 05032024: a date without signs."
     if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)): return False
     if pd.to_numeric(column.iloc[:1], errors="coerce").isna().all(): return True
@@ -371,7 +394,10 @@ def row_hash(pairs: Interactions,   # any
 # %% ../nbs/01_interactions.ipynb #need-distinct
 REPEATS = ("last", "first", "count", "sum", "refuse")
 
-def need_distinct(pairs: Interactions, source: str, user: str, item: str):
+def need_distinct(pairs: Interactions,      # in the order of the rows
+                  source: str,              # what error messages call them
+                  user: str, item: str      # their columns, for the message
+                  ):
     "Raise InputError when a pair stands in two rows."
     if pairs.are_distinct(): return
     repeated = pd.Series(pairs.keys()).duplicated()
@@ -388,7 +414,9 @@ def are_distinct(self: Interactions) -> bool:
     return bool((in_order[1:] != in_order[:-1]).all())
 
 @patch
-def distinct(self: Interactions, keep: str = "last") -> Interactions:
+def distinct(self: Interactions,
+             keep: str = "last"     # or 'first': which row of a pair stays
+             ) -> Interactions:     # `n_merged` says how many rows are gone
     "Each pair once: the last or the first of its rows by time, or without times as they stand."
     in_order = np.sort(self.users * self.n_items + self.items)
     often = np.isin(self.users * self.n_items + self.items, in_order[1:][in_order[1:] == in_order[:-1]])
@@ -400,7 +428,10 @@ def distinct(self: Interactions, keep: str = "last") -> Interactions:
     return replace(self.select(~often), n_merged=int(often.sum()))
 
 # %% ../nbs/01_interactions.ipynb #need-choice
-def need_choice(pairs: Interactions, user: str, item: str, source: str):
+def need_choice(pairs: Interactions,        # all that there is to learn from
+                user: str, item: str,       # their columns, for the message
+                source: str                 # what error messages call them
+                ):
     "Raise InputError unless there are at least two users and two items."
     for column, role, ids in ((user, "user", pairs.user_ids), (item, "item", pairs.item_ids)):
         if len(ids) < 2:
@@ -461,7 +492,11 @@ def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
                          weights=None if weight is None else read_weights(df, weight, source))
     return pairs
 
-def merged(pairs: Interactions, repeats: str, user: str, item: str, source: str) -> Interactions:
+def merged(pairs: Interactions,     # in the order of the rows
+           repeats: str,            # one of `REPEATS`
+           user: str, item: str,    # their columns, for the message
+           source: str              # what error messages call them
+           ) -> Interactions:       # each pair once
     "Each pair once, as `repeats` says. Raises `InputError`."
     if repeats not in REPEATS:
         raise InputError(f"repeats='{repeats}' cannot be used; choose {', '.join(REPEATS)}.")
@@ -494,7 +529,9 @@ def note_of_repeats(n_merged: int,  # rows that are gone
     return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"
 
 # %% ../nbs/01_interactions.ipynb #from-frame
-def as_pandas(frame, source: str) -> pd.DataFrame:
+def as_pandas(frame,            # of pandas, or anything with the Arrow stream protocol
+              source: str       # what error messages call it
+              ) -> pd.DataFrame:
     "A frame of pandas as it is, and any other that can be handed over by Arrow. Raises `InputError`."
     if isinstance(frame, pd.DataFrame): return frame
     if hasattr(frame, "__arrow_c_stream__"):
@@ -524,8 +561,11 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #read-noted
-def read_noted(path, date_format: str | None = None, repeats: str = "last",
-               **columns) -> tuple[Interactions, dict, tuple[str, ...]]:
+def read_noted(path,                            # as for `read_interactions`, like all that follow
+               date_format: str | None = None,
+               repeats: str = "last",
+               **columns
+               ) -> tuple[Interactions, dict, tuple[str, ...]]:     # pairs; role -> column; sentences
     "The interactions of a file, of any number of users, the column of every role, and what was decided."
     read = read_frame if date_format else read_columns          # dates stay text: 05032024 is no number
     frame, named = read(path, **columns)
@@ -604,12 +644,16 @@ def fingerprint(*parts: Interactions | None) -> str:
     return hashlib.sha256(b"".join(b"|" if part is None else part.digest for part in parts)).hexdigest()
 
 # %% ../nbs/01_interactions.ipynb #chronological-parts
-def tenths(position: np.ndarray, n) -> np.ndarray:
+def tenths(position: np.ndarray,    # (m,) int64, places in an order, from 0
+           n                        # length of the order: a number, or one for each place
+           ) -> np.ndarray:         # (m,) int8: 0 train, 1 valid, 2 test
     "0 for the first 8/10 of n positions, 1 for the next tenth, 2 for the rest; exact whole numbers."
     return (position >= 8 * n // 10).astype(np.int8) + (position >= 9 * n // 10)
 
 # %% ../nbs/01_interactions.ipynb #user-time-order
-def by_digits(numbers: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+def by_digits(numbers: np.ndarray,              # (n,) int64, at least 0
+              order: np.ndarray | None = None   # (n,) int64, an order to begin with; None: as they stand
+              ) -> np.ndarray:                  # (n,) int64, positions
     """The rows in `order` (else as they are) sorted by whole numbers from 0 on, (n,) int64, equal ones as
     they were."""
     for shift in range(0, max(int(numbers.max(initial=0)).bit_length(), 1), 16):
@@ -647,11 +691,15 @@ def chronological_parts(pairs: Interactions,                # with times
     return parts
 
 # %% ../nbs/01_interactions.ipynb #random-parts
-def random_parts(pairs: Interactions, seed: int = 0) -> np.ndarray:
+def random_parts(pairs: Interactions,   # (n,)
+                 seed: int = 0          # of the draw
+                 ) -> np.ndarray:       # (n,) int8: 0 train, 1 valid, 2 test
     "A shuffled 8:1:1 of all rows, (n,) int8. A user may have none of them in train."
     return tenths(np.random.default_rng(seed).permutation(len(pairs)), len(pairs))
 
-def one_each(pairs: Interactions, parts: np.ndarray) -> np.ndarray:
+def one_each(pairs: Interactions,       # (n,)
+             parts: np.ndarray          # (n,) int8, the part of each
+             ) -> np.ndarray:           # (n,) int8
     "The parts, (n,) int8, but with a row of each user in train: where there was none, the user's first."
     users, first = np.unique(pairs.users, return_index=True)
     without = np.bincount(pairs.users[parts == 0], minlength=pairs.n_users)[users] == 0
@@ -666,13 +714,18 @@ def tie_order(pairs: Interactions,  # n rows, in any order
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
     return row_hash(replace(pairs, ratings=None), seed).argsort(kind="stable")
 
-def need_times(pairs: Interactions, split: str):
+def need_times(pairs: Interactions,     # to be cut
+               split: str               # the cut's name, for the message
+               ):
     "Raise InputError for a split by time of pairs without times."
     if pairs.timestamps is None:
         raise InputError(f"a {split} split needs times; name their column with timestamp=... or --timestamp, "
                          "or choose the random split.")
 
-def tie_notes(pairs: Interactions, parts: np.ndarray, order: np.ndarray) -> tuple[str, ...]:
+def tie_notes(pairs: Interactions,      # (n,), with times
+              parts: np.ndarray,        # (n,) int8, the part of each
+              order: np.ndarray         # (n,) int64, the order that was cut
+              ) -> tuple[str, ...]:     # one sentence, or none
     "A note where a user's rows of one time are in several parts; `order` is that of the cut, (n,)."
     users, times, part = pairs.users[order], pairs.timestamps[order], parts[order]
     apart = (part[1:] != part[:-1]) & (users[1:] == users[:-1]) & (times[1:] == times[:-1])
@@ -682,19 +735,25 @@ def tie_notes(pairs: Interactions, parts: np.ndarray, order: np.ndarray) -> tupl
     return (note,) * (tied > 0)
 
 # %% ../nbs/01_interactions.ipynb #cut-by-time
-def cut_by_time(pairs: Interactions, seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def cut_by_time(pairs: Interactions,    # (n,), with times
+                seed: int               # of the order among equal times
+                ) -> tuple[np.ndarray, tuple[str, ...]]:    # (n,) int8: 0 train, 1 valid, 2 test; sentences
     "`chronological_parts` with ties by `tie_order`, and a note where ties decided."
     need_times(pairs, "chronological")
     ties = tie_order(pairs, seed)
     parts = chronological_parts(pairs, ties)
     return parts, tie_notes(pairs, parts, by_user_and_time(pairs, ties))
 
-def cut_at_random(pairs: Interactions, seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def cut_at_random(pairs: Interactions,  # (n,)
+                  seed: int             # of the draw
+                  ) -> tuple[np.ndarray, tuple[str, ...]]:  # as of `cut_by_time`
     "`random_parts` with a row of each user in train; there is nothing to note."
     return one_each(pairs, random_parts(pairs, seed)), ()
 
 # %% ../nbs/01_interactions.ipynb #more-cuts
-def cut_for_all(pairs: Interactions, seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def cut_for_all(pairs: Interactions,    # (n,), with times
+                seed: int               # of the order among equal times
+                ) -> tuple[np.ndarray, tuple[str, ...]]:    # as of `cut_by_time`
     "One 8:1:1 of all rows by time, (n,) int8, ties by `tie_order`; a note where users have none in train."
     need_times(pairs, "global")
     ties = tie_order(pairs, seed)
@@ -706,7 +765,9 @@ def cut_for_all(pairs: Interactions, seed: int) -> tuple[np.ndarray, tuple[str, 
             "and they are judged as cold users")
     return parts, (note,) * (late > 0) + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
 
-def cut_last_ones(pairs: Interactions, seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def cut_last_ones(pairs: Interactions,  # (n,), with times
+                  seed: int             # of the order among equal times
+                  ) -> tuple[np.ndarray, tuple[str, ...]]:  # as of `cut_by_time`
     "Each user's last row is 2 and the one before is 1 where there are three, all others are 0; (n,) int8."
     need_times(pairs, "leave-one-out")
     order, n = by_user_and_time(pairs, tie_order(pairs, seed)), pairs.user_counts()
@@ -791,7 +852,8 @@ def cut(pairs: Interactions,    # n rows
 def align(*parts: Interactions          # each with ids of its own, one or more
           ) -> list[Interactions]:      # in the same order, over common ids
     "The same pairs over the union of all their users and items."
-    def common(field):
+    def common(field    # 'user_ids' or 'item_ids'
+               ):
         ids = [getattr(part, field) for part in parts]
         if len({index.dtype.kind == "i" for index in ids}) > 1: ids = [index.astype(str) for index in ids]
         union = ids[0]
@@ -808,7 +870,10 @@ def align(*parts: Interactions          # each with ids of its own, one or more
             for part, users, items in zip(parts, user_maps, item_maps, strict=True)]
 
 # %% ../nbs/01_interactions.ipynb #read-titles
-def read_titles(path, pairs: Interactions, item: str | None = None) -> tuple[Interactions, tuple[str, ...]]:
+def read_titles(path,                       # of a file with an id and a title in each row
+                pairs: Interactions,        # whose items get titles
+                item: str | None = None     # its column with items; None: the usual or a likely one
+                ) -> tuple[Interactions, tuple[str, ...]]:  # with titles; sentences
     """The same interactions with a title for every item, and a note of how many were found. The file's item
     column is the named one, else the usual or a likely one, else its first; its titles stand in 'title', else
     in the first other column. Raises `InputError`."""
@@ -867,14 +932,20 @@ def read_split(path,                    # the interactions (the training file, w
                           notes=tuple(dict.fromkeys(notes + told)))
 
 # %% ../nbs/01_interactions.ipynb #cut-file
-def need_no_cut(test, **given):
+def need_no_cut(test,       # a test file, or None
+                **given     # options that cut a file, by name; None where not given
+                ):
     "Raise InputError for options of a cut beside files that are cut already."
     options = ", ".join(f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None)
     if test is not None and options:
         raise InputError(f"files for validation and test are a split already; leave out {options}.")
 
-def cut_file(pairs: Interactions, split: str | None, seed: int, min_user: int | None,
-             min_item: int | None) -> tuple[list[Interactions], str, tuple[str, ...]]:
+def cut_file(pairs: Interactions,       # of one file
+             split: str | None,         # a cut's name; None: by time, without times at random
+             seed: int,                 # of draws, and of the order among equal times
+             min_user: int | None,      # clicks that a user must have; None: 1
+             min_item: int | None       # ... that an item must have
+             ) -> tuple[list[Interactions], str, tuple[str, ...]]:  # three parts; the cut; sentences
     "Train, valid and test of one file, how it was cut, and notes. Raises `InputError`."
     kind = split or ("random" if pairs.timestamps is None else "chronological")
     if kind not in CUTS: raise InputError(f"there is no split '{kind}'; choose {', '.join(CUTS)}.")
@@ -886,8 +957,11 @@ def cut_file(pairs: Interactions, split: str | None, seed: int, min_user: int | 
     notes += told if split or kind == "chronological" else (NO_TIMES,)
     return [pairs.select(parts == part) for part in range(3)], kind, notes
 
-def join_files(pairs: Interactions, path, valid, test, columns: dict
-               ) -> tuple[list[Interactions], str, tuple[str, ...]]:
+def join_files(pairs: Interactions,     # of the training file
+               path,                    # of the training file, for messages
+               valid, test,             # paths of the two others
+               columns: dict            # role -> column, as they are to be read
+               ) -> tuple[list[Interactions], str, tuple[str, ...]]:    # three parts; how; sentences
     "Train, valid and test of three files over common ids, how they were cut, and notes. Raises `InputError`."
     read = {file: read_noted(file, **columns) for file in (valid, test)}
     three = align(pairs, *(part for part, _, _ in read.values()))
@@ -905,7 +979,10 @@ def join_files(pairs: Interactions, path, valid, test, columns: dict
     return three, "files of their own", notes
 
 # %% ../nbs/01_interactions.ipynb #read-known
-def read_known(path, like: Interactions, columns: dict) -> tuple[Interactions, tuple[str, ...]]:
+def read_known(path,                    # of a file of clicks that users have
+               like: Interactions,      # whose users and items count
+               columns: dict            # role -> column
+               ) -> tuple[Interactions, tuple[str, ...]]:   # over the same users and items; sentences
     """The pairs of that file whose user and item `like` knows, over its ids, and notes of how many they are.
     Raises `InputError` where there are none."""
     given = {name: columns.get(name) for name in ("user", "item", "separator", "encoding")}
@@ -959,7 +1036,9 @@ class Judging:
 
     def __post_init__(self): need_parts(self, Judging)
 
-def need_parts(protocol, half: type):
+def need_parts(protocol,    # a `Training` or `Judging`
+               half: type   # that class: each field's annotation names the registry of its values
+               ):
     "Raise InputError for a part whose name there is not."
     for part in fields(half):
         names, value = listed(PART_KINDS.get(part.name, part.name)), getattr(protocol, part.name)
@@ -1004,7 +1083,8 @@ PAPER = Protocol(name="paper", files="released", hyper_parameters="released",
                  masking="as-released", scores="probability", ties="lowest-id")
 
 # %% ../nbs/01_interactions.ipynb #get-protocol
-def get_protocol(protocol: str | Protocol) -> Protocol:
+def get_protocol(protocol: str | Protocol   # 'clean', 'paper', or one of your own
+                 ) -> Protocol:
     "The protocol itself, or the one of that name. Raises `InputError` for an unknown name."
     known = {"clean": CLEAN, "paper": PAPER}
     if isinstance(protocol, Protocol): return protocol
@@ -1012,7 +1092,8 @@ def get_protocol(protocol: str | Protocol) -> Protocol:
     return known[protocol]
 
 # %% ../nbs/01_interactions.ipynb #describe
-def describe(pairs: Interactions) -> dict:
+def describe(pairs: Interactions    # of any size
+             ) -> dict:             # interactions, users, items, density: those of Table 1
     "Users and items that occur, interactions, and the share of empty cells (the paper's Table 1)."
     n_users, n_items, n = len(np.unique(pairs.users)), len(np.unique(pairs.items)), len(pairs)
     return {"users": n_users, "items": n_items, "interactions": n, "sparsity": 1 - n / (n_users * n_items)}
