@@ -6,13 +6,13 @@
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
            'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings', 'plain_dates',
-           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'read_timestamps',
-           'begins_as_date', 'row_hash', 'need_distinct', 'need_choice', 'read_weights', 'frame_to_pairs', 'merged',
-           'need_summands', 'note_of_repeats', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint',
-           'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
-           'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
-           'split_of_parts', 'cut', 'align', 'read_titles', 'read_split', 'need_no_cut', 'cut_file', 'join_files',
-           'read_known', 'Training', 'Judging', 'need_parts', 'Protocol', 'get_protocol', 'describe']
+           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'begins_as_date',
+           'read_timestamps', 'row_hash', 'need_distinct', 'need_choice', 'read_weights', 'frame_to_pairs',
+           'need_summands', 'note_of_repeats', 'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split',
+           'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each',
+           'tie_order', 'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones',
+           'core', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
+           'read_known', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -69,6 +69,7 @@ def locked(value    # an array or sparse matrix
         array.flags.writeable = False
     return value
 
+# %% ../nbs/01_interactions.ipynb #interactions-table
 @dataclass(frozen=True, eq=False, repr=False)
 class Interactions:
     "Observed user-item pairs, with the ids of the outside world. The columns are read-only."
@@ -177,6 +178,7 @@ def weight_each(self: Interactions) -> np.ndarray:
     "What each pair counts in training, (n,) float32: its weight, or 1 where there are none."
     return np.ones(len(self), np.float32) if self.weights is None else self.weights
 
+# %% ../nbs/01_interactions.ipynb #scaled
 @patch
 def scaled(self: Interactions) -> Interactions:
     "The pairs with weights of mean 1; those without weights as they are. Raises `InputError` for no weight."
@@ -185,6 +187,7 @@ def scaled(self: Interactions) -> Interactions:
     if not mean > 0: raise InputError("no pair has a weight above 0; give at least one.")
     return self if abs(mean - 1) < 1e-6 else replace(self, weights=(self.weights / mean).astype(np.float32))
 
+# %% ../nbs/01_interactions.ipynb #weighted-csr
 @patch
 @once
 def to_weighted_csr(self: Interactions) -> sp.csr_matrix:
@@ -264,6 +267,7 @@ def plain_dates(texts: pd.Series    # of a column, (n,)
     few = few.str.replace(r"\s*([AaPp])\.?[Mm]\.?$", r" \1m", regex=True)
     return texts.where(~odd, few)
 
+# %% ../nbs/01_interactions.ipynb #one-zone
 def need_one_zone(texts: pd.Series,             # as `plain_dates` gives them, (n,)
                   column: str, source: str      # what error messages call them
                   ):
@@ -288,6 +292,7 @@ def date_formats(text: str              # one date
     formats += [one.replace("%B", "%b") for one in formats]             # May is a whole name and a short one
     return list(dict.fromkeys(formats))
 
+# %% ../nbs/01_interactions.ipynb #padded
 def padded(texts: pd.Series,    # (n,) dates as text
            date_format: str     # as strftime has it
            ) -> pd.Series:      # (n,) texts
@@ -297,6 +302,7 @@ def padded(texts: pd.Series,    # (n,) dates as text
     fixed = date_format == "".join(f"%{letter}" for letter in letters) and set(letters) <= set(widths)
     return texts.str.zfill(sum(widths[letter] for letter in letters)) if fixed else texts
 
+# %% ../nbs/01_interactions.ipynb #dates-of-column
 def read_dates(texts: pd.Series,                # of a column, (n,)
                column: str, source: str,        # what error messages call them
                date_format: str | None = None   # how the dates are written, as strftime has it
@@ -328,6 +334,7 @@ def unit_of(times: np.ndarray   # (n,) numbers
     lowest, highest = np.digitize([times.min(), times.max()], CLOCKS) if len(times) else (0, 0)
     return UNITS[lowest // 2] if lowest == highest and lowest % 2 else None
 
+# %% ../nbs/01_interactions.ipynb #clock-of-column
 def need_one_clock(times: np.ndarray,           # (n,) numbers
                    column: str, source: str     # what error messages call them
                    ):
@@ -345,6 +352,14 @@ def need_one_clock(times: np.ndarray,           # (n,) numbers
             & (np.minimum(first, second) <= 12) & (np.maximum(first, second) <= 31)).all():
         raise InputError(f"{source}: column '{column}' holds {times[0]:.0f} in row 1, which is a date whose "
                          f"year stands last; {SAY_FORMAT.replace('%d.%m.%Y', '%d%m%Y')}.")
+
+# %% ../nbs/01_interactions.ipynb #begins-as-date
+def begins_as_date(column: pd.Series    # (n,) times of any kind, n at least 1
+                   ) -> bool:
+    "Whether the first text is no number, or one is such as 05032024: a date without signs."
+    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)): return False
+    if pd.to_numeric(column.iloc[:1], errors="coerce").isna().all(): return True
+    return bool(column.astype(str).str.match(r"0\d").any())
 
 # %% ../nbs/01_interactions.ipynb #read-timestamps
 def read_timestamps(df: pd.DataFrame,               # one row per interaction
@@ -374,13 +389,6 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
-def begins_as_date(column: pd.Series    # (n,) times of any kind, n at least 1
-                   ) -> bool:
-    "Whether the first text is no number, or one is such as 05032024: a date without signs."
-    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)): return False
-    if pd.to_numeric(column.iloc[:1], errors="coerce").isna().all(): return True
-    return bool(column.astype(str).str.match(r"0\d").any())
-
 # %% ../nbs/01_interactions.ipynb #row-hash
 def row_hash(pairs: Interactions,   # any
              seed: int = 0          # another one gives another order
@@ -390,6 +398,14 @@ def row_hash(pairs: Interactions,   # any
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
     if pairs.ratings is not None: mixed += pd.util.hash_array(pairs.ratings)
     return pd.util.hash_array(mixed)
+
+# %% ../nbs/01_interactions.ipynb #are-distinct
+@patch
+def are_distinct(self: Interactions) -> bool:
+    "Whether no pair stands in two rows."
+    in_order = self.users * self.n_items + self.items        # `keys`, but nothing is kept
+    in_order.sort()
+    return bool((in_order[1:] != in_order[:-1]).all())
 
 # %% ../nbs/01_interactions.ipynb #need-distinct
 REPEATS = ("last", "first", "count", "sum", "refuse")
@@ -406,13 +422,7 @@ def need_distinct(pairs: Interactions,      # in the order of the rows
     raise InputError(f"{source}: row {row} repeats an earlier pair ({told}; {repeated.sum()} such rows); "
                      f"choose --repeats last, or mend columns '{user}' and '{item}'.")
 
-@patch
-def are_distinct(self: Interactions) -> bool:
-    "Whether no pair stands in two rows."
-    in_order = self.users * self.n_items + self.items        # `keys`, but nothing is kept
-    in_order.sort()
-    return bool((in_order[1:] != in_order[:-1]).all())
-
+# %% ../nbs/01_interactions.ipynb #distinct
 @patch
 def distinct(self: Interactions,
              keep: str = "last"     # or 'first': which row of a pair stays
@@ -455,6 +465,7 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
         raise InputError(f"{source}: column '{column}' has no weight above 0; leave it out.")
     return weights.to_numpy(np.float32)
 
+# %% ../nbs/01_interactions.ipynb #added-up
 @patch
 def added_up(self: Interactions) -> Interactions:
     "Each pair once, as `distinct` keeps it, with the sum of its rows' weights; a row without one counts 1."
@@ -492,6 +503,29 @@ def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
                          weights=None if weight is None else read_weights(df, weight, source))
     return pairs
 
+# %% ../nbs/01_interactions.ipynb #need-summands
+def need_summands(pairs: Interactions,  # with weights or without
+                  repeats: str          # 'count' or 'sum'
+                  ):
+    "Raise InputError where rows are to be counted that have weights, or weights added up that are not there."
+    if repeats == "sum" and pairs.weights is None:
+        raise InputError("repeats are to be summed, but no column says what; name it with weight=... or "
+                         "--weight, or choose --repeats count.")
+    if repeats == "count" and pairs.weights is not None:
+        raise InputError("rows are to be counted, but a column of weights is named as well; "
+                         "choose --repeats sum, or leave out --weight.")
+
+# %% ../nbs/01_interactions.ipynb #note-of-repeats
+HOW_MERGED = {"count": "its weight is how many", "sum": "its weight is the sum of theirs"}
+
+def note_of_repeats(n_merged: int,  # rows that are gone
+                    repeats: str    # a key of `REPEATS`
+                    ) -> str:       # a sentence without its end
+    "What was done with so many rows that repeat a pair."
+    what = HOW_MERGED.get(repeats, f"of each pair the {repeats} is kept")
+    return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"
+
+# %% ../nbs/01_interactions.ipynb #merged
 def merged(pairs: Interactions,     # in the order of the rows
            repeats: str,            # one of `REPEATS`
            user: str, item: str,    # their columns, for the message
@@ -507,27 +541,6 @@ def merged(pairs: Interactions,     # in the order of the rows
     need_distinct(pairs, source, user, item)
     return pairs
 
-# %% ../nbs/01_interactions.ipynb #need-summands
-def need_summands(pairs: Interactions,  # with weights or without
-                  repeats: str          # 'count' or 'sum'
-                  ):
-    "Raise InputError where rows are to be counted that have weights, or weights added up that are not there."
-    if repeats == "sum" and pairs.weights is None:
-        raise InputError("repeats are to be summed, but no column says what; name it with weight=... or "
-                         "--weight, or choose --repeats count.")
-    if repeats == "count" and pairs.weights is not None:
-        raise InputError("rows are to be counted, but a column of weights is named as well; "
-                         "choose --repeats sum, or leave out --weight.")
-
-HOW_MERGED = {"count": "its weight is how many", "sum": "its weight is the sum of theirs"}
-
-def note_of_repeats(n_merged: int,  # rows that are gone
-                    repeats: str    # a key of `REPEATS`
-                    ) -> str:       # a sentence without its end
-    "What was done with so many rows that repeat a pair."
-    what = HOW_MERGED.get(repeats, f"of each pair the {repeats} is kept")
-    return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"
-
 # %% ../nbs/01_interactions.ipynb #from-frame
 def as_pandas(frame,            # of pandas, or anything with the Arrow stream protocol
               source: str       # what error messages call it
@@ -540,6 +553,7 @@ def as_pandas(frame,            # of pandas, or anything with the Arrow stream p
     raise InputError(f"{source} is a {type(frame).__name__}, not a frame; make one with "
                      "pd.DataFrame({'user': ..., 'item': ...}).")
 
+# %% ../nbs/01_interactions.ipynb #from-frame-of
 @patch(cls_method=True)
 def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
                user: str = "user",                  # name of the column with the users' ids
@@ -662,6 +676,7 @@ def by_digits(numbers: np.ndarray,              # (n,) int64, at least 0
         else: order = order[digits[order].argsort(kind="stable")]
     return order
 
+# %% ../nbs/01_interactions.ipynb #by-user-and-time
 def by_user_and_time(pairs: Interactions,               # with times
                      order: np.ndarray | None = None    # (n,) the rows, whose order ties keep; else as is
                      ) -> np.ndarray:                   # (n,) int64
@@ -697,6 +712,7 @@ def random_parts(pairs: Interactions,   # (n,)
     "A shuffled 8:1:1 of all rows, (n,) int8. A user may have none of them in train."
     return tenths(np.random.default_rng(seed).permutation(len(pairs)), len(pairs))
 
+# %% ../nbs/01_interactions.ipynb #one-each
 def one_each(pairs: Interactions,       # (n,)
              parts: np.ndarray          # (n,) int8, the part of each
              ) -> np.ndarray:           # (n,) int8
@@ -714,6 +730,7 @@ def tie_order(pairs: Interactions,  # n rows, in any order
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
     return row_hash(replace(pairs, ratings=None), seed).argsort(kind="stable")
 
+# %% ../nbs/01_interactions.ipynb #need-times
 def need_times(pairs: Interactions,     # to be cut
                split: str               # the cut's name, for the message
                ):
@@ -722,6 +739,7 @@ def need_times(pairs: Interactions,     # to be cut
         raise InputError(f"a {split} split needs times; name their column with timestamp=... or --timestamp, "
                          "or choose the random split.")
 
+# %% ../nbs/01_interactions.ipynb #tie-notes
 def tie_notes(pairs: Interactions,      # (n,), with times
               parts: np.ndarray,        # (n,) int8, the part of each
               order: np.ndarray         # (n,) int64, the order that was cut
@@ -744,6 +762,7 @@ def cut_by_time(pairs: Interactions,    # (n,), with times
     parts = chronological_parts(pairs, ties)
     return parts, tie_notes(pairs, parts, by_user_and_time(pairs, ties))
 
+# %% ../nbs/01_interactions.ipynb #cut-at-random
 def cut_at_random(pairs: Interactions,  # (n,)
                   seed: int             # of the draw
                   ) -> tuple[np.ndarray, tuple[str, ...]]:  # as of `cut_by_time`
@@ -765,6 +784,7 @@ def cut_for_all(pairs: Interactions,    # (n,), with times
             "and they are judged as cold users")
     return parts, (note,) * (late > 0) + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
 
+# %% ../nbs/01_interactions.ipynb #cut-last-ones
 def cut_last_ones(pairs: Interactions,  # (n,), with times
                   seed: int             # of the order among equal times
                   ) -> tuple[np.ndarray, tuple[str, ...]]:  # as of `cut_by_time`
@@ -778,6 +798,7 @@ def cut_last_ones(pairs: Interactions,  # (n,), with times
     note = f"{few:,} of {int((n > 0).sum()):,} users have fewer than 3 clicks, which all train"
     return parts, (note,) * (few > 0) + tie_notes(pairs, parts, order)
 
+# %% ../nbs/01_interactions.ipynb #cuts
 CUTS = {"chronological": cut_by_time, "global": cut_for_all, "leave-one-out": cut_last_ones,
         "random": cut_at_random}
 NO_TIMES = "no column of times was found, so the split is random; --timestamp names one for a split by time"
@@ -899,38 +920,6 @@ def read_titles(path,                       # of a file with an id and a title i
     note = f"{path} has titles for {found[key]:,} of {len(ids):,} items"
     return replace(pairs, titles=titles), (note,) * (found[key] < len(ids))
 
-# %% ../nbs/01_interactions.ipynb #read-split
-def read_split(path,                    # the interactions (the training file, where valid and test are given)
-               split: str | None = None,# a key of `CUTS`; None: chronological, or random without times
-               valid=None, test=None,   # files of their own, both or neither
-               liked: float | None = None, # a rating from here on is a liking; 4 unless given
-               items=None,              # file with a title for each item
-               known=None,              # file of pairs that users have: masked like train and valid
-               seed: int = 0,           # of the random split, and of ties
-               min_user: int | None = None, # clicks that a user must have to stay; None: any number
-               min_item: int | None = None, # ... and an item
-               **columns                # of `read_interactions`, such as user, date_format, separator
-               ) -> Split:               # inner ids are common to all parts
-    """A `Split` from the user's own files; known = train + valid and what `known` holds besides, but no test
-    pair; truth = liked test pairs. Raises `InputError`."""
-    if (valid is None) != (test is None):
-        raise InputError("a validation file goes with a test file; give both --valid and --test, or neither.")
-    need_no_cut(test, split=split, min_user=min_user, min_item=min_item)
-    pairs, named, notes = read_noted(path, **columns)
-    need_choice(pairs, named["user"], named["item"], str(path))
-    if liked is not None and pairs.ratings is None:
-        raise InputError(f"{path}: there are no ratings to compare with {liked:g}; "
-                         "name their column with --rating, or leave out --liked.")
-    if test is None: three, kind, told = cut_file(pairs, split, seed, min_user, min_item)
-    else: three, kind, told = join_files(pairs, path, valid, test, columns)
-    notes += told
-    if items is not None:
-        titled, told = read_titles(items, three[0], columns.get("item"))
-        three, notes = [replace(part, titles=titled.titles) for part in three], notes + told
-    more, told = (None, ()) if known is None else read_known(known, three[0], columns)
-    return split_of_parts(*three, 4 if liked is None else liked, more, name=Path(path).name, cut_by=kind,
-                          notes=tuple(dict.fromkeys(notes + told)))
-
 # %% ../nbs/01_interactions.ipynb #cut-file
 def need_no_cut(test,       # a test file, or None
                 **given     # options that cut a file, by name; None where not given
@@ -940,6 +929,7 @@ def need_no_cut(test,       # a test file, or None
     if test is not None and options:
         raise InputError(f"files for validation and test are a split already; leave out {options}.")
 
+# %% ../nbs/01_interactions.ipynb #cut-one-file
 def cut_file(pairs: Interactions,       # of one file
              split: str | None,         # a cut's name; None: by time, without times at random
              seed: int,                 # of draws, and of the order among equal times
@@ -957,6 +947,7 @@ def cut_file(pairs: Interactions,       # of one file
     notes += told if split or kind == "chronological" else (NO_TIMES,)
     return [pairs.select(parts == part) for part in range(3)], kind, notes
 
+# %% ../nbs/01_interactions.ipynb #join-files
 def join_files(pairs: Interactions,     # of the training file
                path,                    # of the training file, for messages
                valid, test,             # paths of the two others
@@ -1001,6 +992,38 @@ def read_known(path,                    # of a file of clicks that users have
     return once, (*notes, f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the "
                           "data: masked")
 
+# %% ../nbs/01_interactions.ipynb #read-split
+def read_split(path,                    # the interactions (the training file, where valid and test are given)
+               split: str | None = None,# a key of `CUTS`; None: chronological, or random without times
+               valid=None, test=None,   # files of their own, both or neither
+               liked: float | None = None, # a rating from here on is a liking; 4 unless given
+               items=None,              # file with a title for each item
+               known=None,              # file of pairs that users have: masked like train and valid
+               seed: int = 0,           # of the random split, and of ties
+               min_user: int | None = None, # clicks that a user must have to stay; None: any number
+               min_item: int | None = None, # ... and an item
+               **columns                # of `read_interactions`, such as user, date_format, separator
+               ) -> Split:               # inner ids are common to all parts
+    """A `Split` from the user's own files; known = train + valid and what `known` holds besides, but no test
+    pair; truth = liked test pairs. Raises `InputError`."""
+    if (valid is None) != (test is None):
+        raise InputError("a validation file goes with a test file; give both --valid and --test, or neither.")
+    need_no_cut(test, split=split, min_user=min_user, min_item=min_item)
+    pairs, named, notes = read_noted(path, **columns)
+    need_choice(pairs, named["user"], named["item"], str(path))
+    if liked is not None and pairs.ratings is None:
+        raise InputError(f"{path}: there are no ratings to compare with {liked:g}; "
+                         "name their column with --rating, or leave out --liked.")
+    if test is None: three, kind, told = cut_file(pairs, split, seed, min_user, min_item)
+    else: three, kind, told = join_files(pairs, path, valid, test, columns)
+    notes += told
+    if items is not None:
+        titled, told = read_titles(items, three[0], columns.get("item"))
+        three, notes = [replace(part, titles=titled.titles) for part in three], notes + told
+    more, told = (None, ()) if known is None else read_known(known, three[0], columns)
+    return split_of_parts(*three, 4 if liked is None else liked, more, name=Path(path).name, cut_by=kind,
+                          notes=tuple(dict.fromkeys(notes + told)))
+
 # %% ../nbs/01_interactions.ipynb #later
 LATER = {"movielens_100k": "deca_nb.datasets", "authors_split": "deca_nb.datasets"}
 
@@ -1008,6 +1031,18 @@ def __getattr__(name: str):
     "The names of `LATER`, out of the modules that make them."
     if name not in LATER: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(LATER[name]), name)
+
+# %% ../nbs/01_interactions.ipynb #need-parts
+def need_parts(protocol,    # a `Training` or `Judging`
+               half: type   # that class: each field's annotation names the registry of its values
+               ):
+    "Raise InputError for a part whose name there is not."
+    for part in fields(half):
+        names, value = listed(PART_KINDS.get(part.name, part.name)), getattr(protocol, part.name)
+        if value not in names:
+            raise InputError(f"there is no {part.name} '{value}'; choose {' or '.join(names)}.")
+
+PART_KINDS = {"stopper_ties": "ties"}          # parts whose names are those of another
 
 # %% ../nbs/01_interactions.ipynb #protocol-class
 @dataclass(frozen=True)
@@ -1026,6 +1061,7 @@ class Training:
 
     def __post_init__(self): need_parts(self, Training)
 
+# %% ../nbs/01_interactions.ipynb #judging-class
 @dataclass(frozen=True)
 class Judging:
     """The parts that decide how given weights are judged, each by its name.
@@ -1035,17 +1071,6 @@ class Judging:
     ties: str = "expected"              # where equal scores stand
 
     def __post_init__(self): need_parts(self, Judging)
-
-def need_parts(protocol,    # a `Training` or `Judging`
-               half: type   # that class: each field's annotation names the registry of its values
-               ):
-    "Raise InputError for a part whose name there is not."
-    for part in fields(half):
-        names, value = listed(PART_KINDS.get(part.name, part.name)), getattr(protocol, part.name)
-        if value not in names:
-            raise InputError(f"there is no {part.name} '{value}'; choose {' or '.join(names)}.")
-
-PART_KINDS = {"stopper_ties": "ties"}          # parts whose names are those of another
 
 # %% ../nbs/01_interactions.ipynb #protocol-fields
 FILES, HYPER_PARAMETERS = ("honest", "released"), ("given", "released")
@@ -1093,7 +1118,7 @@ def get_protocol(protocol: str | Protocol   # 'clean', 'paper', or one of your o
 
 # %% ../nbs/01_interactions.ipynb #describe
 def describe(pairs: Interactions    # of any size
-             ) -> dict:             # interactions, users, items, density: those of Table 1
+             ) -> dict:             # users, items, interactions, sparsity: those of Table 1
     "Users and items that occur, interactions, and the share of empty cells (the paper's Table 1)."
     n_users, n_items, n = len(np.unique(pairs.users)), len(np.unique(pairs.items)), len(pairs)
     return {"users": n_users, "items": n_items, "interactions": n, "sparsity": 1 - n / (n_users * n_items)}
