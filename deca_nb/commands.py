@@ -597,6 +597,7 @@ def need_news(before: Recommender, rows: Interactions, data: str):
     if np.isin(new.keys(), saved.keys()).all():
         raise InputError(f"{data}: each click of it is known to the saved model; give a file with new ones.")
 
+# %% ../nbs/15_cli.ipynb #go-on-from
 OF_FOLDER = ("model", "method", "seed", "threads", "protocol")      # what a saved folder says itself
 
 def go_on_from(folder: str, data: dict, training: dict, method: str, out: str, lengths: tuple,

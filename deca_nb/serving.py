@@ -342,9 +342,10 @@ def with_solved_rows(run: Run,              # of the trained model, on the click
     return whole.eval()
 
 # %% ../nbs/10_recommender.ipynb #fold-in
-def fold_in(run: Run,               # as for `with_solved_rows`, like all that follow
-            trained: Method, took: dict[str, int],
-            clicks: Interactions
+def fold_in(run: Run,               # of the trained model, on its clicks
+            trained: Method,        # its outcome
+            took: dict[str, int],   # what was trained -> the epochs that it took
+            clicks: Interactions    # of new users, over the same items
             ):                      # has score_all(users)
     """What scores new users, by their position in `clicks`, and leaves the model as it is.
 
@@ -542,8 +543,9 @@ def old_items_of(clicks: Interactions,  # over old and new users and items
 
 @torch.no_grad()
 def begin_newcomers(method: Method,         # over old and new users and items; rows are put into it
-                    run: Run,               # as for `with_solved_rows`, like the two that follow
-                    trained: Method, took: dict[str, int],
+                    run: Run,               # of the old model, on its clicks
+                    trained: Method,        # its outcome
+                    took: dict[str, int],   # what was trained -> the epochs that it took
                     clicks: Interactions,   # all, over the method's users and items
                     places: dict            # as for `grow`
                     ):
