@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
-           'judged_before', 'say_left', 'in_turn', 'seeds_of', 'values_of', 'table_row', 'shown', 'difference',
-           'answer', 'write_best', 'tune_command', 'tunable', 'report']
+           'judged_before', 'need_same_split', 'say_left', 'in_turn', 'seeds_of', 'values_of', 'table_row', 'shown',
+           'difference', 'answer', 'write_best', 'tune_command', 'tunable', 'report']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -115,6 +115,14 @@ def judged_before(jobs: list[Job], runs: Runs, split: Split) -> set[str]:
     if not done: return set()
     rows, wanted = runs.read(done), [f"recall@{k} expected" for k in split.k]
     return set(rows["name"][rows.reindex(columns=wanted).notna().all(axis=1)])
+
+# %% ../nbs/A7_tune.ipynb #need-same-split
+def need_same_split(runs: Runs, split: Split, out: str):
+    "Raise InputError where a folder holds runs, but none of this split: its table would be lost."
+    there = set(runs.fingerprints().values())
+    if not there or split.fingerprint() in there: return
+    raise InputError(f"{out}: this folder holds the tuning of other data, or of another split of these "
+                     f"({split.title()} is asked for); choose another --out, or delete this folder.")
 
 # %% ../nbs/A7_tune.ipynb #say-left
 def say_left(n: int, total: int, seconds: float) -> bool:
@@ -232,6 +240,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     split, protocol = tunable(data)
     split = replace(split, k=lengths or split.k)
     runs, longest = Runs(Path(out) / "runs"), max(split.k)
+    need_same_split(runs, split, out)
     if resume: runs.need_some()
     trial_jobs = {name: trials_of(split, protocol, name, training, trials) for name in names}
     tried = in_turn([job for some in trial_jobs.values() for job in some], runs, split, jobs)

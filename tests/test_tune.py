@@ -125,3 +125,12 @@ def test_another_length_of_list_judges_again(tuned, log, tmp_path):
     assert "recall@7" in out
     code, again, err = deca(f"{LINE} --k 3,7 --methods MostPopular,Normal --out {tmp_path / 't'}", log)
     assert (code, again) == (0, out)
+
+
+def test_the_tuning_of_other_data_is_not_replaced(tuned, log):
+    """Another split into the same folder wrote over its table and best.toml."""
+    before = {path.name: path.read_bytes() for path in (tuned[0] / "t").iterdir() if path.is_file()}
+    words = f"tune --data own.csv --methods MostPopular --trials 1 --seeds 1 --min-user 2 --split leave-one-out --out {tuned[0] / 't'}"
+    code, _, err = deca(words, log)
+    assert (code, "this folder holds the tuning of other data" in err) == (2, True), err
+    assert before == {path.name: path.read_bytes() for path in (tuned[0] / "t").iterdir() if path.is_file()}
