@@ -23,7 +23,7 @@ from .files import READERS, USUAL_COLUMNS, InputError, read_columns, read_frame,
 from .interactions import Interactions, as_pandas, frame_to_pairs
 from .models import CDAE, GMF, MF, LightGCN, PairModel, SparseRows
 from .names import find
-from .ranking import score_batch, scorer_device, top_items, users_at_once
+from .ranking import score_batch, scorer_device, top_items, users_at_once, with_bar
 from .recipe import Recipe
 from .training import Method, Run, Trainer
 
@@ -96,7 +96,7 @@ def best_lists(scorer,                              # has score_all(users) -> (b
     items = np.zeros((len(users), min(k, n_items)), np.int64)
     scores = np.full(items.shape, -np.inf, np.float32)
     size = users_at_once(n_items, device)
-    for start in range(0, len(users), size):
+    for start in with_bar(range(0, len(users), size), "batch"):
         rows = slice(start, start + size)
         batch, owned = score_batch(scorer, users[rows], n_items), left_out[rows].tocoo()
         batch[owned.row.astype(np.int64), owned.col.astype(np.int64)] = -torch.inf

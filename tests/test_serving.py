@@ -357,3 +357,23 @@ def test_text_of_a_number_that_became_a_float_is_found():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert small.recommend(["5.0"], k=1)["source"].tolist() == ["MF + Normal"]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_bar_is_shown_where_lists_take_long(folder, monkeypatch):
+    """On a terminal, and never with --quiet or in a pipe."""
+    monkeypatch.setattr("deca_nb.ranking.DELAY", 0.0)
+    monkeypatch.setattr("deca_nb.serving.users_at_once", lambda n_items, device="cpu": 4)
+    lists = ["recommend", str(folder / "model"), "--all", "--out", str(folder / "lists.parquet")]
+    for words, stream, shows in ((lists, Terminal(), True), ([*lists, "--quiet"], Terminal(), False)):
+        monkeypatch.setattr("sys.argv", ["deca", *words])
+        with redirect_stderr(stream), pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0
+        assert ("batch" in stream.getvalue()) == shows

@@ -129,8 +129,13 @@ def test_another_length_of_list_judges_again(tuned, log, tmp_path):
 
 def test_the_tuning_of_other_data_is_not_replaced(tuned, log):
     """Another split into the same folder wrote over its table and best.toml."""
-    before = {path.name: path.read_bytes() for path in (tuned[0] / "t").iterdir() if path.is_file()}
-    words = f"tune --data own.csv --methods MostPopular --trials 1 --seeds 1 --min-user 2 --split leave-one-out --out {tuned[0] / 't'}"
-    code, _, err = deca(words, log)
+    folder = tuned[0] / "t"
+
+    def files():
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    before = files()
+    words = "tune --data own.csv --methods MostPopular --trials 1 --seeds 1 --split leave-one-out"
+    code, _, err = deca(f"{words} --out {folder}", log)
     assert (code, "this folder holds the tuning of other data" in err) == (2, True), err
-    assert before == {path.name: path.read_bytes() for path in (tuned[0] / "t").iterdir() if path.is_file()}
+    assert files() == before
