@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .files import InputError, replacing
-from .interactions import Interactions, first_row, frame_to_pairs
+from .interactions import Interactions, first_row, frame_to_pairs, plain_ids
 
 if TYPE_CHECKING:
     from deca_nb.recommender import Recommender
@@ -165,12 +165,13 @@ def write_scored(frame: pd.DataFrame, path, user: str = "user", item: str = "ite
 PLAIN_NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 
 def with_numbers(frame: pd.DataFrame, *ids: str) -> pd.DataFrame:
-    """The frame with numbers where all of a text column but the ids is plainly written numbers.
+    """The frame with numbers where all of a text column is plainly written numbers; ids by `plain_ids`.
 
     For formats that keep types."""
     text = [name for name in frame if name not in ids and pd.api.types.is_string_dtype(frame[name])]
     plain = [name for name in text if frame[name].str.fullmatch(PLAIN_NUMBER, na=False).all()]
-    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in plain})
+    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in plain},
+                        **{name: plain_ids(frame[name]) for name in ids})
 
 def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
     """The frame as the format of `out` is to hold it.

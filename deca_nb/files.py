@@ -46,8 +46,10 @@ LIKELY_COLUMNS = {
     "item": "item itemid iid product productid productcode sku article articleid articleno stockcode asin "
             "isbn movie movieid book bookid song songid track trackid game gameid business businessid",
     "rating": "rating ratings stars overall",
-    "timestamp": "timestamp time ts date datetime createdat eventtime eventdate orderdate invoicedate "
-                 "purchasedate unixreviewtime"}         # letters and digits alone, in small letters
+    "timestamp": "timestamp time ts date datetime created createdat createdon eventtime eventdate eventts "
+                 "ordered orderdate orderedat orderedon invoicedate bought boughtat boughton purchased "
+                 "purchasedat purchasedon purchasedate clickedat viewedat watchedat visitedat addedat "
+                 "unixreviewtime"}         # letters and digits alone, in small letters
 MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # "no value" in ratings and times; for ids only ""
 
 # %% ../nbs/A1_files.ipynb #resolve-columns

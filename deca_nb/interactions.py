@@ -244,13 +244,17 @@ def read_ratings(df: pd.DataFrame,  # one row per interaction
                  column: str,       # with ratings
                  source: str        # what error messages call the frame
                  ) -> np.ndarray:   # (n,) float64
-    "That column as float64; InputError names the first row that is no number."
+    "That column as float64; InputError names the first row that is no finite number."
     need_column(df, column, "rating", source)
     ratings = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
-    if ratings.isna().any():
-        row = first_row(ratings.isna())
-        raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, "
-                         "which is not a number; mend that row, or leave the ratings out with --rating none.")
+    odd = ~np.isfinite(ratings)
+    if odd.any():
+        row = first_row(odd)
+        value = df[column].iloc[row - 1]
+        comma = re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
+        mend = f"write {str(value).strip().replace(',', '.')}" if comma else "mend that row"
+        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}, which is not a number; "
+                         f"{mend}, or leave the ratings out with --rating none.")
     return ratings.to_numpy()
 
 # %% ../nbs/01_interactions.ipynb #date-texts

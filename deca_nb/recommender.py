@@ -229,6 +229,7 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     named = pd.Series(as_list(users), dtype=object)
     if not len(named): raise InputError("no users were given; give at least one id.")
     place = inner(named, self.train.user_ids)
+    named = named.where(place < 0, self.train.user_ids[place])              # as the data have them
     there = np.full(len(named), -1) if late is None else inner(named, late.user_ids)
     owned = rows_or_none(left_out.to_csr(), place)
     if late is not None: owned = owned + rows_or_none(late.to_csr(), there)
@@ -432,7 +433,8 @@ def similar_items(self: Recommender,
     scorer = Cosines(as_product(self.trained.f).items)
     n, itself = self.train.n_items, (np.ones(len(at)), (np.arange(len(at)), at))
     best, scores = best_lists(scorer, at, sp.csr_matrix(itself, (len(at), n)), k, untrained)
-    found = as_frame(self.train, items, best, scores, [""] * len(at)).drop(columns="source")
+    named = self.train.item_ids[at]                                         # as the data have them
+    found = as_frame(self.train, named, best, scores, [""] * len(at)).drop(columns="source")
     return found.rename(columns={"user": "item", "item": "similar"})
 
 # %% ../nbs/10_recommender.ipynb #vectors
