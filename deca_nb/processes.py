@@ -69,6 +69,21 @@ class Group:
             print(f"deca: a process of this training has ended; {self.kept}", file=sys.stderr, flush=True)
         raise LostProcess(1)
 
+# %% ../nbs/14_processes.ipynb #on-this-machine
+def on_this_machine(n: int,                 # processes
+                    function: Callable,     # called with its `Group` and what is given
+                    *given                  # the same for all
+                    ) -> list:              # by rank
+    "What `function(group, *given)` gives in each of n processes of this machine."
+    from joblib import Parallel, delayed
+    def one(rank, place):
+        torch.set_num_threads(1)
+        dist.init_process_group("gloo", f"file://{place}/meet", rank=rank, world_size=n)
+        try: return function(Group(), *given)
+        finally: dist.destroy_process_group()
+    with tempfile.TemporaryDirectory() as place:
+        return Parallel(n, batch_size=1)(delayed(one)(rank, place) for rank in range(n))
+
 # %% ../nbs/14_processes.ipynb #say
 @patch
 def say(self: Group,
@@ -122,21 +137,6 @@ def told(self: Group,
     found = torch.frombuffer(here, dtype=torch.uint8).to(self.device)
     self.say(dist.broadcast, (self.n - 1) * size * (self.rank == 0), found, 0)
     return found.cpu().numpy().tobytes()
-
-# %% ../nbs/14_processes.ipynb #on-this-machine
-def on_this_machine(n: int,                 # processes
-                    function: Callable,     # called with its `Group` and what is given
-                    *given                  # the same for all
-                    ) -> list:              # by rank
-    "What `function(group, *given)` gives in each of n processes of this machine."
-    from joblib import Parallel, delayed
-    def one(rank, place):
-        torch.set_num_threads(1)
-        dist.init_process_group("gloo", f"file://{place}/meet", rank=rank, world_size=n)
-        try: return function(Group(), *given)
-        finally: dist.destroy_process_group()
-    with tempfile.TemporaryDirectory() as place:
-        return Parallel(n, batch_size=1)(delayed(one)(rank, place) for rank in range(n))
 
 # %% ../nbs/14_processes.ipynb #part-of
 def part_of(pairs: Interactions,    # of all processes
