@@ -346,7 +346,7 @@ def from_plain(value,           # as `to_plain` gave it
     return [from_plain(one, tensors) for one in content]
 
 # %% ../nbs/14_processes.ipynb #digest
-def digest(about: str,
+def digest(about: str,      # any text
            tensors: dict    # by name
            ) -> str:        # 64 hexadecimal digits
     "A SHA-256 over a text and some tensors."
@@ -358,16 +358,16 @@ def digest(about: str,
 
 # %% ../nbs/14_processes.ipynb #save-state
 def state_to_bytes(state        # nested dicts and lists of tensors and plain values
-                   ) -> bytes:
+                   ) -> bytes:  # of a safetensors file
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
     found = []
     about = json.dumps(to_plain(state, found))
     tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
-def state_from_bytes(data: bytes,
-                     source     # what errors call it
-                     ) -> object:
+def state_from_bytes(data: bytes,   # as `state_to_bytes` gives them
+                     source         # what errors call it
+                     ) -> object:   # nested dicts and lists, tuples as lists
     "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
     try:
         tensors = safetensors.torch.load(data)
@@ -386,14 +386,14 @@ def save_state(path,        # of the file
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
 def load_state(path         # of the file
-               ) -> object:
+               ) -> object: # nested dicts and lists of tensors and plain values
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 
 # %% ../nbs/14_processes.ipynb #keep
 def unfinished(folder,      # path: that the model goes to
                key: str     # of a recipe
-               ) -> Path:
+               ) -> Path:   # of a file, whether or not there is one
     "Where the state of a training is kept until it is over, by the key of its recipe."
     return Path(folder) / f"{UNFINISHED}{key}.safetensors"
 
@@ -410,7 +410,7 @@ def now_kept(self: SharedTrainer):
                        "command goes on from there.")
 
 @patch
-def epoch(self: SharedTrainer) -> dict:
+def epoch(self: SharedTrainer) -> dict:     # its record, as of `Trainer.epoch`
     "One epoch; then, if there is a path, its state is kept there. Raises as `Trainer.epoch` does."
     record = Trainer.epoch(self)
     if self.path is not None:
@@ -439,7 +439,9 @@ def go_on(self: SharedTrainer):
 # %% ../nbs/14_processes.ipynb #shared-run
 @dataclass
 class SharedRun(Run):
-    "A run that all processes of a group share. Give it all pairs; it holds those of its own users."
+    """A run that all processes of a group share. Give it all pairs; it holds those of its own users.
+
+    Raises `InputError` as `need_shared` and `need_dealt` do."""
     group: Group | None = None
     folder: Path | None = None                  # where the state after each epoch is kept; None: nowhere
     place: torch.Tensor | None = None           # as `Shards` takes it; None while all pairs are here
@@ -453,15 +455,19 @@ class SharedRun(Run):
         if self.place is not None: self.recipe = self.recipe.described(of_all)
         else: self.deal()
 
-    def weighed(self) -> Interactions:
+    def weighed(self) -> Interactions:      # of this process's users
         "The training pairs with weights of mean 1 over those of all processes."
         return super().weighed() if self.place is None else self.train
 
-    def batches(self) -> Shards:
+    def batches(self) -> Shards:    # the same order in all processes
+        "The batches of all pairs, of each the part that is here."
         sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)
 
-    def stopper(self, method) -> Callback:
+    def stopper(self,
+                method          # whose f is judged
+                ) -> Callback:  # the same decision in all processes
+        "By NDCG over the users of all processes; none without validation pairs."
         if self.blind or self.parts.stopper == "never": return Callback()
         split, ties = validation_split(self.train, self.valid), self.parts.stopper_ties
         return BestNDCG(partial(group_ndcg, split=split, ties=ties, group=self.group), self.settings.patience)
@@ -478,7 +484,7 @@ def deal(self: SharedRun):
 
 # %% ../nbs/14_processes.ipynb #shared-run-trainer
 @patch
-def trainer(self: SharedRun) -> SharedTrainer:
+def trainer(self: SharedRun) -> SharedTrainer:      # at the epoch that is kept, or at the first
     "A trainer that goes on with what is kept. Raises `InputError` for a damaged state."
     path = None if self.folder is None else unfinished(self.folder, self.recipe.key())
     trainer = Run.trainer(self, partial(SharedTrainer, self.group, path))
@@ -489,18 +495,18 @@ def trainer(self: SharedRun) -> SharedTrainer:
     return trainer
 
 # %% ../nbs/14_processes.ipynb #started
-def n_processes() -> int:
+def n_processes() -> int:       # at least 1
     "How many processes torchrun has started; 1 without it."
     return int(os.environ.get("WORLD_SIZE", "1"))
 
-def is_first() -> bool:
+def is_first() -> bool:         # true without torchrun, too
     "Whether this is the process that prints and writes."
     return os.environ.get("RANK", "0") == "0"
 
 # %% ../nbs/14_processes.ipynb #started-group
 @contextmanager
 def started(device: str     # of torch; with GPUs, each process takes its own
-            ) -> Group:
+            ) -> Group:     # of this process
     "The group of the processes that torchrun has started, as long as the block lasts."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -65,13 +65,19 @@ class ManyMF(PairModel):
 # %% ../nbs/14_together.ipynb #stacked-gmf
 class ManyGMF(ManyMF):
     "GMF of several runs, as `ManyMF` with weights and a bias for each run."
-    def __init__(self, models: list[GMF]):
+    def __init__(self,
+                 models: list[GMF]      # one for each run, over the same users and items
+                 ):
         super().__init__(models)
         trained = models[0].output.weight.requires_grad
         self.weight = nn.Parameter(joined([model.output.weight for model in models]), trained)
         self.bias = nn.Parameter(joined([model.output.bias for model in models]), trained)
 
-    def forward(self, users, items):
+    def forward(self,
+                users: torch.Tensor,    # (runs * n,) int64, rows of the joined table, run by run
+                items: torch.Tensor     # (runs * n,) int64, likewise
+                ) -> torch.Tensor:      # logits (runs, n)
+        "The logits of n pairs of each run."
         products = pair_products(self.user_factors, self.item_factors, users, items, self.weight)
         return products.view(self.n_runs, -1) + self.bias[:, None]
 
@@ -122,14 +128,18 @@ class BatchesTogether:
         self.runs, firsts = runs, {run.recipe.seed: run for run in reversed(runs)}
         self.feeds = {seed: (run.batches(), run.generator) for seed, run in firsts.items()}
 
-    def keep(self, runs: list[Run]):
+    def keep(self,
+             runs: list[Run]    # some of those that are here
+             ):
         "From now on the batches of these runs alone."
         seeds = {run.recipe.seed for run in runs}
         self.runs, self.feeds = runs, {seed: feed for seed, feed in self.feeds.items() if seed in seeds}
 
     def __len__(self): return len(next(iter(self.feeds.values()))[0])
 
-    def epoch(self, generator=None) -> Iterator[Batch]:
+    def epoch(self,
+              generator=None        # not looked at: each seed has its own
+              ) -> Iterator[Batch]: # of all runs, as of `batch`
         "The batches of one epoch, each seed's from its own generator."
         feeds = [batches.epoch(of_seed) for batches, of_seed in self.feeds.values()]
         for parts in zip(*feeds, strict=True): yield self.batch(dict(zip(self.feeds, parts, strict=True)))
@@ -201,7 +211,10 @@ class EachStops(Callback):
     "Lets each member of `Together` note its epochs and stop by itself."
     def __init__(self): self.began = time.perf_counter()
 
-    def after_step(self, trainer):
+    def after_step(self,
+                   trainer      # the `Together` of all
+                   ):
+        "Lets each stopper that is due look, each from the same state of its seed's generator."
         active = [member for member in trainer.members if not member.stopped]
         is_due = getattr(active[0].stopper, "is_due", None) if active else None
         if is_due is None or not is_due(trainer.n_steps - 1): return
@@ -213,7 +226,11 @@ class EachStops(Callback):
                 after = member.run.generator.get_state()
                 generator.set_state(after)
 
-    def after_epoch(self, trainer, record):
+    def after_epoch(self,
+                    trainer,        # the `Together` of all
+                    record: dict    # of the epoch; its loss (runs,)
+                    ) -> bool:      # whether all are through
+        "Lets each member note the epoch; those that are through leave."
         losses = torch.tensor(record["loss"]).view(-1)
         for member, loss in zip(trainer.members, losses, strict=True):
             if not member.stopped: member.note(record["epoch"], loss, record["seconds"] / len(losses))
