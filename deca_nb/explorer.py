@@ -190,7 +190,7 @@ def with_sliders(drawing: Drawing   # which names its sliders
         widgets.jslink((control, "value"), (drawing, slider.name))
     return widgets.VBox([widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap")), drawing])
 
-# %% ../nbs/13_explorer.ipynb #draw-one-pair
+# %% ../nbs/13_explorer.ipynb #draw-loss
 STYLES = {"DP": ("C0", "-", "o"), "DN": ("C3", "--", "s"), "in turn": ("k", "-", "D")}
 
 def draw_loss(ax,           # of matplotlib
@@ -208,6 +208,7 @@ def draw_loss(ax,           # of matplotlib
     ax.set_yscale("asinh")
     ax.set(ylim=(0, 1200), yticks=[0, 1, 10, 100, 1000], yticklabels=["0", "1", "10", "100", "1000"])
 
+# %% ../nbs/13_explorer.ipynb #draw-one-pair
 def draw_one_pair(*settings: dict   # of `one_pair`, all of them
                   ):                # the figure
     "A column for each setting: the loss over f of a click (above) and of a pair without one."
@@ -554,11 +555,13 @@ def busy(explorer: WorldExplorer,   # whose buttons they are
     "Which of the two buttons can be pressed."
     explorer.train_button.disabled, explorer.stop_button.disabled = is_busy, not is_busy
 
+# %% ../nbs/13_explorer.ipynb #epochs-done
 def epochs_done(run: dict   # as `train_world` gives it, or so far
                 ) -> int:   # from 0
     "How many epochs a run has seen, of all its methods."
     return sum(len(curve["recall@20"]["mean"]) for curve in run["curves"].values() if curve)
 
+# %% ../nbs/13_explorer.ipynb #show-progress
 def show_progress(explorer: WorldExplorer,  # that shows it
                   run: dict                 # so far, with an epoch at least
                   ):
@@ -641,6 +644,7 @@ def plain_table(caption: str,           # above it
     rows = tidy.where(tidy.notna(), None).values.tolist()
     return {"caption": caption, "columns": list(frame.columns), "rows": rows}
 
+# %% ../nbs/13_explorer.ipynb #user-tables
 def user_tables(first: Recommender,     # fitted
                 second: Recommender,    # fitted to the same clicks
                 user,                   # the id, as in the data
