@@ -52,7 +52,7 @@ def from_plain(value,           # as `to_plain` gave it
     return [from_plain(one, tensors) for one in content]
 
 # %% ../nbs/A6_checkpoints.ipynb #digest
-def digest(about: str,
+def digest(about: str,      # any text
            tensors: dict    # by name
            ) -> str:        # 64 hexadecimal digits
     "A SHA-256 over a text and some tensors."
@@ -64,16 +64,16 @@ def digest(about: str,
 
 # %% ../nbs/A6_checkpoints.ipynb #save-state
 def state_to_bytes(state        # nested dicts and lists of tensors and plain values
-                   ) -> bytes:
+                   ) -> bytes:  # of a safetensors file
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
     found = []
     about = json.dumps(to_plain(state, found))
     tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
-def state_from_bytes(data: bytes,
-                     source     # what errors call it
-                     ) -> object:
+def state_from_bytes(data: bytes,   # as `state_to_bytes` gives them
+                     source         # what errors call it
+                     ) -> object:   # nested dicts and lists, tuples as lists
     "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
     try:
         tensors = safetensors.torch.load(data)
@@ -92,7 +92,7 @@ def save_state(path,        # of the file
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
 def load_state(path         # of the file
-               ) -> object:
+               ) -> object: # nested dicts and lists of tensors and plain values
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 

@@ -178,6 +178,7 @@ def judge_ranker(name: str,     # as `named` knows it, for example EASE
     judged = judge_both(partial(evaluate, find("ranker", name)(split.train)), task)
     return judged | {"data": split.name, "model": name, "method": "-", "seed": 0}
 
+# %% ../nbs/11_experiments.ipynb #ranker-rows
 def ranker_rows(split: Split,       # what they learn from and are judged on
                 protocol: Protocol  # whose masking decides on the unmasked row
                 ) -> pd.DataFrame:  # a row a ranker, as of `judge_ranker`

@@ -60,7 +60,7 @@ def slopes(c1: float,           # C_1 > 0
 
 # %% ../nbs/13_explorer.ipynb #push-and-pull
 def logit(p):                   # a probability in (0, 1), or an array of them
-    "The log-odds of p."
+    "The log-odds of p, shaped like p."
     return np.log(p) - np.log1p(-np.asarray(p))
 
 def push(f,                     # P(liked) in [0, 1], or an array
@@ -150,7 +150,7 @@ class Slider:
 
     def widget(self,
                value: float     # where it stands at first
-               ) -> widgets.FloatSlider | widgets.FloatLogSlider:
+               ) -> widgets.FloatSlider | widgets.FloatLogSlider:       # not yet linked to a drawing
         "The control as a widget."
         how = dict(value=value, min=self.least, max=self.most, step=self.step,
                    description=self.label, tooltip=self.label,
@@ -167,7 +167,7 @@ class Drawing(anywidget.AnyWidget):
     _css = source("explorer.css")
     title, sliders = "", ()
 
-    def drawn(self) -> dict:
+    def drawn(self) -> dict:    # name of a trait -> its value
         "What it draws, by name."
         names = set(self.trait_names(sync=True)) - set(anywidget.AnyWidget.class_trait_names())
         return {name: getattr(self, name) for name in sorted(names) if not name.startswith("_")}
@@ -183,19 +183,19 @@ class OnePair(Drawing):
 
 # %% ../nbs/13_explorer.ipynb #with-sliders
 def with_sliders(drawing: Drawing   # which names its sliders
-                 ) -> widgets.VBox:
+                 ) -> widgets.VBox:     # the row of sliders, then the drawing
     "The drawing under its sliders, linked in the browser, so that they work without a kernel."
     controls = [slider.widget(getattr(drawing, slider.name)) for slider in drawing.sliders]
     for slider, control in zip(drawing.sliders, controls, strict=True):
         widgets.jslink((control, "value"), (drawing, slider.name))
     return widgets.VBox([widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap")), drawing])
 
-# %% ../nbs/13_explorer.ipynb #draw-one-pair
+# %% ../nbs/13_explorer.ipynb #draw-loss
 STYLES = {"DP": ("C0", "-", "o"), "DN": ("C3", "--", "s"), "in turn": ("k", "-", "D")}
 
 def draw_loss(ax,           # of matplotlib
               seen: str,    # "click" or "no click"
-              **settings    # of `one_pair`, all of them
+              **settings: float     # of `one_pair`, all of them
               ):
     "The losses over f of a pair with or without a click, above their minima, which are marked."
     f, agreement = np.linspace(1e-6, 1 - 1e-6, 400), {name: settings[name] for name in ("g", "alpha")}
@@ -208,6 +208,7 @@ def draw_loss(ax,           # of matplotlib
     ax.set_yscale("asinh")
     ax.set(ylim=(0, 1200), yticks=[0, 1, 10, 100, 1000], yticklabels=["0", "1", "10", "100", "1000"])
 
+# %% ../nbs/13_explorer.ipynb #draw-one-pair
 def draw_one_pair(*settings: dict   # of `one_pair`, all of them
                   ):                # the figure
     "A column for each setting: the loss over f of a click (above) and of a pair without one."
@@ -224,7 +225,7 @@ def draw_one_pair(*settings: dict   # of `one_pair`, all of them
 
 # %% ../nbs/13_explorer.ipynb #landscape
 def linked(h,               # P(click, if disliked), or an array
-           link: float      # s, in [-1, 1]
+           link: float      # in [-1, 1]
            ):               # h', like h
     "The h' that goes with h: equal to it for link 1, its opposite for link -1."
     return .5 + link * (h - .5)
@@ -237,7 +238,7 @@ def landscape(f,                # P(liked) in (0, 1), or an array
               c2=10.,           # C_2 > 0
               alpha=.5,         # weight of D[g || f], in [0, 1]
               g=.5,             # what f is to agree with, in (0, 1)
-              link=1.,          # s of `linked`
+              link=1.,          # of `linked`
               terms=1.          # how many parts of the objective, 1 to 3
               ):                # nats, of f's and h's common shape
     "Eq. 17 of a pair; from terms 2 on with Eq. 18, with 3 less the agreement of two turns (Eq. 9)."
@@ -253,7 +254,7 @@ class Landscape(Drawing):
     "The objective of a pair over f and h, with and without a click, for the settings in its traits."
     _esm = module("landscape")
     title = "A landscape"
-    sliders = (*COSTS, Slider("g", "g", .01, .99, .01), Slider("link", "s", -1, 1, .1),
+    sliders = (*COSTS, Slider("g", "g", .01, .99, .01), Slider("link", "link", -1, 1, .1),
                Slider("terms", "terms", 1, 3, 1))
     c1, c2 = (traitlets.Float(10.).tag(sync=True) for _ in range(2))
     alpha, g, link, terms = (traitlets.Float(start).tag(sync=True) for start in (.5, .5, 1., 1.))
@@ -263,8 +264,8 @@ PANELS = {"Eq. 17, h' = h": (1., 1), "Eq. 17, h' = 1 - h": (-1., 1), "+ Eq. 18, 
           "+ agreement, h' = h": (1., 3)}                       # link and terms
 
 def draw_landscape(seen: str,       # "click" or "no click"
-                   **settings       # of `landscape`: c1, c2, alpha and g
-                   ):               # the figure
+                   **settings: float    # of `landscape`: c1, c2, alpha and g
+                   ):                   # the figure
     "The objective over f and h with more and more parts. All cells within .02 of the highest are orange."
     axis = (np.arange(40) + .5) / 40
     fig, axes = plt.subplots(1, len(PANELS), figsize=(11, 3.2), sharey=True, layout="constrained")
@@ -316,7 +317,7 @@ def read_surface(path               # of a CSV file
     return check_surface(pd.read_csv(path), str(path))
 
 def surface(table: pd.DataFrame,    # as `check_surface` gives it
-            **choice: str           # data, model, method and metric
+            **choice: str           # data, model, method and metric, all four
             ) -> pd.DataFrame:      # C1 by C2
     """The means over C1 (rows, the largest above) and C2 (columns) of one data set, model, method and metric.
 
@@ -331,7 +332,7 @@ QUICK = DeCASettings(epochs=30, learning_rate=.02, batch_size=256, l2=0., c1=10.
 
 def quick_recipe(name: str,                         # of the method
                  settings: DeCASettings = QUICK     # of which each method takes its own
-                 ) -> Recipe:
+                 ) -> Recipe:                       # of a GMF with eight dimensions, seed 0
     "A small GMF's training with that method; one without DeCA's numbers takes the common ones alone."
     own = settings if find("method", name).Settings is DeCASettings else common(settings)
     return Recipe("GMF", name, own, sizes={"embedding_dim": 8})
@@ -344,14 +345,16 @@ class Surface(Drawing):
     rows = traitlets.List().tag(sync=True)
     data, model, method, metric = (traitlets.Unicode().tag(sync=True) for _ in range(4))
 
-    def __init__(self, table: pd.DataFrame):
+    def __init__(self,
+                 table: pd.DataFrame    # as `check_surface` takes it, which raises `InputError`
+                 ):
         rows = check_surface(table).astype(object)
         super().__init__(rows=rows.where(rows.notna(), None).to_dict("records"))
 
 # %% ../nbs/13_explorer.ipynb #draw-surface
 def draw_surface(ax,                    # of matplotlib
                  grid: pd.DataFrame,    # C1 by C2
-                 title: str
+                 title: str             # above it
                  ):
     "A heat map of `surface`'s frame, with the numbers in it."
     least, most = np.nanmin(grid), np.nanmax(grid)
@@ -414,7 +417,11 @@ class StopsWhenAsked(Callback):
                  ):
         self.asked, self.epoch = asked, 0
 
-    def after_epoch(self, trainer, record):
+    def after_epoch(self,
+                    trainer,        # of one run
+                    record: dict    # of its epoch
+                    ) -> bool:      # whether this run ends
+        "Asks once an epoch, and gives each run the same answer."
         if record["epoch"] > self.epoch: self.epoch, self.answer = record["epoch"], self.asked()
         return self.answer
 
@@ -431,7 +438,11 @@ class Observer(Callback):
         self.split, self.n_runs, self.curve, self.on_epoch = split, n_runs, curve, on_epoch
         self.measured = []                                                  # in this epoch so far
 
-    def after_epoch(self, trainer, record):
+    def after_epoch(self,
+                    trainer,        # of one run
+                    record: dict    # of its epoch, which is not looked at
+                    ):
+        "Measures this run; after the last run of an epoch, adds to the curve."
         self.measured.append(observe(trainer.method, self.split))
         if len(self.measured) < self.n_runs: return
         for metric in self.measured[0]:
@@ -446,8 +457,8 @@ class Observer(Callback):
 WATCHED, SEEDS = ("Normal", "DeCA", "Oracle"), (0, 1, 2, 3)
 
 def train_world(parameters: dict,                           # of the `World`: noise, popularity_noise
-                settings: DeCASettings = QUICK,
-                names=WATCHED,
+                settings: DeCASettings = QUICK,             # of which each method takes its own
+                names=WATCHED,                              # of methods, trained in this order
                 on_epoch: Callable = lambda run: None,      # called with the run so far
                 asked: Callable[[], bool] = lambda: False,  # whether to stop
                 seeds=SEEDS                                 # of weights and negatives, in one world
@@ -538,19 +549,21 @@ class WorldExplorer(widgets.VBox):
                           widgets.HBox(buttons, layout=wrapped), self.curves])
 
 # %% ../nbs/13_explorer.ipynb #world-explorer-train
-def busy(explorer: WorldExplorer,
-         is_busy: bool      # whether it trains
+def busy(explorer: WorldExplorer,   # whose buttons they are
+         is_busy: bool              # whether it trains
          ):
     "Which of the two buttons can be pressed."
     explorer.train_button.disabled, explorer.stop_button.disabled = is_busy, not is_busy
 
+# %% ../nbs/13_explorer.ipynb #epochs-done
 def epochs_done(run: dict   # as `train_world` gives it, or so far
-                ) -> int:
+                ) -> int:   # from 0
     "How many epochs a run has seen, of all its methods."
     return sum(len(curve["recall@20"]["mean"]) for curve in run["curves"].values() if curve)
 
-def show_progress(explorer: WorldExplorer,
-                  run: dict     # so far, with an epoch at least
+# %% ../nbs/13_explorer.ipynb #show-progress
+def show_progress(explorer: WorldExplorer,  # that shows it
+                  run: dict                 # so far, with an epoch at least
                   ):
     "The bar, one line of text, and the curves so far."
     explorer.progress.value = epochs_done(run)
@@ -622,15 +635,16 @@ def side_by_side(first: Recommender,    # fitted
                          f"rank with {first.method_name}": rank_with_first})
 
 # %% ../nbs/13_explorer.ipynb #lists-widget
-def plain_table(caption: str,
-                frame: pd.DataFrame,
-                digits: int = 3     # of numbers
-                ) -> dict:          # caption, columns, rows
+def plain_table(caption: str,           # above it
+                frame: pd.DataFrame,    # any
+                digits: int = 3         # of numbers
+                ) -> dict:              # caption, columns, rows (lists; null for what is missing)
     "A frame as plain data."
     tidy = frame.round(digits).astype(object)
     rows = tidy.where(tidy.notna(), None).values.tolist()
     return {"caption": caption, "columns": list(frame.columns), "rows": rows}
 
+# %% ../nbs/13_explorer.ipynb #user-tables
 def user_tables(first: Recommender,     # fitted
                 second: Recommender,    # fitted to the same clicks
                 user,                   # the id, as in the data
@@ -645,7 +659,9 @@ def user_tables(first: Recommender,     # fitted
 
 # %% ../nbs/13_explorer.ipynb #lists-class
 class Lists(Drawing):
-    "What two recommenders make of one user out of several; with a kernel, of any user."
+    """What two recommenders make of one user out of several; with a kernel, of any user.
+
+    Raises `InputError` for no users, and for one without clicks."""
     _esm = module("lists")
     title = "Your data"
     tables, users = traitlets.Dict().tag(sync=True), traitlets.List().tag(sync=True)
@@ -662,7 +678,9 @@ class Lists(Drawing):
         super().__init__(tables=tables, users=[*map(str, users)], user=str(users[0]))
 
     @traitlets.observe("user")
-    def make_tables(self, change):
+    def make_tables(self,
+                    change: dict    # of the trait `user`, as traitlets gives it
+                    ):
         "Adds the tables of a user who is asked for, if the user is in the data."
         train = self.recommenders[0].train
         at = inner([self.user], train.user_ids)[0]
@@ -685,9 +703,9 @@ body {{ background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-se
 """
 
 # %% ../nbs/13_explorer.ipynb #page
-def page(*drawings: Drawing,
-         title: str = "DeCA explorer"
-         ) -> str:      # HTML
+def page(*drawings: Drawing,            # one section each, in this order
+         title: str = "DeCA explorer"   # of the page
+         ) -> str:                      # HTML
     "A page with these drawings that needs neither a kernel nor the network."
     parts = [{"module": one._esm, "state": one.drawn(), "sliders": [vars(slider) for slider in one.sliders]}
              for one in drawings]
@@ -698,7 +716,7 @@ def page(*drawings: Drawing,
                        parts=json.dumps(parts, allow_nan=False).replace("<", "\\u003c"))
 
 def explore(out,                # path of the file
-            *drawings: Drawing
-            ) -> None:
+            *drawings: Drawing  # of the page; none: a `OnePair`
+            ):
     "Writes a page with these drawings, by default `OnePair`, to the file `out`."
     write_text(out, page(*(drawings or [OnePair()])))

@@ -72,7 +72,8 @@ def draw_by_rating(axes,                    # four, one for each of `SHOWN`
         above_and_below = [part["mean"] - part["low"], part["high"] - part["mean"]]
         ax.bar(part.index, part["mean"], yerr=above_and_below, color=color, edgecolor="C6", lw=.5, capsize=2)
         ax.set(ylim=(0, 1), xticks=part.index, title=label)
-        ax.tick_params(labelsize=8); ax.title.set_size(10)
+        ax.tick_params(labelsize=8)
+        ax.title.set_size(10)
     axes[0].set_ylabel(ylabel, size=9)
 
 # %% ../nbs/12_interpretation.ipynb #figure-four
@@ -90,7 +91,7 @@ def figure_four(scores: pd.DataFrame,   # a row a click; columns `SHOWN`, others
     drawn = {"mean score": scores, "mean rank (0 lowest,\n1 highest of all clicks)": scores.rank(pct=True)}
     for row, (ylabel, part) in zip(axes, drawn.items(), strict=True):
         draw_by_rating(row, mean_by_rating(part[list(SHOWN)], ratings, users, **bootstrap), ylabel)
-    for ax in axes[1]: ax.set_title(""); ax.set_xlabel("rating", size=9)
+    for ax in axes[1]: ax.set(title="", xlabel="rating")
     fig.suptitle(title, size=11)
     return fig
 

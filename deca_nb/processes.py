@@ -64,6 +64,21 @@ class Group:
             print(f"deca: a process of this training has ended; {self.kept}", file=sys.stderr, flush=True)
         raise LostProcess(1)
 
+# %% ../nbs/14_processes.ipynb #on-this-machine
+def on_this_machine(n: int,                 # processes
+                    function: Callable,     # called with its `Group` and what is given
+                    *given                  # the same for all
+                    ) -> list:              # by rank
+    "What `function(group, *given)` gives in each of n processes of this machine."
+    from joblib import Parallel, delayed
+    def one(rank, place):
+        torch.set_num_threads(1)
+        dist.init_process_group("gloo", f"file://{place}/meet", rank=rank, world_size=n)
+        try: return function(Group(), *given)
+        finally: dist.destroy_process_group()
+    with tempfile.TemporaryDirectory() as place:
+        return Parallel(n, batch_size=1)(delayed(one)(rank, place) for rank in range(n))
+
 # %% ../nbs/14_processes.ipynb #say
 @patch
 def say(self: Group,
@@ -117,21 +132,6 @@ def told(self: Group,
     found = torch.frombuffer(here, dtype=torch.uint8).to(self.device)
     self.say(dist.broadcast, (self.n - 1) * size * (self.rank == 0), found, 0)
     return found.cpu().numpy().tobytes()
-
-# %% ../nbs/14_processes.ipynb #on-this-machine
-def on_this_machine(n: int,                 # processes
-                    function: Callable,     # called with its `Group` and what is given
-                    *given                  # the same for all
-                    ) -> list:              # by rank
-    "What `function(group, *given)` gives in each of n processes of this machine."
-    from joblib import Parallel, delayed
-    def one(rank, place):
-        torch.set_num_threads(1)
-        dist.init_process_group("gloo", f"file://{place}/meet", rank=rank, world_size=n)
-        try: return function(Group(), *given)
-        finally: dist.destroy_process_group()
-    with tempfile.TemporaryDirectory() as place:
-        return Parallel(n, batch_size=1)(delayed(one)(rank, place) for rank in range(n))
 
 # %% ../nbs/14_processes.ipynb #part-of
 def part_of(pairs: Interactions,    # of all processes
@@ -324,7 +324,7 @@ def now_kept(self: SharedTrainer):
                        "command goes on from there.")
 
 @patch
-def epoch(self: SharedTrainer) -> dict:
+def epoch(self: SharedTrainer) -> dict:     # its record, as of `Trainer.epoch`
     "One epoch; then, if there is a path, its state is kept there. Raises as `Trainer.epoch` does."
     record = Trainer.epoch(self)
     if self.path is not None:
@@ -346,7 +346,9 @@ def go_on(self: SharedTrainer):
 # %% ../nbs/14_processes.ipynb #shared-run
 @dataclass
 class SharedRun(Run):
-    "A run that all processes of a group share. Give it all pairs; it holds those of its own users."
+    """A run that all processes of a group share. Give it all pairs; it holds those of its own users.
+
+    Raises `InputError` as `need_shared` and `need_dealt` do."""
     group: Group | None = None
     folder: Path | None = None                  # where the state after each epoch is kept; None: nowhere
     place: torch.Tensor | None = None           # as `Shards` takes it; None while all pairs are here
@@ -360,15 +362,19 @@ class SharedRun(Run):
         if self.place is not None: self.recipe = self.recipe.described(of_all)
         else: self.deal()
 
-    def weighed(self) -> Interactions:
+    def weighed(self) -> Interactions:      # of this process's users
         "The training pairs with weights of mean 1 over those of all processes."
         return super().weighed() if self.place is None else self.train
 
-    def batches(self) -> Shards:
+    def batches(self) -> Shards:    # the same order in all processes
+        "The batches of all pairs, of each the part that is here."
         sampler = find("sampler", self.parts.sampler)(self.train, self.device)
         return Shards(self.train, self.place, sampler, self.settings.batch_size, self.device)
 
-    def stopper(self, method) -> Callback:
+    def stopper(self,
+                method          # whose f is judged
+                ) -> Callback:  # the same decision in all processes
+        "By NDCG over the users of all processes; none without validation pairs."
         if self.blind or self.parts.stopper == "never": return Callback()
         split, ties = validation_split(self.train, self.valid), self.parts.stopper_ties
         return BestNDCG(partial(group_ndcg, split=split, ties=ties, group=self.group), self.settings.patience)
@@ -385,7 +391,7 @@ def deal(self: SharedRun):
 
 # %% ../nbs/14_processes.ipynb #shared-run-trainer
 @patch
-def trainer(self: SharedRun) -> SharedTrainer:
+def trainer(self: SharedRun) -> SharedTrainer:      # at the epoch that is kept, or at the first
     "A trainer that goes on with what is kept."
     path = None if self.folder is None else unfinished(self.folder, self.recipe.key())
     trainer = Run.trainer(self, partial(SharedTrainer, self.group, path))
@@ -396,18 +402,18 @@ def trainer(self: SharedRun) -> SharedTrainer:
     return trainer
 
 # %% ../nbs/14_processes.ipynb #started
-def n_processes() -> int:
+def n_processes() -> int:       # at least 1
     "How many processes torchrun has started; 1 without it."
     return int(os.environ.get("WORLD_SIZE", "1"))
 
-def is_first() -> bool:
+def is_first() -> bool:         # true without torchrun, too
     "Whether this is the process that prints and writes."
     return os.environ.get("RANK", "0") == "0"
 
 # %% ../nbs/14_processes.ipynb #started-group
 @contextmanager
 def started(device: str     # of torch; with GPUs, each process takes its own
-            ) -> Group:
+            ) -> Group:     # of this process
     "The group of the processes that torchrun has started, as long as the block lasts."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
