@@ -272,6 +272,7 @@ def has_break(column: "pa.ChunkedArray") -> bool:
 def read_plain_rows(path: Path, separator: str, header: list[str], names: list[str], ids: set,
                     wanted: list[str], encoding: str = "utf-8") -> "pa.Table | None":
     "The rows below the header where each row is a line, as `read_lines` has them; None for another file."
+    if len(names) == 1: return None                         # of one column a blank line may be a row or none
     import pyarrow as pa
     try: table, n_lines = read_lines(path, separator, names, ids, wanted, encoding)
     except pa.ArrowInvalid: return None

@@ -4,7 +4,6 @@ import gzip
 import sys
 import tempfile
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +52,7 @@ def outcome(read, path):
 @example("user,item\n", ['1,"2', "3,4"], "\n", ".csv", 16)
 @example("user,item\n", ["1", "2,3"], "\n", ".csv", 16)
 @example("user,item\n", ["1,2,3"], "\n", ".csv", 16)
+@example("", ["a", " "], "\n", ".csv", 8)
 def test_lines_and_pandas_read_the_same(head, lines, end, suffix, block):
     text = (head + end.join([*lines, ""])).replace(",", "," if "csv" in suffix else "\t")
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
@@ -288,15 +288,14 @@ def test_numbers_of_json_stay_numbers(tmp_path):
 
 def test_a_sheet_is_read_or_its_reader_is_named(tmp_path, monkeypatch):
     rows = ROWS.assign(rating=ROWS["rating"].astype(float))
-    if find_spec("openpyxl"):
-        rows.to_excel(tmp_path / "x.xlsx", index=False)
-        frame, _ = read_frame(tmp_path / "x.xlsx")
-        assert frame.astype({"rating": float}).equals(rows) and notes_of(frame) == ()
-        with pd.ExcelWriter(tmp_path / "two.xlsx") as book:
-            rows.to_excel(book, sheet_name="log", index=False)
-            rows[:1].to_excel(book, sheet_name="more", index=False)
-        frame, _ = read_frame(tmp_path / "two.xlsx")
-        assert len(frame) == 6 and "first sheet, 'log', is read of 2" in notes_of(frame)[0]
+    rows.to_excel(tmp_path / "x.xlsx", index=False)
+    frame, _ = read_frame(tmp_path / "x.xlsx")
+    assert frame.astype({"rating": float}).equals(rows) and notes_of(frame) == ()
+    with pd.ExcelWriter(tmp_path / "two.xlsx") as book:
+        rows.to_excel(book, sheet_name="log", index=False)
+        rows[:1].to_excel(book, sheet_name="more", index=False)
+    frame, _ = read_frame(tmp_path / "two.xlsx")
+    assert len(frame) == 6 and "first sheet, 'log', is read of 2" in notes_of(frame)[0]
     (tmp_path / "y.xlsx").touch()
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(InputError, match=r"openpyxl.*install it with pip install 'deca-nb\[excel\]'"):
