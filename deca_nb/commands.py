@@ -144,7 +144,7 @@ def add_command(app: typer.Typer, name: str, about: str, words: list[str]):
     function, groups, example, more = find("command", name)
     shared, own = parameters_of(name, words)
 
-    def run(recipe, write_recipe, quiet, log, **given):
+    def run(recipe, write_recipe, quiet, log, debug, **given):
         need_alone(name)
         need_files(write_recipe, log)
         kept = dict(given)
