@@ -338,7 +338,8 @@ def tied_share(scorer,                          # as for `evaluate`
     so that the tie policy chooses their list. Raises `InputError` for an unknown length."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)
     batches = masked_scores(scorer, split.known, users, batch_size)
-    tops = torch.cat([torch.empty(0, depth), *(scores.topk(depth).values.cpu() for scores in batches)])
+    none = torch.empty(0, depth, dtype=torch.float32)
+    tops = torch.cat([none, *(scores.topk(depth).values.cpu() for scores in batches)])
     def share(length):
         if length >= depth: return 0.0
         last, next_one = tops[:, length - 1], tops[:, length]
@@ -406,7 +407,7 @@ def audit_rankers(split: Split,         # any split
     popular = MostPopular(split.train)
     expected, by_ids = (summarise(evaluate(popular, split, k, ties)).loc["all"]
                         for ties in ("expected", "lowest-id"))
-    def constant(users): return torch.zeros(1).expand(len(users), split.n_items)
+    def constant(users): return torch.zeros(1, dtype=torch.float32).expand(len(users), split.n_items)
     chance = summarise(evaluate(constant, split, k)).loc["all"]
     tied, rows = tied_share(popular, split, k), {}
     for length in k:

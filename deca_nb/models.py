@@ -38,7 +38,7 @@ def table(n: int,                               # rows
           generator: torch.Generator | None     # draws the first numbers; None: torch's own
           ) -> nn.Embedding:                    # weight (n, dim) float32, to be trained
     "An embedding table started at N(0, std)."
-    weight = torch.empty(n, dim).normal_(0, std, generator=generator)
+    weight = torch.empty(n, dim, dtype=torch.float32).normal_(0, std, generator=generator)
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
 # %% ../nbs/03_models.ipynb #uniform
@@ -47,7 +47,7 @@ def uniform(shape: tuple,                       # of the tensor
             generator: torch.Generator | None   # draws the numbers; None: torch's own
             ) -> torch.Tensor:                  # of that shape, float32
     "A tensor started uniformly in (-bound, bound)."
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 # %% ../nbs/03_models.ipynb #linear
 def linear(n_in: int,                           # numbers that go in
@@ -57,7 +57,7 @@ def linear(n_in: int,                           # numbers that go in
            **how                                # what else `start` takes
            ) -> nn.Linear:                      # weight (n_out, n_in), bias (n_out,)
     "A linear layer whose weight is started by `start` and whose bias is 0."
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
     start(layer.weight, generator=generator, **how)
     nn.init.zeros_(layer.bias)
     return layer
@@ -687,7 +687,7 @@ def input_values(self: CDAE,
                  counts: torch.Tensor       # (n,) int64, d_u: how many items the row of each has
                  ) -> torch.Tensor:         # (n,) float32
     "x at the clicked items, (d_u d_i) ** -1/4, where d_i is that of the training data."
-    return (counts * self.item_counts[columns].clamp(min=1)).float() ** -.25
+    return (counts * self.item_counts[columns].clamp(min=1)).to(self.rows.values.dtype) ** -.25
 
 # %% ../nbs/03_models.ipynb #cdae-corrupt
 @patch
@@ -696,7 +696,8 @@ def corrupt(self: CDAE,
             ) -> torch.Tensor:      # (n,) float32
     "In training, drops each entry with probability `corruption` and scales up the others; else leaves all."
     if not self.training: return values
-    kept = torch.rand(values.shape, generator=self.generator, device=values.device) >= self.corruption
+    draws = torch.rand(values.shape, generator=self.generator, dtype=torch.float32, device=values.device)
+    kept = draws >= self.corruption
     return values * kept / (1 - self.corruption)
 
 # %% ../nbs/03_models.ipynb #cdae-encode
@@ -780,7 +781,7 @@ class BatchScaledCDAE(CDAE):
     For protocol `paper`."""
     def input_values(self, columns, counts):
         in_batch = columns.bincount(minlength=self.n_items)
-        return (counts * in_batch[columns]).float() ** -.25
+        return (counts * in_batch[columns]).to(self.rows.values.dtype) ** -.25
 
     @torch.no_grad()
     def own_validation_loss(self,

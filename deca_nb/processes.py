@@ -362,7 +362,7 @@ def state_to_bytes(state        # nested dicts and lists of tensors and plain va
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
     found = []
     about = json.dumps(to_plain(state, found))
-    tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
+    tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0, dtype=torch.float32)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
 def state_from_bytes(data: bytes,
@@ -417,7 +417,7 @@ def epoch(self: SharedTrainer) -> dict:
         if not self.group.rank:
             save_state(self.path, self.state_dict() | {"kept_as": self.path.name})
             self.now_kept()                                                     # whoever ends from here on
-        self.group.summed(torch.zeros(1, device=self.group.device))             # all wait until it is written
+        self.group.summed(torch.zeros(1, dtype=torch.float32, device=self.group.device))     # all wait
         self.now_kept()
     return record
 

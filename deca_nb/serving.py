@@ -409,7 +409,7 @@ class Product:
 def product_of_mf(model: MF    # trained
                   ) -> Product:   # one bias for all items
     "Both tables as they are."
-    return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items))
+    return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items, dtype=torch.float32))
 
 def product_of_gmf(model: GMF    # trained
                    ) -> Product:   # one bias for all items
@@ -422,7 +422,7 @@ def product_of_gmf(model: GMF    # trained
 def product_of_lightgcn(model: LightGCN    # trained
                         ) -> Product:   # one bias for all items
     "Both tables after propagation."
-    return Product(*model.propagated(), torch.zeros(model.n_items))
+    return Product(*model.propagated(), torch.zeros(model.n_items, dtype=torch.float32))
 
 # %% ../nbs/10_recommender.ipynb #as-product
 def product_of_cdae(model: CDAE     # trained

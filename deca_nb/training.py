@@ -7,8 +7,8 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'squares', 'fac
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'Run', 'never', 'best_ndcg', 'second_rise', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'forecast', 'memory_held', 'Progress',
-           'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'forecast', 'memory_held',
+           'Progress', 'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import logging
@@ -686,13 +686,28 @@ def n_threads(n: int | None     # at least 1
     try: yield
     finally: torch.set_num_threads(before)
 
+# %% ../nbs/05_training.ipynb #repeatable
+@contextmanager
+def repeatable(device   # name or torch.device, where is trained
+               ):
+    "torch's deterministic algorithms within the block on a CPU; elsewhere torch is left as it is."
+    memory, was_on = torch.utils.deterministic, torch.are_deterministic_algorithms_enabled()
+    only_warned, filled = torch.is_deterministic_algorithms_warn_only_enabled(), memory.fill_uninitialized_memory
+    if torch.device(device).type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        memory.fill_uninitialized_memory = False            # nothing here reads what it has not written
+    try: yield
+    finally:
+        torch.use_deterministic_algorithms(was_on, warn_only=only_warned)
+        memory.fill_uninitialized_memory = filled
+
 # %% ../nbs/05_training.ipynb #trainer-fit-all
 @patch
 def fit(self: Trainer) -> Trainer:  # itself
     """All epochs that are left, unless a callback says stop. Ends in evaluation mode.
 
     Raises `InputError` where the loss is not finite."""
-    with n_threads(self.threads):
+    with n_threads(self.threads), repeatable(scorer_device(self.method)):
         while (self.n_epochs < self.epochs and not self.stopped) or self.n_losses: self.epoch()
     for callback in self.callbacks: callback.finish(self)
     self.method.eval()
