@@ -122,7 +122,7 @@ def class_behind(model: str, method: str) -> type:
 class Recipe:
     """The complete description of one training.
 
-    Two trainings with equal recipes give equal weights on one machine."""
+    Two trainings with equal recipes give equal weights on the CPU of one machine."""
     model: str = "GMF"
     method: str = "Normal"
     settings: Settings = field(default_factory=Settings)        # of the method's own class

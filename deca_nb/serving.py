@@ -409,7 +409,8 @@ class Product:
 def product_of_mf(model: MF    # trained
                   ) -> Product:   # one bias for all items
     "Both tables as they are."
-    return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items, dtype=torch.float32))
+    none = torch.zeros(model.n_items, dtype=torch.float32)
+    return Product(model.user_factors.weight, model.item_factors.weight, none)
 
 def product_of_gmf(model: GMF    # trained
                    ) -> Product:   # one bias for all items

@@ -692,7 +692,7 @@ def repeatable(device   # name or torch.device, where is trained
                ):
     "torch's deterministic algorithms within the block on a CPU; elsewhere torch is left as it is."
     memory, was_on = torch.utils.deterministic, torch.are_deterministic_algorithms_enabled()
-    only_warned, filled = torch.is_deterministic_algorithms_warn_only_enabled(), memory.fill_uninitialized_memory
+    filled, only_warned = memory.fill_uninitialized_memory, torch.is_deterministic_algorithms_warn_only_enabled()
     if torch.device(device).type == "cpu":
         torch.use_deterministic_algorithms(True)
         memory.fill_uninitialized_memory = False            # nothing here reads what it has not written

@@ -1,6 +1,6 @@
 """Numbers: gradients, extreme inputs, torch's default type, and the number of threads.
 
-Every model and every method that is trained step by step is tried; a new one is tried as soon as it has a name.
+Every model and every method that is trained step by step is tried; a new one as soon as it has a name.
 """
 
 from dataclasses import fields
