@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from .batches import Batch
 from .files import InputError
 from .interactions import Interactions, Split
-from .models import build_model
+from .models import PairModel, build_model
 from .names import BEARERS, KNOWN, find, name_of, table
 from .recipe import checked, settings_of_method
 from .recommender import Recommender
@@ -63,16 +63,16 @@ class Tried:
 
     def build(self, train: Interactions | None = None,  # likewise
               seed: int = 0                             # of the first weights
-              ) -> nn.Module:                           # in evaluation mode
+              ) -> PairModel:                           # in evaluation mode
         "The model, untrained. Raises `InputError` for a class that is no model."
         cls, generator = find("model", name_of("model", self.model)), torch.Generator().manual_seed(seed)
         sizes = self.recommender().recipe.sizes
         return build_model(cls, self.split.train if train is None else train, generator, **sizes).eval()
 
 # %% ../nbs/A3_checks.ipynb #need
-def need(holds,         # bool, or a tensor of one
-         why: str       # what was seen and what to do
-         ):
+def need(holds: bool | torch.Tensor,    # a tensor of one number, where it is one
+         why: str                       # what was seen and what to do
+         ) -> None:
     "Raise AssertionError with that sentence unless it holds."
     if not holds: raise AssertionError(why)
 
@@ -100,7 +100,7 @@ def all_pairs(split: Split      # of a few users and items
 
 # %% ../nbs/A3_checks.ipynb #shapes-of-model
 def shapes_of_model(tried: Tried    # raises `AssertionError`
-                    ):
+                    ) -> None:
     "Logits are float32 and finite: one for a pair, a row of all items for a user."
     model, split = tried.build(), tried.split
     users, items = all_pairs(split)
@@ -114,7 +114,7 @@ def shapes_of_model(tried: Tried    # raises `AssertionError`
 
 # %% ../nbs/A3_checks.ipynb #agreement
 def agreement_of_model(tried: Tried     # raises `AssertionError`
-                       ):
+                       ) -> None:
     "`score_all` says of a user and an item what `forward` says of the pair."
     model, split = tried.build(), tried.split
     with torch.no_grad(): scores = model.score_all(torch.arange(split.n_users)).flatten()
@@ -133,7 +133,7 @@ def unreached(module: nn.Module     # after `backward`
 
 # %% ../nbs/A3_checks.ipynb #gradients-of-model
 def gradients_of_model(tried: Tried     # raises `AssertionError`
-                       ):
+                       ) -> None:
     "Cross-entropy on all pairs gives each parameter a gradient that is finite and not 0 throughout."
     model, split = tried.build().train(), tried.split
     logits, observed = model(*all_pairs(split)), torch.as_tensor(split.train.to_csr().toarray() > 0).float()
@@ -148,7 +148,7 @@ def shuffled(pairs: Interactions    # any
     return pairs.select(np.random.default_rng(0).permutation(len(pairs)))
 
 def order_of_model(tried: Tried     # raises `AssertionError`
-                   ):
+                   ) -> None:
     "Scores depend neither on the other users and pairs of a batch, nor on the order of the training rows."
     model, users = tried.build(), torch.arange(tried.split.n_users)
     (named, items), again = all_pairs(tried.split), tried.build(shuffled(tried.split.train))
@@ -165,7 +165,7 @@ def order_of_model(tried: Tried     # raises `AssertionError`
              "scores change with the order of the training rows; read them as a matrix (train.to_csr())")
 
 def evaluation_of_model(tried: Tried    # raises `AssertionError`
-                        ):
+                        ) -> None:
     "In evaluation mode two equal questions have equal answers."
     model, users = tried.build(), torch.arange(tried.split.n_users)
     with torch.no_grad(): first, second = model.score_all(users), model.score_all(users)
@@ -174,7 +174,7 @@ def evaluation_of_model(tried: Tried    # raises `AssertionError`
 
 # %% ../nbs/A3_checks.ipynb #repeatability
 def repeatability(tried: Tried  # raises `AssertionError`
-                  ):
+                  ) -> None:
     "One seed, one outcome; another seed, another outcome."
     first, again = (learned_by(tried.fit()) for _ in range(2))
     need(are_close(first, again), "two trainings with one seed come to other weights; "
@@ -184,7 +184,7 @@ def repeatability(tried: Tried  # raises `AssertionError`
          "another seed comes to the same weights; draw first weights from the generator that you are handed")
 
 def saving(tried: Tried     # raises `AssertionError`
-           ):
+           ) -> None:
     "What was saved and loaded recommends the same, with the same scores."
     made = tried.fit()
     own = {kind: given for kind, given in (("model", tried.model), ("method", tried.method))
@@ -206,13 +206,13 @@ def renamed(pairs: Interactions     # any
     return replace(pairs, **words)
 
 def renaming(tried: Tried   # raises `AssertionError`
-             ):
+             ) -> None:
     "Other ids, same weights."
     same = are_close(learned_by(tried.fit()), learned_by(tried.fit(renamed(tried.split.train))))
     need(same, "other ids lead to other weights; ids are names, so learn from inner indices alone")
 
 def weights_of_one(tried: Tried     # raises `AssertionError`
-                   ):
+                   ) -> None:
     "Clicks that weigh 1 are clicks without weights."
     train = tried.split.train
     ones = replace(train, weights=np.ones(len(train), np.float32))
@@ -220,7 +220,7 @@ def weights_of_one(tried: Tried     # raises `AssertionError`
          "weights of 1 change what is learned; multiply each pair's loss by batch.weights and nothing else")
 
 def masks(tried: Tried      # raises `AssertionError`
-          ):
+          ) -> None:
     "After training every score is a number, also of what a user has; the lists leave that out."
     made, train = tried.fit(), tried.split.train
     with torch.no_grad(): scores = made.trained.f.score_all(torch.arange(train.n_users))
@@ -256,7 +256,7 @@ def begun(tried: Tried) -> Method:      # in training mode, as in the first step
     return method.train()
 
 def shapes_of_method(tried: Tried   # raises `AssertionError`
-                     ):
+                     ) -> None:
     "A loss is a finite number; a click's score is a probability."
     checked(tried.method_class.Settings())          # its defaults lie within their own bounds
     batch, method = a_batch(tried.split), begun(tried)
@@ -270,7 +270,7 @@ def shapes_of_method(tried: Tried   # raises `AssertionError`
     need(((scores >= 0) & (scores <= 1)).all(), "real_positive_probability leaves [0, 1]")
 
 def gradients_of_method(tried: Tried    # raises `AssertionError`
-                        ):
+                        ) -> None:
     "Within four steps each parameter of f is reached, and each of any other part that is reached at all."
     method = begun(tried)
     for step in range(4): method.loss(a_batch(tried.split), step).backward()
@@ -281,7 +281,7 @@ def gradients_of_method(tried: Tried    # raises `AssertionError`
 
 # %% ../nbs/A3_checks.ipynb #order-of-method
 def order_of_method(tried: Tried    # raises `AssertionError`
-                    ):
+                    ) -> None:
     "The order of the pairs in a batch does not matter."
     batch, losses = a_batch(tried.split), []
     for given in (batch, reordered(batch)): losses.append(float(begun(tried).loss(given, 0).detach()))

@@ -22,6 +22,7 @@ import warnings
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def to_csr(self: Interactions) -> sp.csr_matrix:
 
 # %% ../nbs/01_interactions.ipynb #interactions-select
 @patch
-def select(self: Interactions, rows) -> Interactions:
+def select(self: Interactions, rows: np.ndarray | slice) -> Interactions:
     "Those rows (a mask or positions), over the same users and items."
     columns = {name: getattr(self, name) for name in COLUMNS}
     taken = {name: column[rows] for name, column in columns.items() if column is not None}
@@ -205,7 +206,7 @@ def need_rows(df: pd.DataFrame, source: str):
                          "give one row per interaction, with a user and an item.")
 
 # %% ../nbs/01_interactions.ipynb #first-row
-def first_row(mask) -> int:
+def first_row(mask: np.ndarray) -> int:
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
     return int(np.flatnonzero(mask)[0]) + 1
 
@@ -494,7 +495,7 @@ def note_of_repeats(n_merged: int,  # rows that are gone
     return f"{n_merged:,} rows repeat a pair; {what} (--repeats)"
 
 # %% ../nbs/01_interactions.ipynb #from-frame
-def as_pandas(frame, source: str) -> pd.DataFrame:
+def as_pandas(frame: Any, source: str) -> pd.DataFrame:
     "A frame of pandas as it is, and any other that can be handed over by Arrow. Raises `InputError`."
     if isinstance(frame, pd.DataFrame): return frame
     if hasattr(frame, "__arrow_c_stream__"):
@@ -524,7 +525,7 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #read-noted
-def read_noted(path, date_format: str | None = None, repeats: str = "last",
+def read_noted(path: str | Path, date_format: str | None = None, repeats: str = "last",
                **columns) -> tuple[Interactions, dict, tuple[str, ...]]:
     "The interactions of a file, of any number of users, the column of every role, and what was decided."
     read = read_frame if date_format else read_columns          # dates stay text: 05032024 is no number
@@ -539,14 +540,14 @@ def read_noted(path, date_format: str | None = None, repeats: str = "last",
     return pairs, named, notes
 
 # %% ../nbs/01_interactions.ipynb #read-interactions
-def read_interactions(path,     # a file, a folder of parts, or a pattern such as log/*.csv; see above
+def read_interactions(path: str | Path, # a file, a folder of parts, or a pattern such as log/*.csv; see above
                       user: str | None = None,      # column with the users' ids; None: usual or likely name
                       item: str | None = None,      # column with the items' ids; None: usual or likely name
                       rating: str | None = None,    # column with numbers; None: likewise, if there is one
-                      timestamp: str | None = None, # column with numbers or dates; None: likewise, if any
+                      timestamp: str | None = None,  # column with numbers or dates; None: likewise, if any
                       date_format: str | None = None,   # how the dates are written, as strftime has it
                       repeats: str = "last",        # a key of `REPEATS`: what becomes of a pair's rows
-                      separator: str | None = None, # of a text file's columns; None: found
+                      separator: str | None = None,  # of a text file's columns; None: found
                       encoding: str | None = None,  # of a text file; None: found
                       weight: str | None = None     # column with what a row counts in training; None: 1 each
                       ) -> Interactions:
@@ -604,7 +605,7 @@ def fingerprint(*parts: Interactions | None) -> str:
     return hashlib.sha256(b"".join(b"|" if part is None else part.digest for part in parts)).hexdigest()
 
 # %% ../nbs/01_interactions.ipynb #chronological-parts
-def tenths(position: np.ndarray, n) -> np.ndarray:
+def tenths(position: np.ndarray, n: int | np.ndarray) -> np.ndarray:
     "0 for the first 8/10 of n positions, 1 for the next tenth, 2 for the rest; exact whole numbers."
     return (position >= 8 * n // 10).astype(np.int8) + (position >= 9 * n // 10)
 
@@ -808,7 +809,8 @@ def align(*parts: Interactions          # each with ids of its own, one or more
             for part, users, items in zip(parts, user_maps, item_maps, strict=True)]
 
 # %% ../nbs/01_interactions.ipynb #read-titles
-def read_titles(path, pairs: Interactions, item: str | None = None) -> tuple[Interactions, tuple[str, ...]]:
+def read_titles(path: str | Path, pairs: Interactions, item: str | None = None
+                ) -> tuple[Interactions, tuple[str, ...]]:
     """The same interactions with a title for every item, and a note of how many were found. The file's item
     column is the named one, else the usual or a likely one, else its first; its titles stand in 'title', else
     in the first other column. Raises `InputError`."""
@@ -835,15 +837,16 @@ def read_titles(path, pairs: Interactions, item: str | None = None) -> tuple[Int
     return replace(pairs, titles=titles), (note,) * (found[key] < len(ids))
 
 # %% ../nbs/01_interactions.ipynb #read-split
-def read_split(path,                    # the interactions (the training file, where valid and test are given)
+def read_split(path: str | Path,        # the interactions (the training file, where valid and test are given)
                split: str | None = None,# a key of `CUTS`; None: chronological, or random without times
-               valid=None, test=None,   # files of their own, both or neither
-               liked: float | None = None, # a rating from here on is a liking; 4 unless given
-               items=None,              # file with a title for each item
-               known=None,              # file of pairs that users have: masked like train and valid
+               valid: str | Path | None = None,     # a file of its own; both or neither
+               test: str | Path | None = None,      # likewise
+               liked: float | None = None,  # a rating from here on is a liking; 4 unless given
+               items: str | Path | None = None,  # file with a title for each item
+               known: str | Path | None = None,  # file of pairs that users have: masked like train and valid
                seed: int = 0,           # of the random split, and of ties
-               min_user: int | None = None, # clicks that a user must have to stay; None: any number
-               min_item: int | None = None, # ... and an item
+               min_user: int | None = None,  # clicks that a user must have to stay; None: any number
+               min_item: int | None = None,  # ... and an item
                **columns                # of `read_interactions`, such as user, date_format, separator
                ) -> Split:               # inner ids are common to all parts
     """A `Split` from the user's own files; known = train + valid and what `known` holds besides, but no test
@@ -867,7 +870,7 @@ def read_split(path,                    # the interactions (the training file, w
                           notes=tuple(dict.fromkeys(notes + told)))
 
 # %% ../nbs/01_interactions.ipynb #cut-file
-def need_no_cut(test, **given):
+def need_no_cut(test: str | Path | None, **given) -> None:
     "Raise InputError for options of a cut beside files that are cut already."
     options = ", ".join(f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None)
     if test is not None and options:
@@ -886,7 +889,7 @@ def cut_file(pairs: Interactions, split: str | None, seed: int, min_user: int | 
     notes += told if split or kind == "chronological" else (NO_TIMES,)
     return [pairs.select(parts == part) for part in range(3)], kind, notes
 
-def join_files(pairs: Interactions, path, valid, test, columns: dict
+def join_files(pairs: Interactions, path: str | Path, valid: str | Path, test: str | Path, columns: dict
                ) -> tuple[list[Interactions], str, tuple[str, ...]]:
     "Train, valid and test of three files over common ids, how they were cut, and notes. Raises `InputError`."
     read = {file: read_noted(file, **columns) for file in (valid, test)}
@@ -905,7 +908,7 @@ def join_files(pairs: Interactions, path, valid, test, columns: dict
     return three, "files of their own", notes
 
 # %% ../nbs/01_interactions.ipynb #read-known
-def read_known(path, like: Interactions, columns: dict) -> tuple[Interactions, tuple[str, ...]]:
+def read_known(path: str | Path, like: Interactions, columns: dict) -> tuple[Interactions, tuple[str, ...]]:
     """The pairs of that file whose user and item `like` knows, over its ids, and notes of how many they are.
     Raises `InputError` where there are none."""
     given = {name: columns.get(name) for name in ("user", "item", "separator", "encoding")}
