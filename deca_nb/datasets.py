@@ -31,6 +31,7 @@ import pandas as pd
 from .files import InputError, read_frame, replacing, resolve_columns
 from deca_nb.interactions import (
     Interactions,
+    Protocol,
     Split,
     chronological_parts,
     concat,

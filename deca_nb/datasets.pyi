@@ -5,7 +5,7 @@ from .worlds import World as World
 from _typeshed import Incomplete
 from collections.abc import Callable
 from dataclasses import dataclass
-from deca_nb.interactions import Interactions as Interactions, Split as Split, chronological_parts as chronological_parts, concat as concat, cut as cut, frame_to_pairs as frame_to_pairs, get_protocol as get_protocol, need_choice as need_choice, one_each as one_each, random_parts as random_parts, read_split as read_split, split_of_parts as split_of_parts
+from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, chronological_parts as chronological_parts, concat as concat, cut as cut, frame_to_pairs as frame_to_pairs, get_protocol as get_protocol, need_choice as need_choice, one_each as one_each, random_parts as random_parts, read_split as read_split, split_of_parts as split_of_parts
 from pathlib import Path
 
 @dataclass(frozen=True)
