@@ -22,11 +22,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from . import names as registry
 from .batches import Batch
 from .files import InputError
 from .interactions import Interactions, Split
 from .models import PairModel, build_model
-from .names import BEARERS, KNOWN, find, name_of, table
+from .names import find, name_of, table
 from .recipe import checked, settings_of_method
 from .recommender import Recommender
 from .training import Method, Run
@@ -302,14 +303,14 @@ OF_LOSS = ("shapes", *OF_STEPS)                 # not asked of a ranker
 @contextmanager
 def names_kept() -> Iterator[None]:
     "Forgets the names that are given within the block."
-    kept = {kind: dict(names) for kind, names in KNOWN.items()}, dict(BEARERS)
+    known, bearers = registry.KNOWN, registry.BEARERS
+    kept = {kind: set(names) for kind, names in known.items()}
     try: yield
     finally:
-        for kind in KNOWN:
-            for name in set(KNOWN[kind]) - set(kept[0].get(kind, {})):
-                if name not in table().get(kind, {}):
-                    del KNOWN[kind][name]
-                    BEARERS.pop((kind, name), None)
+        for kind in known:
+            for name in set(known[kind]) - kept.get(kind, set()) - set(table().get(kind, {})):
+                del known[kind][name]
+                bearers.pop((kind, name), None)
 
 def hold(tried: Tried,                          # what is put to the test
          properties: dict[str, Callable],       # name -> check, which raises

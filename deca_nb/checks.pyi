@@ -3,7 +3,7 @@ from .batches import Batch as Batch
 from .files import InputError as InputError
 from .interactions import Interactions as Interactions, Split as Split
 from .models import PairModel as PairModel, build_model as build_model
-from .names import BEARERS as BEARERS, KNOWN as KNOWN, find as find, name_of as name_of, table as table
+from .names import find as find, name_of as name_of, table as table
 from .recipe import checked as checked, settings_of_method as settings_of_method
 from .recommender import Recommender as Recommender
 from .training import Method as Method, Run as Run
