@@ -279,7 +279,8 @@ def tensors(self: MostPopular) -> dict:         # counts (n_items,)
     return {"counts": self.counts}
 
 @patch
-def take(self: MostPopular, tensors: dict) -> None:     # as `tensors` gives them
+def take(self: MostPopular, tensors: dict   # as `tensors` gives them
+         ) -> None:
     "Takes it back."
     self.counts = tensors["counts"]
 @patch

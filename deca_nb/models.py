@@ -449,8 +449,8 @@ class NeuMF(PairModel):
                                     for i, o in pairwise(widths))
         self.output = output_layer(2 * embedding_dim, generator)
 
-    def halves(self) -> tuple[torch.Tensor, ...]:
-        "The first layer's weights for users and items, (wide, wide) each; the output's, (dim,) each."
+    def halves(self) -> tuple[torch.Tensor, ...]:       # (wide, wide) twice, (dim,) twice
+        "The first layer's weights for users and items; the output's for products and perceptron."
         return *self.layers[0].weight.chunk(2, dim=1), *self.output.weight[0].chunk(2)
 
     def perceptron(self,

@@ -128,9 +128,12 @@ class Recommender:
     @property
     def settings(self) -> Settings: return self.recipe.settings
 
-    def __repr__(self):
-        state = "not fitted" if self.trained is None else self.train
-        return f"Recommender({self.name}, {state})"
+
+# %% ../nbs/10_recommender.ipynb #recommender-shown
+@patch
+def __repr__(self: Recommender) -> str:     # its name, and what it was fitted to
+    state = "not fitted" if self.trained is None else self.train
+    return f"Recommender({self.name}, {state})"
 
 # %% ../nbs/10_recommender.ipynb #recommender-of
 @patch

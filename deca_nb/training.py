@@ -187,14 +187,17 @@ class Method(nn.Module):
                     ) -> None:
         "Called after each epoch."
 
-    @torch.no_grad()
-    def real_positive_probability(self, users: torch.Tensor,    # (n,) int64, on the device of f
-                                  items: torch.Tensor           # (n,) int64
-                                  ) -> torch.Tensor:            # in (0, 1), float32, (n,)
-        """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
 
-        A score to rank by."""
-        return self.f.eval()(users, items).sigmoid()
+# %% ../nbs/05_training.ipynb #method-score
+@patch
+@torch.no_grad()
+def real_positive_probability(self: Method, users: torch.Tensor,    # (n,) int64, on the device of f
+                              items: torch.Tensor                   # (n,) int64
+                              ) -> torch.Tensor:                    # in (0, 1), float32, (n,)
+    """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
+
+    A score to rank by."""
+    return self.f.eval()(users, items).sigmoid()
 
 # %% ../nbs/05_training.ipynb #normal
 @method("Normal")
@@ -681,7 +684,7 @@ def epoch(self: Trainer) -> dict:   # its record: trains, epoch (from 1), loss (
 # %% ../nbs/05_training.ipynb #trainer-fit
 @contextmanager
 def n_threads(n: int | None     # at least 1
-              ) -> Iterator[None]:
+              ) -> Iterator[None]:  # nothing is handed out
     "That many threads of torch within the block; None leaves them as they are."
     before = torch.get_num_threads()
     if n is not None: torch.set_num_threads(n)
@@ -691,7 +694,7 @@ def n_threads(n: int | None     # at least 1
 # %% ../nbs/05_training.ipynb #repeatable
 @contextmanager
 def repeatable(device: str | torch.device  # name or torch.device, where is trained
-               ) -> Iterator[None]:
+               ) -> Iterator[None]:  # nothing is handed out
     "torch's deterministic algorithms within the block on a CPU; elsewhere torch is left as it is."
     memory, was_on = torch.utils.deterministic, torch.are_deterministic_algorithms_enabled()
     filled = memory.fill_uninitialized_memory
