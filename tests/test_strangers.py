@@ -17,7 +17,7 @@ from deca_nb.batches import AnyItem
 from deca_nb.interactions import CUTS, InputError, Interactions, core, read_interactions, read_split
 
 quick = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 SUFFIXES = ["csv", "tsv", "jsonl", "inter", "parquet", "csv.gz"]
 
@@ -103,7 +103,7 @@ def test_leaving_one_out_tests_the_last_click_of_each_user(pairs):
 
 @pytest.mark.parametrize("kind", [kind for kind in CUTS if kind != "random"])  # that one draws by row
 @given(clicks(8), st.randoms(use_true_random=False))
-@settings(quick, max_examples=15)
+@settings(quick, max_examples=8)
 def test_the_order_of_the_rows_of_a_file_does_not_matter(kind, pairs, random):
     frame = pairs.to_frame()
     order = list(range(len(frame)))
