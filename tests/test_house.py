@@ -280,7 +280,8 @@ def test_wheel_imports_without_nbdev(wheel, tmp_path):
 
 
 def test_wheel_holds_what_a_type_checker_reads(wheel):
-    names = {name.partition("/")[2] for name in zipfile.ZipFile(wheel).namelist() if name.startswith("deca_nb/")}
+    held = zipfile.ZipFile(wheel).namelist()
+    names = {name.removeprefix("deca_nb/") for name in held if name.startswith("deca_nb/")}
     assert "py.typed" in names
     modules = {name for name in names if name.endswith(".py") and not name.startswith("_modidx")}
     assert {f"{name}i" for name in modules} <= names
