@@ -50,7 +50,7 @@ from deca_nb.saved import (
     read_tensors,
     sealed,
 )
-from .training import Run, StopAfter, Watch, need_optimiser
+from .training import Callback, Method, Run, StopAfter, Watch, need_optimiser
 
 # %% ../nbs/10_recommender.ipynb #imports-serving
 from deca_nb.serving import (
@@ -102,8 +102,20 @@ class Recommender:
 
     Raises `InputError` for unknown names and numbers out of range. `protocol="paper"` takes the release's
     parts, with the numbers given here; the released ones are in `deca_nb.denoising.released_numbers`."""
-    def __init__(self, model="GMF",                   # a name of chapter 03, FILE.py:Class, or a class
-                 method="DeCA",                       # a training method, likewise
+    recipe: Recipe
+    judging: Judging
+    device: str
+    train: Interactions                         # this and the next three: None before `fit`
+    known: Interactions
+    learned: Interactions
+    trained: Method
+    serving: "Recommender | None"
+    owned: Interactions | None
+    history: pd.DataFrame
+    data: dict
+
+    def __init__(self, model: str | type = "GMF",     # a name of chapter 03, FILE.py:Class, or a class
+                 method: str | type = "DeCA",         # a training method, likewise
                  *, seed: int = 0,                    # of weights and draws, 0 to 2**62
                  protocol: str | Protocol = "clean",  # or "paper": how to train and how to judge
                  device: str = "auto",                # as `pick_device` takes it
@@ -130,9 +142,12 @@ class Recommender:
     @property
     def settings(self) -> Settings: return self.recipe.settings
 
-    def __repr__(self):
-        state = "not fitted" if self.trained is None else self.train
-        return f"Recommender({self.name}, {state})"
+
+# %% ../nbs/10_recommender.ipynb #recommender-shown
+@patch
+def __repr__(self: Recommender) -> str:     # its name, and what it was fitted to
+    state = "not fitted" if self.trained is None else self.train
+    return f"Recommender({self.name}, {state})"
 
 # %% ../nbs/10_recommender.ipynb #recommender-of
 @patch
@@ -190,7 +205,7 @@ def need_interactions(pairs,        # whatever was given
 
 # %% ../nbs/10_recommender.ipynb #run
 @patch
-def run(self: Recommender, callbacks=()     # of `deca_nb.training.Callback`
+def run(self: Recommender, callbacks: Iterable[Callback] = ()  # of `deca_nb.training.Callback`
         ) -> Run:                           # not started
     "The training run of this recipe on the data that `fit` was given. Raises `InputError` before `fit`."
     self.need_fit("train")
@@ -201,8 +216,8 @@ def run(self: Recommender, callbacks=()     # of `deca_nb.training.Callback`
 @patch
 def fit(self: Recommender, train: Interactions,     # what to learn from
         valid: Interactions | None = None,          # as noisy as train; says when to stop. None: all epochs
-        on_epoch=None,                              # called with (model, record) after each epoch
-        callbacks=(),                               # of `deca_nb.training.Callback`
+        on_epoch: Callable | None = None,           # called with (model, record) after each epoch
+        callbacks: Iterable[Callback] = (),         # of `deca_nb.training.Callback`
         by: Callable = Run.fit,                     # what trains the run; chapter 14 has another way
         checkpoint=None                             # folder for its state meanwhile; None: it is not kept
         ) -> Recommender:                           # itself
@@ -270,7 +285,7 @@ def recommend(self: Recommender,
               k: int = 10,                      # items each, at least 1; fewer where fewer are left
               only: Iterable | None = None,     # ids of the items that may be listed; None: all
               without: Iterable | None = None,  # ids of items that may not
-              history=None                      # later clicks: Interactions, or a frame with user and item
+              history: Interactions | pd.DataFrame | None = None     # later clicks: columns user and item
               ) -> pd.DataFrame:                # user, rank (from 1), item, title (if known), score, source
     """The best items, by logit, that a user is not known to have; equal scores by lowest inner id.
 
@@ -322,9 +337,9 @@ def recommend_for(self: Recommender,
 # %% ../nbs/10_recommender.ipynb #evaluate
 @patch
 def evaluate(self: Recommender, split: Split,   # the one whose train and valid were fitted
-             k=None,                            # length(s) of the list; None: the split's
+             k: int | Iterable[int] | None = None,  # length(s) of the list; None: the split's
              ties: str | None = None,           # how equal scores count; None: the protocol's
-             metrics=("recall", "ndcg")         # names of metrics
+             metrics: str | Iterable[str] = ("recall", "ndcg")  # names of metrics
              ) -> pd.DataFrame:                 # per user with truth: user, n_truth, warm, recall@K, ...
     """How well the model finds the truth, judged as the protocol says.
 
@@ -341,9 +356,9 @@ def evaluate(self: Recommender, split: Split,   # the one whose train and valid 
 # %% ../nbs/10_recommender.ipynb #evaluate-popular
 @patch
 def evaluate_popular(self: Recommender, split: Split,   # as for `evaluate`
-                     k=None,                            # length(s) of the list; None: the split's
+                     k: int | Iterable[int] | None = None,  # length(s) of the list; None: the split's
                      ties: str | None = None,           # as for `evaluate`; None: the protocol's
-                     metrics=("recall", "ndcg")         # names of metrics
+                     metrics: str | Iterable[str] = ("recall", "ndcg")  # names of metrics
                      ) -> pd.DataFrame:                 # as of `evaluate`
     """What the most popular items reach on the very task that this model is given.
 
@@ -573,7 +588,7 @@ def tensors(self: Recommender) -> dict:         # name -> tensor; those of `serv
 # %% ../nbs/10_recommender.ipynb #need-own-folder
 OWN_FILES = rf"{UNFINISHED}.*|\..*\.part|tensors(-[0-9a-f]+)?\.safetensors"     # of a save cut off
 
-def need_own_folder(folder  # path to be written to; it need not be there
+def need_own_folder(folder: str | Path  # to be written to; it need not be there
                     ):
     "Raise InputError where a recommender cannot be saved: a file, or a folder with other things in it."
     folder = Path(folder)
@@ -584,8 +599,9 @@ def need_own_folder(folder  # path to be written to; it need not be there
 
 # %% ../nbs/10_recommender.ipynb #save-files
 @patch
-def save(self: Recommender, folder  # path; made where it is not there, written over where it holds another
-         ):
+def save(self: Recommender,
+         folder: str | Path     # made where it is not there, written over where it holds another
+         ) -> None:
     """Writes `recommender.json` and one safetensors file.
 
     Raises `InputError` before `fit`, and where the folder holds something else."""
@@ -605,7 +621,7 @@ def save(self: Recommender, folder  # path; made where it is not there, written 
 
 # %% ../nbs/10_recommender.ipynb #load
 @patch(cls_method=True)
-def load(cls: Recommender, folder,          # made by `save`
+def load(cls: Recommender, folder: str | Path,     # made by `save`
          model: type | str | None = None,   # the model's class or FILE.py:Class, where it is one of your own
          method: type | str | None = None,  # the method's, likewise
          device: str = "auto"               # as `pick_device` takes it

@@ -32,6 +32,7 @@ BESIDE = (
     "05_batches",
     "14_together",
     "14_processes",
+    "A3_checks",
 )  # which share the number of the chapter that they belong to
 CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
