@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from deca_nb.datasets import load_named, world_data
 from deca_nb.files import InputError
-from deca_nb.interactions import Interactions
+from deca_nb.interactions import Interactions, fingerprint
+from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender
+from deca_nb.runs import Job, Runs, kept_in, sweep
 from deca_nb.saved import sealed
 
 GOLDEN = Path(__file__).parent / "golden" / "saved"
@@ -172,3 +176,49 @@ def test_folders_of_each_format_are_loaded(version):
     expected = pd.read_csv(GOLDEN / "lists.csv", dtype={"user": str, "item": str})
     assert lists["item"].tolist() == expected["item"].tolist()
     np.testing.assert_allclose(lists["score"], expected["score"], atol=1e-6)
+
+
+# Kept runs.
+
+
+def jobs() -> list[Job]:
+    data = world_data(n_users=60, n_items=40, seed=1)
+    split = load_named(data, "honest")
+    recipe = make_recipe("MF", "Normal", {"epochs": 2}, data=data)
+    recipe = replace(recipe, fingerprint=fingerprint(split.train, split.valid))
+    return [Job(replace(recipe, seed=seed)) for seed in (0, 1, 2)]
+
+
+@pytest.mark.parametrize("damage", ["flip", "empty", "cut", "text"])
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
+def test_damaged_runs_are_set_aside_and_made_again(damage, packed, tmp_path, capsys):
+    """An empty or cut file was a traceback, and one blocked the whole sweep."""
+    runs = Runs(tmp_path)
+    rows = sweep(jobs(), runs)
+    if packed:
+        runs.pack()
+    path = runs.packed if packed else sorted(tmp_path.glob("run-*.parquet"))[1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 5] ^= 4
+    path.write_bytes({"flip": bytes(data), "empty": b"", "cut": bytes(data[: len(data) // 2]), "text": b"x" * 99}[damage])
+    kept_in.cache_clear()
+    again = sweep(jobs(), runs)
+    assert again.drop(columns="seconds").equals(rows.drop(columns="seconds"))
+    assert path.with_name(f"{path.name}.damaged").is_file()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{path} cannot be read" in said and len(said) < 300 + len(str(path)) * 2
+
+
+def test_damaged_weights_are_set_aside_and_trained_again(tmp_path, capsys):
+    """A flipped byte in kept weights went unseen."""
+    runs = Runs(tmp_path)
+    rows = sweep(jobs()[:1], runs)
+    [path] = (tmp_path / "weights").glob("*.safetensors")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    next(tmp_path.glob("run-*.parquet")).unlink()
+    kept_in.cache_clear()
+    again = sweep(jobs()[:1], runs)
+    assert again.drop(columns="seconds").equals(rows.drop(columns="seconds"))
+    assert "its SHA-256 is another" in capsys.readouterr().err
