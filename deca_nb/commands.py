@@ -457,13 +457,15 @@ def split_or(whole: Split, options: dict, save: str | None) -> Split:
         return replace(whole, valid=whole.valid.select([]))
 
 def as_long_as_validation_says(split: Split, protocol: Protocol, method: str, training: dict,
-                               seed: int) -> dict:
-    "The training options, with the epochs that one training took to its best on validation."
-    if training["numbers"].get("epochs") != PATIENT["epochs"]: return training      # given, or never stopped
+                               seed: int) -> dict[str, int]:
+    "What is trained -> the epochs that one training took to its best on validation; none where they are given."
+    if training["numbers"].get("epochs") != PATIENT["epochs"]: return {}            # or never stopped
     recommender, _ = make_recommender(split, protocol, method, training, seed)
-    took = best_epochs(recommender.fit(split.train, split.valid).history)[recommender.method_name]
-    note(f"{recommender.name}: each training takes {took} epochs, as validation clicks say")
-    return training | {"numbers": training["numbers"] | {"epochs": took}}
+    took = best_epochs(recommender.fit(split.train, split.valid).history)
+    more = ", ".join(f"{name} {n}" for name, n in took.items() if name != recommender.method_name)
+    told = f"{took.get(recommender.method_name, 0)} epochs{f' ({more})' if more else ''}"
+    note(f"{recommender.name}: each training takes {told}, as validation clicks say")
+    return took
 
 # %% ../nbs/15_cli.ipynb #resume
 Resume = Annotated[bool, Option("--resume", help="only go on with what was cut off; stops where nothing "
@@ -792,11 +794,11 @@ def treatment_text(drop: float | None) -> tuple[str, str]:
     if drop is None: return "Weighing clicks by their scores", "Each click weighed as its score says."
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
-def fit_again(recommender: Recommender, judge: Recommender, split: Split, options: dict, treat,
-              what: tuple[str, str], found: Denoised, how_often: tuple[int, int], save: str):
+def fit_again(recommender: Recommender, split: Split, options: dict, treat, what: tuple[str, str],
+              found: Denoised, how: tuple[int, int, dict], save: str):
     "Compares a training on treated clicks with others, prints that, and saves it, fitted again for lists."
     protocol, clean = get_protocol(options["protocol"]), options["protocol"] == "clean"
-    scores = mean_score(judged(judge, split.train, *how_often).ruling).to_numpy()
+    scores = mean_score(judged(recommender, split.train, *how).ruling).to_numpy()
     score = Recommender.evaluate_served if clean else Recommender.evaluate
     result = compared(recommender, split, scores, treat, score=score)
     table, first = comparison_table(result.per_user, max(split.k)), result.first
@@ -845,8 +847,8 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     if save is not None or "epochs" not in training["numbers"]: split = split_or(split, options, save)
     patient = with_patience(training, split, chosen)
     took = as_long_as_validation_says(split, chosen, method, patient, seed)
-    recommender, source = make_recommender(split, chosen, method, took, seed)
-    found = denoise(recommender, frame, pairs, share, folds, seeds, clicks)
+    recommender, source = make_recommender(split, chosen, method, patient, seed)
+    found = denoise(recommender, frame, pairs, share, folds, seeds, clicks, took)
     scored, ruling = found.scored, found.scored["out_of_fold" if folds > 1 else "real_positive_probability"]
     if drop is not None: need_order(ruling, drop)
     if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))
@@ -856,8 +858,8 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     note(f"wrote {out}; what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}")
     if save is not None:
         treat = reweigh if reweight else drop_lowest(drop)
-        both = make_recommender(split, chosen, method, patient, seed)[0], recommender
-        fit_again(*both, split, options, treat, treatment_text(drop), found, (folds, seeds), save)
+        how = folds, seeds, took
+        fit_again(recommender, split, options, treat, treatment_text(drop), found, how, save)
 
 # %% ../nbs/15_cli.ipynb #explore-parts
 EXPLORED = {"epochs": 12, "learning_rate": .003, "c1": 10., "c2": 10., "l2": .001}
