@@ -458,7 +458,7 @@ def split_or(whole: Split, options: dict, save: str | None) -> Split:
 
 def as_long_as_validation_says(split: Split, protocol: Protocol, method: str, training: dict,
                                seed: int) -> dict[str, int]:
-    "What is trained -> the epochs that one training took to its best on validation; none where they are given."
+    "What is trained -> epochs of one training to its best on validation; nothing where they are given."
     if training["numbers"].get("epochs") != PATIENT["epochs"]: return {}            # or never stopped
     recommender, _ = make_recommender(split, protocol, method, training, seed)
     took = best_epochs(recommender.fit(split.train, split.valid).history)

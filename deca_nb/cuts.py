@@ -117,7 +117,7 @@ def denoise(recommender: Recommender,   # its recipe counts
             share: float = .05,         # how many are doubted
             n_folds: int = 5,           # 0 or 1: in sample only
             n_seeds: int = 1,           # 1 or more
-            clicks: Interactions | None = None,     # the pairs, each once, to learn from; None: of each the last
+            clicks: Interactions | None = None,     # each pair once, to learn from; None: of each the last
             took: dict[str, int] | None = None      # as `as_long_as` takes it; None: the recipe's epochs
             ) -> Denoised:
     """Scores each click, says how many it doubts, how far seeds agree and how to choose the cut.
