@@ -43,7 +43,7 @@ setup(
         *(f"Programming Language :: Python :: {version}" for version in PYTHONS),
     ],
     packages=find_packages(include=[cfg["lib_path"]]),
-    package_data={cfg["lib_path"]: ["*.mplstyle", "*.csv", "javascript/*"]},
+    package_data={cfg["lib_path"]: ["*.mplstyle", "*.csv", "javascript/*", "py.typed", "*.pyi"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
     extras_require={extra: words(f"{extra}_requirements") for extra in EXTRAS},

@@ -349,7 +349,7 @@ class ALS:
         fitted.fit(clicks, show_progress=False)
         self.user_factors = torch.from_numpy(np.array(fitted.user_factors))      # (n_users, factors)
         self.item_factors = torch.from_numpy(np.array(fitted.item_factors))      # (n_items, factors)
-        self.weights = torch.tensor([shrink, click_weight])
+        self.weights = torch.tensor([shrink, click_weight], dtype=torch.float32)
 
     def score_all(self,
                   users: torch.Tensor   # (batch,) int64

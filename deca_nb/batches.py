@@ -91,7 +91,7 @@ def make_batch(positives,   # users and items, int64, (n_positives,) each
                ) -> Batch:  # of n_positives + n_negatives pairs
     "A batch from positives and negatives that are on one device."
     users, items = (torch.cat(parts) for parts in zip(positives, negatives, strict=True))
-    observed = torch.zeros(len(users), device=users.device)
+    observed = torch.zeros(len(users), dtype=torch.float32, device=users.device)
     observed[:len(positives[0])] = 1
     if weights is not None: weights = torch.cat([weights, torch.ones_like(observed[len(weights):])])
     return Batch(users, items, observed, rows, weights)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -73,7 +74,7 @@ def state_to_bytes(state        # nested dicts and lists of tensors and plain va
 
 def state_from_bytes(data: bytes,   # as `state_to_bytes` gives them
                      source         # what errors call it
-                     ) -> object:   # nested dicts and lists, tuples as lists
+                     ) -> Any:      # nested dicts and lists, tuples as lists
     "What `state_to_bytes` was given. Raises `InputError`, which names the source, for anything damaged."
     try:
         tensors = safetensors.torch.load(data)
@@ -92,7 +93,7 @@ def save_state(path,        # of the file
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
 def load_state(path         # of the file
-               ) -> object: # nested dicts and lists of tensors and plain values
+               ) -> Any:    # nested dicts and lists of tensors and plain values
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 

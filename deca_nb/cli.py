@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'give_up', 'complete', 'main']
+           'give_up', 'complete', 'why', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import ctypes
@@ -68,11 +68,14 @@ def keep_memory() -> bool:
     return bool(mallopt(MMAP_THRESHOLD, 32 << 20) and mallopt(TRIM_THRESHOLD, 1 << 30))
 
 # %% ../nbs/15_cli.ipynb #main
-def give_up(why: str):
-    "Ends with exit code 2 and one line; of several processes on a machine only the first says it."
-    if os.environ.get("LOCAL_RANK", "0") == "0": print(f"deca: {why}", file=sys.stderr)
-    sys.exit(2)
+def give_up(line: str, code: int = 2):
+    "Ends with that exit code and one line; of several processes on a machine only the first says it."
+    line = " ".join(line.split())
+    if len(line) > 290: line = f"{line[:140]} ... {line[-140:]}"
+    if os.environ.get("LOCAL_RANK", "0") == "0": print(f"deca: {line}", file=sys.stderr)
+    sys.exit(code)
 
+# %% ../nbs/15_cli.ipynb #complete
 def complete(words: list[str]) -> list[str]:
     "The words with those of a file of options. Raises `InputError` for an unknown command or option."
     asked = next((word for word in words if not word.startswith("-")), None)
@@ -83,16 +86,35 @@ def complete(words: list[str]) -> list[str]:
         raise InputError(f"there is no command '{asked}'; {told}")
     return importlib.import_module("deca_nb.commands").complete_words(asked, words)
 
-def main():
-    "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input."
-    keep_memory()
-    try:
-        words = complete(sys.argv[1:])
-        sys.exit(make_app(words)(words, prog_name="deca", standalone_mode=False) or 0)
-    except InputError as error: give_up(error)
-    except OSError as error:
+# %% ../nbs/15_cli.ipynb #why
+def why(error: BaseException, command: str) -> tuple[int, str]:
+    "The exit code of what a command ends with, and its line."
+    if isinstance(error, InputError): return 2, str(error)
+    if hasattr(error, "format_message"):                                # typer's own
+        return 2, f"{error.format_message().rstrip('.')}; check deca {command} --help."
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort": return 130, "stopped."
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return 2, "there is not enough memory; give fewer rows, a smaller model or a larger machine."
+    if isinstance(error, BrokenPipeError): return 2, "nobody reads the output any more."
+    if isinstance(error, OSError):
         told = f"{error.filename or 'a file'}: {error.strerror or error}"
-        give_up(f"{told}; check the path and its permissions.")
-    except Exception as error:
-        if not hasattr(error, "format_message"): raise                  # typer's own
-        give_up(f"{error.format_message().rstrip('.')}; check deca {words[0]} --help.")
+        return 2, f"{told}; check the path, its permissions and the disk."
+    told = (str(error).splitlines() or [""])[0][:160]
+    return 1, (f"an error of ours ({type(error).__name__}: {told}); the same command with --debug shows "
+               "where. Please report it.")
+
+# %% ../nbs/15_cli.ipynb #main-command
+def main():
+    "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input, 130 when stopped."
+    keep_memory()
+    os.environ["MPLBACKEND"] = "Agg"                    # figures go to files
+    for stream in (sys.stdout, sys.stderr):             # a sign that the terminal lacks is no error
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
+    try:
+        words = complete([word for word in sys.argv[1:] if word != "--debug"])
+        sys.exit(make_app(words)(words, prog_name="deca", standalone_mode=False) or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in sys.argv[1:]: raise
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        code, line = why(error, command)
+        give_up(line, code)

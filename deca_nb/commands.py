@@ -37,6 +37,8 @@ from .export import need_format, need_order, need_share, ready_for, told_apart, 
 from .files import InputError, need_place, read_frame, replacing, write_json, write_text
 from .judging import task_beside
 from .models import model_class
+
+# %% ../nbs/15-commands.ipynb #imports-rooms
 from .names import find, is_place, listed, name_of, named
 from .processes import all_processes, is_first, n_processes, need_shared
 from .ranking import list_lengths
@@ -142,7 +144,7 @@ def add_command(app: typer.Typer, name: str, about: str, words: list[str]):
     function, groups, example, more = find("command", name)
     shared, own = parameters_of(name, words)
 
-    def run(recipe, write_recipe, quiet, log, **given):
+    def run(recipe, write_recipe, quiet, log, debug, **given):
         need_alone(name)
         need_files(write_recipe, log)
         kept = dict(given)

@@ -31,6 +31,7 @@ import pandas as pd
 from .files import InputError, read_frame, replacing, resolve_columns
 from deca_nb.interactions import (
     Interactions,
+    Protocol,
     Split,
     chronological_parts,
     concat,
@@ -221,8 +222,8 @@ def read_authors_file(folder: Path, part: str) -> pd.DataFrame:
 
 # %% ../nbs/A2_datasets.ipynb #authors-split
 def authors_split(name: str,            # ml-100k, modcloth, adressa or electronics
-                  root=None,            # parent folder of NAME/; by default $DECA_DATA/authors-splits
-                  protocol="paper"      # or "clean", or a `Protocol`
+                  root: str | Path | None = None,   # parent folder of NAME/; None: $DECA_DATA/authors-splits
+                  protocol: str | Protocol = "paper"    # or "clean", or a `Protocol`
                   ) -> Split:
     "The authors' split of one data set, under their ids. Raises `InputError`: unknown name, missing file."
     return cut_authors(name, authors_folder(name, root), get_protocol(protocol).files == "honest")

@@ -11,10 +11,10 @@ __all__ = ['discounts', 'hits_and_gains', 'Metric', 'metric', 'names_of', 'found
            'paired_difference']
 
 # %% ../nbs/04_evaluation.ipynb #imports-export
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ def metric(name: str,           # under which `evaluate` finds it
     return named("metric", name, lambda measure: Metric(measure, of))
 
 # %% ../nbs/04_evaluation.ipynb #names-of
-def names_of(metrics                # a text, or several
+def names_of(metrics: str | Iterable[str]  # a text, or several
              ) -> tuple[str, ...]:  # names of metrics
     "One name or several, as a tuple."
     return (metrics,) if isinstance(metrics, str) else tuple(metrics)
@@ -118,11 +118,11 @@ def ndcg(ranks: Ranks,      # of the truth of all users
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[1]) / ideal
 
 # %% ../nbs/04_evaluation.ipynb #evaluate
-def evaluate(scorer,                        # has score_all(users) -> (batch, n_items), or is such a function
+def evaluate(scorer: Any,                   # has score_all(users) -> (batch, n_items), or is such a function
              split: Split,                  # truth is looked for, known is masked
-             k=(5, 20),                     # length(s) of the list, 1 or more
+             k: int | Iterable[int] = (5, 20),  # length(s) of the list, 1 or more
              ties: str = "expected",        # or lowest-id, random, pessimistic
-             metrics=("recall", "ndcg"),    # names of metrics of a user
+             metrics: str | Iterable[str] = ("recall", "ndcg"),  # names of metrics of a user
              seed: int = 0,                 # of random ties
              batch_size: int | None = None  # users scored at once; else `users_at_once`
              ) -> pd.DataFrame: # per user with truth: user (outer id), n_truth, warm, recall@K, ...
@@ -232,11 +232,11 @@ def mean_popularity(lists: ListContents     # of all users with truth
 from .ranking import chance_shown
 
 # %% ../nbs/04_evaluation.ipynb #evaluate-lists
-def evaluate_lists(scorer,                              # as for `evaluate`
+def evaluate_lists(scorer: Any,                         # as for `evaluate`
                    split: Split,                        # users with truth get a list; known is masked
-                   k=(5, 20),                           # length(s) of the lists, 1 or more
+                   k: int | Iterable[int] = (5, 20),    # length(s) of the lists, 1 or more
                    ties: str = "expected",              # or lowest-id, random, pessimistic
-                   metrics=("coverage", "popularity"),  # names of metrics of lists
+                   metrics: str | Iterable[str] = ("coverage", "popularity"),  # names of metrics of lists
                    seed: int = 0,                       # of random ties
                    batch_size: int | None = None        # users scored at once; else `users_at_once`
                    ) -> pd.Series:                      # index coverage@K, popularity@K, ...
@@ -279,11 +279,12 @@ def tensors(self: MostPopular) -> dict:         # counts (n_items,)
     return {"counts": self.counts}
 
 @patch
-def take(self: MostPopular, tensors: dict):     # as `tensors` gives them
+def take(self: MostPopular, tensors: dict   # as `tensors` gives them
+         ) -> None:
     "Takes it back."
     self.counts = tensors["counts"]
 @patch
-def fold_in(self: MostPopular, rows         # `SparseRows`, a row of clicks for each new user
+def fold_in(self: MostPopular, rows: Any    # `SparseRows`, a row of clicks for each new user
             ) -> torch.Tensor:              # (n_rows, n_items) float32
     "The counts for each new user, as for everybody."
     return self.counts.expand(len(rows.offsets) - 1, -1)
@@ -329,16 +330,17 @@ def recall_ceiling(by_user: pd.DataFrame,   # as `truth_by_user` returns it
     return float((np.minimum(by_user["findable"], k) / by_user["n_truth"]).mean())
 
 # %% ../nbs/04_evaluation.ipynb #tied-share
-def tied_share(scorer,                          # as for `evaluate`
+def tied_share(scorer: Any,                     # as for `evaluate`
                split: Split,                    # truth says for whom, known is masked
-               k=(5, 20),                       # length(s) of the list, 1 or more
+               k: int | Iterable[int] = (5, 20),  # length(s) of the list, 1 or more
                batch_size: int | None = None    # users in a batch; None: `users_at_once`
                ) -> dict[int, float]:           # K -> share, in [0, 1]; NaN without users
     """For each K the share of users with truth whose K-th and (K+1)-th score are equal,
     so that the tie policy chooses their list. Raises `InputError` for an unknown length."""
     users, depth = np.unique(split.truth.users), min(max(list_lengths(k)) + 1, split.n_items)
     batches = masked_scores(scorer, split.known, users, batch_size)
-    tops = torch.cat([torch.empty(0, depth), *(scores.topk(depth).values.cpu() for scores in batches)])
+    none = torch.empty(0, depth, dtype=torch.float32)
+    tops = torch.cat([none, *(scores.topk(depth).values.cpu() for scores in batches)])
     def share(length):
         if length >= depth: return 0.0
         last, next_one = tops[:, length - 1], tops[:, length]
@@ -406,7 +408,7 @@ def audit_rankers(split: Split,         # any split
     popular = MostPopular(split.train)
     expected, by_ids = (summarise(evaluate(popular, split, k, ties)).loc["all"]
                         for ties in ("expected", "lowest-id"))
-    def constant(users): return torch.zeros(1).expand(len(users), split.n_items)
+    def constant(users): return torch.zeros(1, dtype=torch.float32).expand(len(users), split.n_items)
     chance = summarise(evaluate(constant, split, k)).loc["all"]
     tied, rows = tied_share(popular, split, k), {}
     for length in k:
@@ -433,7 +435,7 @@ class Report(pd.DataFrame):
     def _repr_html_(self): return None       # notebooks show the same text
 
 def audit(split: Split,         # any split
-          k=(5, 20)             # length(s) of the list, 1 or more
+          k: int | Iterable[int] = (5, 20)  # length(s) of the list, 1 or more
           ) -> pd.DataFrame:    # index: name; columns: value (a number) and meaning
     """The sanity report: sizes, repeats, what can be found, cold users, noise,
     and what popularity and chance reach. Raises `InputError` for an unknown length."""

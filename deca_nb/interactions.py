@@ -22,6 +22,7 @@ import warnings
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def to_csr(self: Interactions) -> sp.csr_matrix:
 # %% ../nbs/01_interactions.ipynb #interactions-select
 @patch
 def select(self: Interactions,
-           rows             # a bool mask, positions or a slice
+           rows: np.ndarray | slice     # a bool mask, positions or a slice
            ) -> Interactions:   # over the same users and items
     "Those rows (a mask or positions), over the same users and items."
     columns = {name: getattr(self, name) for name in COLUMNS}
@@ -220,7 +221,7 @@ def need_rows(df: pd.DataFrame,     # one row per interaction
                          "give one row per interaction, with a user and an item.")
 
 # %% ../nbs/01_interactions.ipynb #first-row
-def first_row(mask      # (n,) bool, with a True
+def first_row(mask: np.ndarray      # (n,) bool, with a True
               ) -> int: # counted from 1
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
     return int(np.flatnonzero(mask)[0]) + 1
@@ -546,7 +547,7 @@ def merged(pairs: Interactions,     # in the order of the rows
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #from-frame
-def as_pandas(frame,            # of pandas, or anything with the Arrow stream protocol
+def as_pandas(frame: Any,       # of pandas, or anything with the Arrow stream protocol
               source: str       # what error messages call it
               ) -> pd.DataFrame:
     "A frame of pandas as it is, and any other that can be handed over by Arrow. Raises `InputError`."
@@ -579,7 +580,7 @@ def from_frame(cls: Interactions, df: pd.DataFrame, # one row per interaction
     return pairs
 
 # %% ../nbs/01_interactions.ipynb #read-noted
-def read_noted(path,                            # as for `read_interactions`, like all that follow
+def read_noted(path: str | Path,                # as for `read_interactions`, like all that follow
                date_format: str | None = None,
                repeats: str = "last",
                **columns
@@ -597,14 +598,14 @@ def read_noted(path,                            # as for `read_interactions`, li
     return pairs, named, notes
 
 # %% ../nbs/01_interactions.ipynb #read-interactions
-def read_interactions(path,     # a file, a folder of parts, or a pattern such as log/*.csv; see above
+def read_interactions(path: str | Path, # a file, a folder of parts, or a pattern such as log/*.csv; see above
                       user: str | None = None,      # column with the users' ids; None: usual or likely name
                       item: str | None = None,      # column with the items' ids; None: usual or likely name
                       rating: str | None = None,    # column with numbers; None: likewise, if there is one
-                      timestamp: str | None = None, # column with numbers or dates; None: likewise, if any
+                      timestamp: str | None = None,  # column with numbers or dates; None: likewise, if any
                       date_format: str | None = None,   # how the dates are written, as strftime has it
                       repeats: str = "last",        # a key of `REPEATS`: what becomes of a pair's rows
-                      separator: str | None = None, # of a text file's columns; None: found
+                      separator: str | None = None,  # of a text file's columns; None: found
                       encoding: str | None = None,  # of a text file; None: found
                       weight: str | None = None     # column with what a row counts in training; None: 1 each
                       ) -> Interactions:
@@ -663,7 +664,7 @@ def fingerprint(*parts: Interactions | None) -> str:
 
 # %% ../nbs/01_interactions.ipynb #chronological-parts
 def tenths(position: np.ndarray,    # (m,) int64, places in an order, from 0
-           n                        # length of the order: a number, or one for each place
+           n: int | np.ndarray      # length of the order: a number, or one for each place
            ) -> np.ndarray:         # (m,) int8: 0 train, 1 valid, 2 test
     "0 for the first 8/10 of n positions, 1 for the next tenth, 2 for the rest; exact whole numbers."
     return (position >= 8 * n // 10).astype(np.int8) + (position >= 9 * n // 10)
@@ -895,7 +896,7 @@ def align(*parts: Interactions          # each with ids of its own, one or more
             for part, users, items in zip(parts, user_maps, item_maps, strict=True)]
 
 # %% ../nbs/01_interactions.ipynb #read-titles
-def read_titles(path,                       # of a file with an id and a title in each row
+def read_titles(path: str | Path,           # of a file with an id and a title in each row
                 pairs: Interactions,        # whose items get titles
                 item: str | None = None     # its column with items; None: the usual or a likely one
                 ) -> tuple[Interactions, tuple[str, ...]]:  # with titles; sentences
@@ -925,9 +926,9 @@ def read_titles(path,                       # of a file with an id and a title i
     return replace(pairs, titles=titles), (note,) * (found[key] < len(ids))
 
 # %% ../nbs/01_interactions.ipynb #cut-file
-def need_no_cut(test,       # a test file, or None
+def need_no_cut(test: str | Path | None,    # a test file
                 **given     # options that cut a file, by name; None where not given
-                ):
+                ) -> None:
     "Raise InputError for options of a cut beside files that are cut already."
     options = ", ".join(f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None)
     if test is not None and options:
@@ -953,8 +954,9 @@ def cut_file(pairs: Interactions,       # of one file
 
 # %% ../nbs/01_interactions.ipynb #join-files
 def join_files(pairs: Interactions,     # of the training file
-               path,                    # of the training file, for messages
-               valid, test,             # paths of the two others
+               path: str | Path,        # of the training file, for messages
+               valid: str | Path,       # the validation file
+               test: str | Path,        # the test file
                columns: dict            # role -> column, as they are to be read
                ) -> tuple[list[Interactions], str, tuple[str, ...]]:    # three parts; how; sentences
     "Train, valid and test of three files over common ids, how they were cut, and notes. Raises `InputError`."
@@ -974,7 +976,7 @@ def join_files(pairs: Interactions,     # of the training file
     return three, "files of their own", notes
 
 # %% ../nbs/01_interactions.ipynb #read-known
-def read_known(path,                    # of a file of clicks that users have
+def read_known(path: str | Path,        # of a file of clicks that users have
                like: Interactions,      # whose users and items count
                columns: dict            # role -> column
                ) -> tuple[Interactions, tuple[str, ...]]:   # over the same users and items; sentences
@@ -997,15 +999,16 @@ def read_known(path,                    # of a file of clicks that users have
                           "data: masked")
 
 # %% ../nbs/01_interactions.ipynb #read-split
-def read_split(path,                    # the interactions (the training file, where valid and test are given)
+def read_split(path: str | Path,        # the interactions (the training file, where valid and test are given)
                split: str | None = None,# a key of `CUTS`; None: chronological, or random without times
-               valid=None, test=None,   # files of their own, both or neither
-               liked: float | None = None, # a rating from here on is a liking; 4 unless given
-               items=None,              # file with a title for each item
-               known=None,              # file of pairs that users have: masked like train and valid
+               valid: str | Path | None = None,     # a file of its own; both or neither
+               test: str | Path | None = None,      # likewise
+               liked: float | None = None,  # a rating from here on is a liking; 4 unless given
+               items: str | Path | None = None,  # file with a title for each item
+               known: str | Path | None = None,  # file of pairs that users have: masked like train and valid
                seed: int = 0,           # of the random split, and of ties
-               min_user: int | None = None, # clicks that a user must have to stay; None: any number
-               min_item: int | None = None, # ... and an item
+               min_user: int | None = None,  # clicks that a user must have to stay; None: any number
+               min_item: int | None = None,  # ... and an item
                **columns                # of `read_interactions`, such as user, date_format, separator
                ) -> Split:               # inner ids are common to all parts
     """A `Split` from the user's own files; known = train + valid and what `known` holds besides, but no test

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def table(n: int,                               # rows
           generator: torch.Generator | None     # draws the first numbers; None: torch's own
           ) -> nn.Embedding:                    # weight (n, dim) float32, to be trained
     "An embedding table started at N(0, std)."
-    weight = torch.empty(n, dim).normal_(0, std, generator=generator)
+    weight = torch.empty(n, dim, dtype=torch.float32).normal_(0, std, generator=generator)
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
 # %% ../nbs/03_models.ipynb #uniform
@@ -47,7 +47,7 @@ def uniform(shape: tuple,                       # of the tensor
             generator: torch.Generator | None   # draws the numbers; None: torch's own
             ) -> torch.Tensor:                  # of that shape, float32
     "A tensor started uniformly in (-bound, bound)."
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 # %% ../nbs/03_models.ipynb #linear
 def linear(n_in: int,                           # numbers that go in
@@ -57,7 +57,7 @@ def linear(n_in: int,                           # numbers that go in
            **how                                # what else `start` takes
            ) -> nn.Linear:                      # weight (n_out, n_in), bias (n_out,)
     "A linear layer whose weight is started by `start` and whose bias is 0."
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
     start(layer.weight, generator=generator, **how)
     nn.init.zeros_(layer.bias)
     return layer
@@ -68,7 +68,7 @@ class PairModel(nn.Module):
     trains_on = "pairs"                             # or "rows": CDAE learns from whole users
     every_row_moves = False                         # whether a step on some pairs moves the other rows, too
     judged_in_training_mode = False                 # whether the release judges it with its dropout on (2.2)
-    variant_part = None                             # the part of a protocol that chooses among its variants
+    variant_part: str | None = None                 # the part of a protocol that chooses among its variants
     chunk = 1 << 18                                 # pairs scored at once by `score_all`
 
     def __init__(self,
@@ -224,7 +224,7 @@ def pairs_of(users: torch.Tensor,   # (n,) int64; keeps the answer
 
 # %% ../nbs/03_models.ipynb #named-products
 @cache
-def quiet_about_sparse():
+def quiet_about_sparse() -> None:
     "torch says once in a process what is new about its sparse matrices; here it says so to nobody."
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -350,10 +350,11 @@ class MF(PairModel):
         self.user_factors = table(self.n_users, embedding_dim, .01, generator)
         self.item_factors = table(self.n_items, embedding_dim, .01, generator)
 
-    def forward(self, users, items):
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         return pair_products(self.user_factors, self.item_factors, users, items)
 
-    def score_all(self, users): return self.user_factors(users) @ self.item_factors.weight.T
+    def score_all(self, users: torch.Tensor) -> torch.Tensor:
+        return self.user_factors(users) @ self.item_factors.weight.T
 
 # %% ../nbs/03_models.ipynb #gmf
 def output_layer(n_in: int,                         # numbers that go in
@@ -371,11 +372,11 @@ class GMF(MF):
         super().__init__(train, embedding_dim, generator)
         self.output = output_layer(embedding_dim, generator)
 
-    def forward(self, users, items):
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         products = pair_products(self.user_factors, self.item_factors, users, items, self.output.weight)
         return products + self.output.bias
 
-    def score_all(self, users):
+    def score_all(self, users: torch.Tensor) -> torch.Tensor:
         weighted = self.user_factors(users) * self.output.weight
         return weighted @ self.item_factors.weight.T + self.output.bias
 
@@ -448,8 +449,8 @@ class NeuMF(PairModel):
                                     for i, o in pairwise(widths))
         self.output = output_layer(2 * embedding_dim, generator)
 
-    def halves(self):
-        "The first layer's weights for users and items, (wide, wide) each; the output's, (dim,) each."
+    def halves(self) -> tuple[torch.Tensor, ...]:       # (wide, wide) twice, (dim,) twice
+        "The first layer's weights for users and items; the output's for products and perceptron."
         return *self.layers[0].weight.chunk(2, dim=1), *self.output.weight[0].chunk(2)
 
     def perceptron(self,
@@ -461,7 +462,7 @@ class NeuMF(PairModel):
         for layer in self.layers[1:]: hidden = many_rows(hidden, layer.weight, layer.bias).relu_()
         return hidden @ weight
 
-    def forward(self, users, items):
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         of_user, of_item, of_product, of_hidden = self.halves()
         first = rows_times(self.user_features, of_user, users)
         first += rows_times(self.item_features, of_item, items, self.layers[0].bias)
@@ -506,6 +507,10 @@ def bags(columns: torch.Tensor,     # (n,) int64, row by row
 # %% ../nbs/03_models.ipynb #sparse-rows
 class SparseRows(nn.Module):
     "A sparse matrix by rows: the columns and values of row r stand at offsets[r]:offsets[r + 1]."
+    offsets: torch.Tensor
+    columns: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self,
                  offsets: np.ndarray,   # (n_rows + 1,) whole numbers, from 0 to n
                  columns: np.ndarray,   # (n,) whole numbers
@@ -518,7 +523,7 @@ class SparseRows(nn.Module):
 
     @classmethod
     def from_csr(cls,
-                 matrix                 # (n_rows, n_columns), a `scipy.sparse.csr_matrix`
+                 matrix: Any            # (n_rows, n_columns), a `scipy.sparse.csr_matrix`
                  ) -> "SparseRows":     # a copy
         "The same matrix in torch."
         return cls(matrix.indptr, matrix.indices, matrix.data)
@@ -596,6 +601,8 @@ class Propagation(torch.autograd.Function):
 class LightGCN(PairModel):
     "Eq. (6): rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
     every_row_moves = True
+    item_degrees: torch.Tensor
+    kept: tuple | None                  # (stamps and copies of the weights, tables made from them)
 
     def __init__(self,
                  train: Interactions,
@@ -608,7 +615,7 @@ class LightGCN(PairModel):
         self.n_layers, (self.from_items, self.from_users) = n_layers, normalised_graph(train)
         self.user_factors = table(self.n_users, embedding_dim, .1, generator)
         self.item_factors = table(self.n_items, embedding_dim, .1, generator)
-        self.kept = None                 # (stamps and copies of the weights, tables made from them)
+        self.kept = None
 
     def propagate(self,
                   n_layers: int | None = None   # steps, >= 0; None: all
@@ -618,11 +625,11 @@ class LightGCN(PairModel):
         return Propagation.apply(self.user_factors.weight, self.item_factors.weight,
                                  self.from_items, self.from_users, n_layers)
 
-    def forward(self, users, items):
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         pairs = pairs_of(users, items, self.n_users, self.n_items)
         return PairProduct.apply(*self.propagated(), None, pairs, (False, False))
 
-    def score_all(self, users):
+    def score_all(self, users: torch.Tensor) -> torch.Tensor:
         user_table, item_table = self.propagated()
         return user_table[users] @ item_table.T
 
@@ -656,6 +663,7 @@ def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of 
 class CDAE(PairModel):
     "Eq. (10): collaborative denoising autoencoder with a vector per user; trained on whole users."
     trains_on, judged_in_training_mode, variant_part = "rows", True, "autoencoder"
+    item_counts: torch.Tensor
 
     def __init__(self,
                  train: Interactions,                       # its rows are the input, too
@@ -687,7 +695,7 @@ def input_values(self: CDAE,
                  counts: torch.Tensor       # (n,) int64, d_u: how many items the row of each has
                  ) -> torch.Tensor:         # (n,) float32
     "x at the clicked items, (d_u d_i) ** -1/4, where d_i is that of the training data."
-    return (counts * self.item_counts[columns].clamp(min=1)).float() ** -.25
+    return (counts * self.item_counts[columns].clamp(min=1)).to(self.rows.values.dtype) ** -.25
 
 # %% ../nbs/03_models.ipynb #cdae-corrupt
 @patch
@@ -696,7 +704,8 @@ def corrupt(self: CDAE,
             ) -> torch.Tensor:      # (n,) float32
     "In training, drops each entry with probability `corruption` and scales up the others; else leaves all."
     if not self.training: return values
-    kept = torch.rand(values.shape, generator=self.generator, device=values.device) >= self.corruption
+    draws = torch.rand(values.shape, generator=self.generator, dtype=torch.float32, device=values.device)
+    kept = draws >= self.corruption
     return values * kept / (1 - self.corruption)
 
 # %% ../nbs/03_models.ipynb #cdae-encode
@@ -778,9 +787,9 @@ def score_all(self: CDAE, users: torch.Tensor) -> torch.Tensor:
 class BatchScaledCDAE(CDAE):
     """CDAE as released: d_i is counted in the batch, so scores depend on who else is in it.
     For protocol `paper`."""
-    def input_values(self, columns, counts):
+    def input_values(self, columns: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         in_batch = columns.bincount(minlength=self.n_items)
-        return (counts * in_batch[columns]).float() ** -.25
+        return (counts * in_batch[columns]).to(self.rows.values.dtype) ** -.25
 
     @torch.no_grad()
     def own_validation_loss(self,
@@ -830,11 +839,11 @@ def model_class(model: str | type,          # a name of the registry, or a class
     return find(part, getattr(parts, part)) if part and isinstance(model, str) else cls
 
 # %% ../nbs/03_models.ipynb #build-model-of
-def build_model(cls: type,                                  # a model's class, with `score_all`
+def build_model(cls: type[PairModel],                       # a model's class, with `score_all`
                 train: Interactions,                        # the clicks to learn from
                 generator: torch.Generator | None = None,   # draws the first weights; None: torch's own
                 **sizes                                     # what else it takes, such as embedding_dim
-                ) -> nn.Module:                             # on the CPU
+                ) -> PairModel:                             # on the CPU
     "An untrained model. Raises `InputError` for a class that is not a model."
     if not issubclass(cls, nn.Module):
         raise InputError(f"{cls.__name__} is not a torch.nn.Module; derive it from deca_nb.models.PairModel.")

@@ -135,7 +135,8 @@ def population_probability(p: torch.Tensor | Bernoulli,     # P(click) as in the
     kept at one rate, as in CDAE's batches of rows. A sampler that prefers some items needs a value
     d per pair, so that n_negatives d / (1 - d) is the rate at which it draws that pair.
     Raises nothing."""
-    p, kept = as_bernoulli(p), torch.as_tensor(n_negatives * density / (1 - density))
+    p = as_bernoulli(p)
+    kept = torch.as_tensor(n_negatives * density / (1 - density), dtype=p.p.dtype)
     return torch.sigmoid(p.log_p - p.log_q + kept.log())
 
 # %% ../nbs/07_objective.ipynb #floored-log

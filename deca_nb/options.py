@@ -124,7 +124,7 @@ def words_of(path: str,             # of the file, for the message
     return found
 
 # %% ../nbs/A1_options.ipynb #write-options
-WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume")     # no part of a recipe
+WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume", "debug")     # no part of a recipe
 
 def as_toml(value) -> str:
     "A text, number, truth value or list as TOML writes it."
@@ -151,7 +151,8 @@ def common(recipe: Annotated[str | None, Option(help="TOML file of options; thos
            write_recipe: Annotated[str | None, Option(help="TOML file to write the options to [recipe.toml "
                                                            "in --out, where that is a folder]")] = None,
            quiet: Annotated[bool, Option("--quiet", help="no notes and no progress")] = False,
-           log: Annotated[str | None, Option(help="file for notes and a line an epoch")] = None):
+           log: Annotated[str | None, Option(help="file for notes and a line an epoch")] = None,
+           debug: Annotated[bool, Option("--debug", help="a traceback where something goes wrong")] = False):
     "The options that every command has."
 
 COMMON = [parameter.replace(kind=parameter.KEYWORD_ONLY)

@@ -331,7 +331,7 @@ def epoch(self: SharedTrainer) -> dict:     # its record, as of `Trainer.epoch`
         if not self.group.rank:
             keep_state(self, self.path)
             self.now_kept()                                                     # whoever ends from here on
-        self.group.summed(torch.zeros(1, device=self.group.device))             # all wait until it is written
+        self.group.summed(torch.zeros(1, dtype=torch.float32, device=self.group.device))     # all wait
         self.now_kept()
     return record
 

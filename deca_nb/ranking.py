@@ -8,6 +8,7 @@ __all__ = ['CELLS_AT_ONCE', 'ON_GPU', 'DELAY', 'GROUP', 'scorer_device', 'rankab
 # %% ../nbs/04-ranking.ipynb #imports-export
 from collections.abc import Iterable, Iterator
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from .models import entries
 from .names import find, listed, named
 
 # %% ../nbs/04_evaluation.ipynb #score-batch
-def scorer_device(scorer                # as for `evaluate`
+def scorer_device(scorer: Any           # as for `evaluate`
                   ) -> torch.device:    # of the first parameter
     "Where a module keeps its parameters; the CPU for every other scorer."
     parameters = scorer.parameters() if isinstance(scorer, torch.nn.Module) else iter(())
@@ -36,7 +37,7 @@ def rankable(scores: torch.Tensor   # any shape but an empty one, any float or w
     return scores.clamp(min=torch.finfo(scores.dtype).min)     # -inf is kept for known items
 
 # %% ../nbs/04_evaluation.ipynb #scores-one-batch
-def score_batch(scorer,             # as for `evaluate`
+def score_batch(scorer: Any,        # as for `evaluate`
                 users: np.ndarray,  # inner indices, (batch,), int64
                 n_items: int        # columns that there must be
                 ) -> torch.Tensor:  # (batch, n_items), no NaN, no -inf
@@ -53,7 +54,7 @@ def score_batch(scorer,             # as for `evaluate`
 CELLS_AT_ONCE, ON_GPU = 2**21, 2**25        # scores held at once: 8 MB in 32 bits, 134 MB
 
 def users_at_once(n_items: int,     # 1 or more
-                  device="cpu"      # where the scores are made
+                  device: str | torch.device = "cpu"  # where the scores are made
                   ) -> int:         # 1 to 1024, on a GPU to 16,384
     "How many users are scored in one batch."
     cells = CELLS_AT_ONCE if torch.device(device).type == "cpu" else ON_GPU
@@ -69,7 +70,7 @@ def with_bar(batches: Iterable,     # of anything, with a length
     return tqdm(batches, unit=unit, disable=None, leave=False, delay=DELAY)
 
 # %% ../nbs/04_evaluation.ipynb #masked-scores-batches
-def masked_scores(scorer,                           # as for `evaluate`
+def masked_scores(scorer: Any,                      # as for `evaluate`
                   known: Interactions,              # pairs that are masked
                   users: np.ndarray,                # inner indices, (n,), int64
                   batch_size: int | None = None     # users in a batch; None: `users_at_once`
@@ -198,7 +199,7 @@ def place(scores,               # (batch, n_items), -inf where known
     return torch.stack([ahead, torch.ones_like(ahead)])
 
 # %% ../nbs/04_evaluation.ipynb #rank-truth
-def truth_batches(scorer,                           # as for `evaluate`
+def truth_batches(scorer: Any,                      # as for `evaluate`
                   split: Split,                     # truth is looked for, known is masked
                   ties: str = "expected",           # expected, lowest-id, random or pessimistic
                   seed: int = 0,                    # of random ties
@@ -222,7 +223,7 @@ def truth_batches(scorer,                           # as for `evaluate`
         yield scores, keys, rows.to(scores.device), columns.to(scores.device)
 
 # %% ../nbs/04_evaluation.ipynb #rank-truth-frame
-def rank_truth(scorer,                          # as for `evaluate`
+def rank_truth(scorer: Any,                     # as for `evaluate`
                split: Split,                    # truth is looked for, known is masked
                depth: int,                      # the longest list, 1 or more
                ties: str = "expected",          # expected, lowest-id, random or pessimistic
@@ -239,7 +240,7 @@ def rank_truth(scorer,                          # as for `evaluate`
     return pd.DataFrame({"user": users, "item": items, "ahead": found[0], "tied": found[1]})
 
 # %% ../nbs/04_evaluation.ipynb #list-lengths
-def list_lengths(k                      # a whole number from 1 to a million, or several
+def list_lengths(k: int | Iterable[int]  # a whole number from 1 to a million, or several
                  ) -> tuple[int, ...]:  # one or more
     "One length or several, as a tuple. Raises `InputError` for anything else than such numbers."
     lengths = tuple(k) if isinstance(k, Iterable) else (k,)

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
-from typing import Annotated, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import numpy as np
 from fastcore.basics import patch
@@ -47,7 +47,7 @@ class Number:
         if self.most is not None: return f"between {self.least:g} and {self.most:g}"
         return f"a number from {self.least:g}"
 
-    def holds(self, value) -> bool:
+    def holds(self, value: Any) -> bool:
         "Whether the value is within the bounds."
         if self.choices: return value in self.choices()
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real): return False
@@ -63,12 +63,12 @@ def numbers_of(made: Callable) -> dict[str, Number]:
     held = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: number for name, some in held.items() for number in some if isinstance(number, Number)}
 
-def need_number(name: str, value, number: Number):
+def need_number(name: str, value: Any, number: Number) -> None:
     "Raise InputError unless the value is within the number's bounds."
     if not number.holds(value):
         raise InputError(f"{name}={value!r} cannot be used; it must be {number.rule()}.")
 
-def plain(value):
+def plain(value: Any) -> Any:
     "The value without numpy."
     return value.item() if isinstance(value, np.generic) else value
 
@@ -89,7 +89,7 @@ class Settings:
                                      help="dense, row-sparse for many users, or auto by size")] = "dense"
 
 # %% ../nbs/A4_recipe.ipynb #checked
-def as_default(value, default):
+def as_default(value: Any, default: Any) -> Any:
     "The value as a plain Python number, 10 as 10.0 where the default is a float: one value has one key."
     return float(value) if isinstance(default, float) else plain(value)
 
@@ -122,7 +122,7 @@ def class_behind(model: str, method: str) -> type:
 class Recipe:
     """The complete description of one training.
 
-    Two trainings with equal recipes give equal weights on one machine."""
+    Two trainings with equal recipes give equal weights on the CPU of one machine."""
     model: str = "GMF"
     method: str = "Normal"
     settings: Settings = field(default_factory=Settings)        # of the method's own class

@@ -447,7 +447,8 @@ class Product:
 def product_of_mf(model: MF    # trained
                   ) -> Product:   # one bias for all items
     "Both tables as they are."
-    return Product(model.user_factors.weight, model.item_factors.weight, torch.zeros(model.n_items))
+    none = torch.zeros(model.n_items, dtype=torch.float32)
+    return Product(model.user_factors.weight, model.item_factors.weight, none)
 
 # %% ../nbs/10_recommender.ipynb #product-of-gmf
 def product_of_gmf(model: GMF    # trained
@@ -462,7 +463,7 @@ def product_of_gmf(model: GMF    # trained
 def product_of_lightgcn(model: LightGCN    # trained
                         ) -> Product:   # one bias for all items
     "Both tables after propagation."
-    return Product(*model.propagated(), torch.zeros(model.n_items))
+    return Product(*model.propagated(), torch.zeros(model.n_items, dtype=torch.float32))
 
 # %% ../nbs/10_recommender.ipynb #as-product
 def product_of_cdae(model: CDAE     # trained
@@ -486,7 +487,8 @@ def product_of_average(model: Average   # of models that are products
 def product_of_als(model: ALS   # learned
                    ) -> Product:   # without bias
     "Both tables as they are."
-    return Product(model.user_factors, model.item_factors, torch.zeros(len(model.item_factors)))
+    none = torch.zeros(len(model.item_factors), dtype=torch.float32)
+    return Product(model.user_factors, model.item_factors, none)
 
 # %% ../nbs/10_recommender.ipynb #as-product-by-class
 PRODUCTS = {MF: product_of_mf, GMF: product_of_gmf, LightGCN: product_of_lightgcn, CDAE: product_of_cdae,

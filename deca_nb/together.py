@@ -231,7 +231,7 @@ class EachStops(Callback):
                     record: dict    # of the epoch; its loss (runs,)
                     ) -> bool:      # whether all are through
         "Lets each member note the epoch; those that are through leave."
-        losses = torch.tensor(record["loss"]).view(-1)
+        losses = torch.tensor(record["loss"], dtype=torch.float32).view(-1)
         for member, loss in zip(trainer.members, losses, strict=True):
             if not member.stopped: member.note(record["epoch"], loss, record["seconds"] / len(losses))
         trainer.close_ranks()
@@ -270,7 +270,7 @@ class Together(Trainer):
 def of_all(self: Together):
     "The method and the regulariser of the members."
     runs = [member.run for member in self.members]
-    l2 = torch.tensor([run.settings.l2 for run in runs], device=runs[0].device)
+    l2 = torch.tensor([run.settings.l2 for run in runs], dtype=torch.float32, device=runs[0].device)
     regulariser = find("regulariser", runs[0].parts.regulariser)
     penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
     return stacked([member.method for member in self.members], runs[0].device), penalty

@@ -7,19 +7,19 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'squares', 'fac
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'Run', 'never', 'best_ndcg', 'second_rise', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'forecast', 'memory_held', 'Progress',
-           'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'forecast', 'memory_held',
+           'Progress', 'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -151,10 +151,12 @@ class AllParameters:
 # %% ../nbs/05_training.ipynb #method
 class Method(nn.Module):
     "A training method: a module with the recommender `f`, what else it trains, and `loss(batch, step)`."
+    f: PairModel                                    # the recommender
+    settings: Settings
     Settings = Settings                             # its numbers, a dataclass that inherits from `Settings`
     needs: ClassVar[dict] = {}                      # name -> function of a recipe: the recipe to train first
     learns_from = "all"                             # or "liked": the clicks that were meant, and no others
-    sampler = None                                  # the sampler it insists on, whatever the protocol says
+    sampler: str | None = None                      # the sampler it insists on, whatever the protocol says
     released_row = "Normal"                         # whose released hyper-parameters it takes (chapter 08)
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
@@ -182,17 +184,20 @@ class Method(nn.Module):
         return run.trainer().fit()
 
     def after_epoch(self, epoch: int    # counted from 1
-                    ):
+                    ) -> None:
         "Called after each epoch."
 
-    @torch.no_grad()
-    def real_positive_probability(self, users: torch.Tensor,    # (n,) int64, on the device of f
-                                  items: torch.Tensor           # (n,) int64
-                                  ) -> torch.Tensor:            # in (0, 1), float32, (n,)
-        """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
 
-        A score to rank by."""
-        return self.f.eval()(users, items).sigmoid()
+# %% ../nbs/05_training.ipynb #method-score
+@patch
+@torch.no_grad()
+def real_positive_probability(self: Method, users: torch.Tensor,    # (n,) int64, on the device of f
+                              items: torch.Tensor                   # (n,) int64
+                              ) -> torch.Tensor:                    # in (0, 1), float32, (n,)
+    """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
+
+    A score to rank by."""
+    return self.f.eval()(users, items).sigmoid()
 
 # %% ../nbs/05_training.ipynb #normal
 @method("Normal")
@@ -200,7 +205,7 @@ class Normal(Method):
     "Binary cross-entropy on the labels as they are (Fig. 1a): Eq. (2), with means in the place of its sums."
     released_as_sum = over_pairs = True
 
-    def loss(self, batch, step):
+    def loss(self, batch: Batch, step: int) -> torch.Tensor:
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         return balanced_mean(losses, batch.observed, batch.weights)
@@ -210,17 +215,17 @@ class Callback:
     """What is told of a training: after each step, after each epoch, and at its end.
 
     It has a state that is saved with it."""
-    def after_step(self, trainer    # the `Trainer`; `trainer.n_steps` counts this step
+    def after_step(self, trainer: "Trainer"  # the `Trainer`; `trainer.n_steps` counts this step
                    ) -> bool:       # whether to stop here; None is no
         "Called after each step; a stop ends the training with a short epoch."
 
-    def after_epoch(self, trainer,  # the `Trainer`; `trainer.method.f` is the recommender
+    def after_epoch(self, trainer: "Trainer",  # the `Trainer`; `trainer.method.f` is the recommender
                     record: dict    # trains, epoch (from 1), loss, seconds; it may be added to
                     ) -> bool:      # whether to stop here; None is no
         "Called after each epoch."
 
-    def finish(self, trainer    # the `Trainer`
-               ):
+    def finish(self, trainer: "Trainer"  # the `Trainer`
+               ) -> None:
         "Called when the training is over."
 
     def state_dict(self) -> dict:  # nothing, unless a class keeps something
@@ -228,7 +233,7 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: dict   # as `state_dict` gives it
-                        ):
+                        ) -> None:
         "Takes a state back."
 
 # %% ../nbs/05_training.ipynb #best-ndcg
@@ -299,7 +304,7 @@ def validation_split(train: Interactions,   # what is known of the users: not to
     return Split(train, valid, truth=valid, known=train)
 
 # %% ../nbs/05_training.ipynb #validation-ndcg
-def validation_ndcg(model,          # a scorer; a module is left in evaluation mode
+def validation_ndcg(model: Any,     # a scorer; a module is left in evaluation mode
                     split: Split,   # of `validation_split`
                     ties: str       # how equal scores count, as `evaluate` takes it (chapter 04)
                     ) -> float:     # in [0, 1], over users with truth
@@ -309,11 +314,11 @@ def validation_ndcg(model,          # a scorer; a module is left in evaluation m
 
 # %% ../nbs/05_training.ipynb #validation-bce
 @torch.no_grad()
-def validation_bce(model,                       # a module; it is left in evaluation mode
+def validation_bce(model: nn.Module,            # a module; it is left in evaluation mode
                    negatives: TrueNegatives,    # of the training data
                    valid: Interactions,         # the positives
                    generator: torch.Generator,  # for the negatives
-                   device                       # where model, negatives and generator are
+                   device: str | torch.device   # where model, negatives and generator are
                    ) -> float:                  # nats per pair
     """Binary cross-entropy on the validation pairs and one fresh negative each (2.4); of a model with a
     validation loss of its own, that one (2.10), for which nothing is drawn."""
@@ -368,7 +373,7 @@ class Run:
 @patch
 def build(self: Run, cls: type | None = None,   # a model's class; None: the recipe's, with its sizes
           **sizes                               # of that class, as its constructor names them
-          ) -> nn.Module:                       # on the run's device
+          ) -> PairModel:                       # on the run's device
     "An untrained model over the run's users and items, which draws from the run's generator."
     if cls is None: cls, sizes = self.model_class, self.recipe.sizes
     model = build_model(cls, self.train, self.starting, **sizes).to(self.device)
@@ -612,9 +617,9 @@ def suited_threads(train: Interactions  # only its number of pairs counts
 class Trainer:
     "The loop. It can be stopped after any step and gone on with; `state_dict` holds all that this needs."
     def __init__(self, method: Method,                  # untrained; put into training mode
-                 batches,                               # has `epoch` and a state, as `PairBatches` has
+                 batches: Any,                          # has `epoch` and a state, as `PairBatches` has
                  penalty: Callable,                     # (f, batch) -> what is added to the loss
-                 optimiser,                             # has `zero_grad`, `step` and a state
+                 optimiser: Any,                        # has `zero_grad`, `step` and a state
                  epochs: int,                           # at most so many, at least 0
                  generator: torch.Generator,            # for order and negatives
                  callbacks: Iterable[Callback] = (),    # told in this order
@@ -640,7 +645,7 @@ def gradients(self: Trainer, batch: Batch      # on the method's device
 
 @patch
 def step(self: Trainer, batch: Batch       # on the method's device
-         ):
+         ) -> None:
     "One step of the optimiser."
     if not self.method.f.training: self.method.train()
     self.optimiser.zero_grad()
@@ -652,7 +657,7 @@ def step(self: Trainer, batch: Batch       # on the method's device
 
 # %% ../nbs/05_training.ipynb #trainer-epoch
 @patch
-def steps(self: Trainer):
+def steps(self: Trainer) -> None:
     "The steps of one epoch, or what is left of them."
     batches = self.batches.epoch(self.generator)
     self.method.train()
@@ -679,12 +684,28 @@ def epoch(self: Trainer) -> dict:   # its record: trains, epoch (from 1), loss (
 # %% ../nbs/05_training.ipynb #trainer-fit
 @contextmanager
 def n_threads(n: int | None     # at least 1
-              ):
+              ) -> Iterator[None]:  # nothing is handed out
     "That many threads of torch within the block; None leaves them as they are."
     before = torch.get_num_threads()
     if n is not None: torch.set_num_threads(n)
     try: yield
     finally: torch.set_num_threads(before)
+
+# %% ../nbs/05_training.ipynb #repeatable
+@contextmanager
+def repeatable(device: str | torch.device  # name or torch.device, where is trained
+               ) -> Iterator[None]:  # nothing is handed out
+    "torch's deterministic algorithms within the block on a CPU; elsewhere torch is left as it is."
+    memory, was_on = torch.utils.deterministic, torch.are_deterministic_algorithms_enabled()
+    filled = memory.fill_uninitialized_memory
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    if torch.device(device).type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        memory.fill_uninitialized_memory = False            # nothing here reads what it has not written
+    try: yield
+    finally:
+        torch.use_deterministic_algorithms(was_on, warn_only=only_warned)
+        memory.fill_uninitialized_memory = filled
 
 # %% ../nbs/05_training.ipynb #trainer-fit-all
 @patch
@@ -692,7 +713,7 @@ def fit(self: Trainer) -> Trainer:  # itself
     """All epochs that are left, unless a callback says stop. Ends in evaluation mode.
 
     Raises `InputError` where the loss is not finite."""
-    with n_threads(self.threads):
+    with n_threads(self.threads), repeatable(scorer_device(self.method)):
         while (self.n_epochs < self.epochs and not self.stopped) or self.n_losses: self.epoch()
     for callback in self.callbacks: callback.finish(self)
     self.method.eval()
@@ -860,7 +881,7 @@ def state_dict(self: Trainer) -> dict:  # states of method, optimiser, generator
 # %% ../nbs/05_training.ipynb #trainer-load
 @patch
 def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it is copied
-                    ):
+                    ) -> None:
     "Goes back to where `state_dict` was called, in a trainer that was put together from the same run."
     state = deepcopy(state)
     for part in ("method", "optimiser", "batches"): getattr(self, part).load_state_dict(state[part])

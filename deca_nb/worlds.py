@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -240,24 +241,24 @@ class World:
 
 # %% ../nbs/02_worlds.ipynb #world-probabilities
 @patch
-def f(self: World, users,   # inner indices, int64; broadcast with `items`
-      items                 # inner indices, int64
+def f(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
+      items: int | np.ndarray  # inner indices, int64
       ) -> np.ndarray:      # in (0, 1), of the broadcast shape
     "P(r = 1) of these pairs, the f of Eq. (1)."
     logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
     return expit(self.intercept + logit)
 
 @patch
-def h(self: World, users,   # inner indices, int64; broadcast with `items`
-      items                 # inner indices, int64
+def h(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
+      items: int | np.ndarray  # inner indices, int64
       ) -> np.ndarray:      # in [0, 1), of the broadcast shape
     "P(r~ = 1 | r = 0) of these pairs, a click although disliked (Eq. 2); it depends on the item."
     shape = np.broadcast_shapes(np.shape(users), np.shape(items))
     return np.broadcast_to(self.item_noise[items], shape).copy()
 
 @patch
-def h_prime(self: World, users,     # inner indices, int64; broadcast with `items`
-            items                   # inner indices, int64
+def h_prime(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
+            items: int | np.ndarray    # inner indices, int64
             ) -> np.ndarray:        # in (0, 1], of the broadcast shape
     "P(r~ = 1 | r = 1) of these pairs, a click when liked (Eq. 2); it depends on the user."
     shape = np.broadcast_shapes(np.shape(users), np.shape(items))
@@ -267,8 +268,8 @@ def h_prime(self: World, users,     # inner indices, int64; broadcast with `item
 REAL, SEEN = 1, 2     # the streams of the two coins
 
 @patch
-def draw(self: World, users,                    # inner indices, int64; broadcast with `items`
-         items                                  # inner indices, int64
+def draw(self: World, users: int | np.ndarray,     # inner indices, int64; broadcast with `items`
+         items: int | np.ndarray                   # inner indices, int64
          ) -> tuple[np.ndarray, np.ndarray]:    # r and r~, bool, of the broadcast shape
     "Eqs. (1) and (2) for these pairs; the same pair always falls the same way."
     users, items = np.asarray(users), np.asarray(items)
@@ -278,15 +279,15 @@ def draw(self: World, users,                    # inner indices, int64; broadcas
     return r, draw_observed(r, self.item_noise[items], self.user_awareness[users], coin)
 
 @patch
-def r(self: World, users,   # inner indices, int64; broadcast with `items`
-      items                 # inner indices, int64
+def r(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
+      items: int | np.ndarray  # inner indices, int64
       ) -> np.ndarray:      # bool, of the broadcast shape
     "Eq. (1): whether these users really like these items."
     return self.draw(users, items)[0]
 
 @patch
-def observed(self: World, users,    # inner indices, int64; broadcast with `items`
-             items                  # inner indices, int64
+def observed(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
+             items: int | np.ndarray   # inner indices, int64
              ) -> np.ndarray:       # bool, of the broadcast shape
     "Eq. (2): whether there is a click (r~)."
     return self.draw(users, items)[1]
@@ -331,7 +332,7 @@ def in_larger_blocks(blocks: Iterator[tuple],           # each a tuple of column
     if n: yield [np.concatenate(column) for column in zip(*held, strict=True)]
 
 @patch
-def write_clicks(self: World, path  # the file; its folder is made where there is none
+def write_clicks(self: World, path: str | Path  # the file; its folder is made where there is none
                  ) -> int:          # how many clicks were written
     """Writes every click to a Parquet file (user, item: int64; noise: bool), about a million at a time; whole
     or not at all. Raises `InputError` where no file can be written."""

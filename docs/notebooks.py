@@ -32,7 +32,13 @@ BESIDE = (
     "05_batches",
     "14_together",
     "14_processes",
-)  # which share the number of the chapter that they belong to
+    "A1_options",
+    "A3_checks",
+    "A4_rankers",
+    "A6_checkpoints",
+    "A6_saved",
+    "A7_tune",
+)  # which share the number of the chapter or appendix that they belong to
 CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}

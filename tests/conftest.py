@@ -3,6 +3,7 @@
 Where the authors' files lie, one browser, one built site, and an account of what was left out.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -69,6 +70,28 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield chromium
         chromium.close()
+
+
+@contextlib.contextmanager
+def numbers_of(dtype):
+    """Weights and labels of every training within the block have that type; they start as in float32."""
+    from dataclasses import replace
+
+    from deca_nb.processes import SharedTrainer
+    from deca_nb.training import Run, Trainer
+
+    def build(run, *about, **sizes):
+        return built(run, *about, **sizes).to(dtype)
+
+    def with_labels(gradients):
+        return lambda trainer, batch: gradients(trainer, replace(batch, observed=batch.observed.to(dtype)))
+
+    built = Run.build
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Run, "build", build)
+        for cls in (Trainer, SharedTrainer):
+            patched.setattr(cls, "gradients", with_labels(cls.gradients))
+        yield
 
 
 def must_not_skip(reporter) -> bool:

@@ -990,7 +990,9 @@ def test_a_pipe_gets_no_progress_bar_and_a_terminal_does(line, tmp_path):
     seen = b""
     while part := read_terminal(reading):
         seen += part
-    assert shown.wait(timeout=120) == 0
+    shown.communicate(timeout=120)
+    os.close(reading)
+    assert shown.returncode == 0
     assert b"epoch" in seen and b"loss" in seen and b"\r" in seen
     done = finish(piped)
     assert (

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, numbers_of
 
 from deca_nb.baselines import ByPopularity
 from deca_nb.batches import AnyItem, Batch, RowBatches, TrueNegatives
@@ -66,9 +66,8 @@ def rounding(request):
     if request.node.callspec.params["model"] != "NeuMF":
         yield {"rtol": 1e-3, "atol": 2e-5}
         return
-    torch.set_default_dtype(torch.float64)
-    yield {"rtol": 1e-6, "atol": 1e-8}
-    torch.set_default_dtype(torch.float32)
+    with numbers_of(torch.float64):
+        yield {"rtol": 1e-6, "atol": 1e-8}
 
 
 @on_each_device

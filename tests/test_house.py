@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from configparser import ConfigParser
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
@@ -276,6 +277,14 @@ def test_wheel_imports_without_nbdev(wheel, tmp_path):
         f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}",
         cwd=tmp_path,
     )
+
+
+def test_wheel_holds_what_a_type_checker_reads(wheel):
+    held = zipfile.ZipFile(wheel).namelist()
+    names = {name.removeprefix("deca_nb/") for name in held if name.startswith("deca_nb/")}
+    assert "py.typed" in names
+    modules = {name for name in names if name.endswith(".py") and not name.startswith("_modidx")}
+    assert {f"{name}i" for name in modules} <= names
 
 
 # A chapter that is opened alone, on Colab for example, installs the package first.

@@ -187,5 +187,5 @@ def test_a_recommender_of_the_old_format_gets_one_clear_sentence(tmp_path):
     (tmp_path / "recommender.json").write_text(json.dumps(old))
     with pytest.raises(InputError) as refused:
         Recommender.load(tmp_path)
-    sentence = "format 'deca_nb recommender 2' is not 'deca_nb recommender 4'; train again with this version."
+    sentence = "format 'deca_nb recommender 2' is not 'deca_nb recommender 5'; train again with this version."
     assert str(refused.value) == f"{tmp_path}: {sentence}"

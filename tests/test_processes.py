@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from conftest import numbers_of
 
 from deca_nb.checkpoints import UNFINISHED, load_state, save_state
 from deca_nb.cli import main
@@ -67,7 +68,6 @@ def trained(run: Run) -> dict:
 
 def train_all(folder: str, rank: int | None):
     """Every case in double precision, alone or as one of two processes."""
-    torch.set_default_dtype(torch.float64)
     split = World(n_users=80, n_items=50, density=0.1, noise=0.04, seed=2).sample()
     group = None
     if rank is not None:
@@ -77,7 +77,8 @@ def train_all(folder: str, rank: int | None):
     for model, method, numbers in CASES:
         recipe = make_recipe(model, method, {"patience": 1, "l2": 0.1} | numbers)
         data = recipe, split.train, split.valid
-        found.append(trained(SharedRun(*data, group=group) if group else Run(*data)))
+        with numbers_of(torch.float64):
+            found.append(trained(SharedRun(*data, group=group) if group else Run(*data)))
     save_state(f"{folder}/{rank}", found)
 
 
