@@ -220,7 +220,7 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
         on_epoch: Callable | None = None,           # called with (model, record) after each epoch
         callbacks: Iterable[Callback] = (),         # of `deca_nb.training.Callback`
         by: Callable = Run.fit,                     # what trains the run; chapter 14 has another way
-        checkpoint=None                             # folder for its state meanwhile; None: it is not kept
+        checkpoint: str | Path | None = None        # folder for its state meanwhile; None: it is not kept
         ) -> Recommender:                           # itself
     """Trains on `train` alone; `history` then has a row per epoch, of what is needed first too.
 

@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 from pandas.testing import assert_frame_equal
 
 import deca_nb
-from deca_nb import cli, commands, recommender
+from deca_nb import cli, commands
 from deca_nb.explorer import train_world
 from deca_nb.export import score_interactions
 from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
@@ -588,7 +589,7 @@ def fail_at(monkeypatch, owner, name: str, error: BaseException, call: int = 1):
 
 
 MOMENTS = {
-    "no tensors yet": (recommender, "save_file", 1),
+    "no tensors yet": (safetensors.torch, "save_file", 1),
     "tensors not in place": (os, "replace", 1),
     "tensors not named": (Path, "replace", 1),
     "no description yet": (json, "dumps", 1),
@@ -608,7 +609,7 @@ def test_an_interrupted_save_leaves_a_recommender(moment, error, saved, monkeypa
     owner, name, call = MOMENTS[moment]
     with monkeypatch.context() as patched:
         fail_at(patched, owner, name, error, call)
-        with pytest.raises(type(error)):
+        with pytest.raises((InputError, type(error))):
             after.save(saved)
     left = Recommender.load(saved).recommend([1], 5)
     assert left.equals(after.recommend([1], 5) if moment == "old tensors still there" else before)
