@@ -16,6 +16,7 @@ import pandas as pd
 from .export import add_scores, advise, cut_text, lowest
 from .interactions import Interactions, Split, align, by_digits, tie_order
 from .recommender import Recommender
+from .serving import as_long_as
 from .statistics import paired_test
 from .training import Run, Trainer
 
@@ -39,14 +40,15 @@ def fit_without(held: Interactions      # pairs that the model is to know nothin
 
 def out_of_fold(recommender: Recommender,   # its recipe counts; it is not changed
                 pairs: Interactions,        # (n,), each pair once
-                n_folds: int                # 2 or more
+                n_folds: int,               # 2 or more
+                took: dict[str, int] | None = None  # as `as_long_as` takes it; None: the recipe's epochs
                 ) -> np.ndarray:            # (n,) float64, in (0, 1), NaN where nothing else is known
     "P(real | observed) of each pair by a model trained without its fold. Raises `InputError` as `fit`."
     folds, scores = folds_of(pairs, n_folds, recommender.recipe.seed), np.full(len(pairs), np.nan)
     for fold in range(n_folds):
         held = pairs.select(folds == fold)
         twin = Recommender.of(recommender.recipe, recommender.judging, recommender.device)
-        twin.fit(pairs.select(folds != fold), by=fit_without(held))
+        twin.fit(pairs.select(folds != fold), by=as_long_as(took or {}, fit_without(held)))
         scores[folds == fold] = twin.real_positive_probability(held)
     return scores
 
@@ -69,14 +71,16 @@ def mean_score(scores: np.ndarray       # (n_seeds, n), NaN where there is none
 def judged(recommender: Recommender,    # its recipe counts, with its own seed and those that follow
            pairs: Interactions,         # (n,), each pair once
            n_folds: int = 5,            # 0 or 1: in sample only
-           n_seeds: int = 1             # 1 or more
+           n_seeds: int = 1,            # 1 or more
+           took: dict[str, int] | None = None   # as `as_long_as` takes it; None: the recipe's epochs
            ) -> Judged:                 # in the order of the pairs
     "Trains for each seed on all pairs, and once without each fold, and scores. Raises `InputError` as `fit`."
     recipe, inside, outside = recommender.recipe, [], []
     for seed in range(recipe.seed, recipe.seed + n_seeds):
         one = Recommender.of(replace(recipe, seed=seed), recommender.judging, recommender.device)
-        if n_folds > 1: outside.append(out_of_fold(one, pairs, n_folds))
-        inside.append(one.fit(pairs).real_positive_probability(pairs).to_numpy())
+        if n_folds > 1: outside.append(out_of_fold(one, pairs, n_folds, took))
+        one.fit(pairs, by=as_long_as(took or {}))
+        inside.append(one.real_positive_probability(pairs).to_numpy())
     return Judged(np.stack(inside), np.stack(outside) if outside else None)
 
 # %% ../nbs/A5_export.ipynb #overlaps
@@ -113,13 +117,14 @@ def denoise(recommender: Recommender,   # its recipe counts
             share: float = .05,         # how many are doubted
             n_folds: int = 5,           # 0 or 1: in sample only
             n_seeds: int = 1,           # 1 or more
-            clicks: Interactions | None = None  # the pairs, each once, to learn from; None: of each the last
+            clicks: Interactions | None = None,     # each pair once, to learn from; None: of each the last
+            took: dict[str, int] | None = None      # as `as_long_as` takes it; None: the recipe's epochs
             ) -> Denoised:
     """Scores each click, says how many it doubts, how far seeds agree and how to choose the cut.
 
     Raises `InputError`."""
     clicks = pairs.distinct() if clicks is None else clicks
-    found, place = judged(recommender, clicks, n_folds, n_seeds), places_in(pairs, clicks)
+    found, place = judged(recommender, clicks, n_folds, n_seeds, took), places_in(pairs, clicks)
     kinds = [None if some is None else mean_score(some)[place].reset_index(drop=True) for some in found]
     scored = add_scores(frame, kinds[0], share, kinds[1])
     ruling, n_doubted = kinds[0] if kinds[1] is None else kinds[1], int(scored["doubted"].sum())

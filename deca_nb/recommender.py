@@ -50,7 +50,7 @@ from deca_nb.saved import (
     read_tensors,
     sealed,
 )
-from .training import Callback, Method, Run, StopAfter, Watch, need_optimiser
+from .training import Callback, Method, Run, Watch, need_optimiser
 
 # %% ../nbs/10_recommender.ipynb #imports-serving
 from deca_nb.serving import (
@@ -59,6 +59,7 @@ from deca_nb.serving import (
     as_frame,
     as_history,
     as_list,
+    as_long_as,
     as_product,
     barred_items,
     begin_newcomers,
@@ -427,15 +428,8 @@ def refit(self: Recommender, rows: Interactions,    # every click there is
             raise InputError("owned has other users or items than the rows; align them first.")
         owned = concat(rows, owned).distinct()
     took, serving = best_epochs(self.history), Recommender.of(self.recipe, self.judging, self.device)
-    serving.train, serving.known, serving.owned = rows, rows, owned
-    run = serving.run([StopAfter(took[self.method_name])] if self.method_name in took else [])
-    for name, recipe_of in run.method_class.needs.items():
-        needed = dataclasses.replace(run, recipe=recipe_of(run.recipe), callbacks=[StopAfter(took[name])])
-        found = by(needed)
-        run.kept[needed.recipe.key()] = {"weights": found.method.state_dict(), "history": found.history}
-    serving.recipe, serving.learned, trainer = run.recipe, run.train, by(run)
-    serving.trained, serving.history = trainer.method, pd.DataFrame(trainer.history)
-    self.serving = serving
+    self.serving = serving.fit(rows, by=as_long_as(took, by))
+    serving.owned = owned
     return self
 
 # %% ../nbs/10_recommender.ipynb #similar-items

@@ -10,7 +10,7 @@ from .models import CDAE as CDAE, GMF as GMF, LightGCN as LightGCN, MF as MF, Pa
 from .names import find as find
 from .ranking import score_batch as score_batch, scorer_device as scorer_device, top_items as top_items, users_at_once as users_at_once, with_bar as with_bar
 from .recipe import Recipe as Recipe
-from .training import Method as Method, Run as Run, Trainer as Trainer
+from .training import Method as Method, Run as Run, StopAfter as StopAfter, Trainer as Trainer
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -61,6 +61,8 @@ class Asked:
     def are(self, kind: str) -> np.ndarray: ...
     def notes(self, empty: np.ndarray, is_barred: bool) -> list[str]: ...
     def some(self, which: np.ndarray) -> str: ...
+
+def as_long_as(took: dict[str, int], by: Callable = ...): ...
 
 @dataclass
 class Product:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
-           'judged_before', 'need_same_split', 'say_left', 'in_turn', 'seeds_of', 'values_of', 'table_row', 'shown',
-           'difference', 'answer', 'write_best', 'tune_command', 'tunable', 'report']
+           'judged_before', 'need_same_split', 'say_left', 'in_turn', 'seeds_of', 'as_served', 'values_of', 'table_row',
+           'shown', 'difference', 'whole_verdict', 'answer', 'write_best', 'tune_command', 'tunable', 'report']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -44,6 +44,7 @@ from deca_nb.commands import (
 
 # %% ../nbs/A7_tune.ipynb #imports-rooms
 from .denoising import recipe_for
+from .evaluation import MostPopular, evaluate
 from .experiments import LONGEST
 from .files import InputError, write_json, write_text
 from .interactions import NO_EVIDENCE, Protocol, Split
@@ -51,7 +52,7 @@ from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
 from .recommender import pick_device
-from .runs import Job, Runs, describe_job, execute, groups_of, provenance, run_jobs
+from .runs import Job, Runs, describe_job, execute, groups_of, only_liked, provenance, run_jobs
 from .statistics import over_seeds, paired_test
 from .training import Run
 from .tuning import draw_numbers
@@ -158,6 +159,18 @@ def seeds_of(job: Job, seeds: int) -> list[Job]:
     draws = find("method", job.recipe.method).has_steps or job.recipe.method == "ALS"
     return [replace(job, recipe=replace(job.recipe, seed=seed)) for seed in range(seeds if draws else 1)]
 
+# %% ../nbs/A7_tune.ipynb #as-served
+def as_served(rows: pd.DataFrame,   # of runs on the split, all of one recipe but for the seed
+              split: Split          # judged by lists of its lengths
+              ) -> pd.DataFrame:    # the rows, whose metrics are those of the lists that are served
+    "Gives users of whom nothing was learned what the most popular items reach."
+    learned = only_liked(split).train if rows["learns_from"].iloc[0] == "liked" else split.train
+    cold = learned.user_counts()[np.unique(split.truth.users)] == 0
+    popular = evaluate(MostPopular(split.train), split, k=split.k, ties="expected")
+    metrics = [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in split.k]
+    return rows.assign(**{f"{name} expected": [np.where(cold, popular[name], own)
+                                               for own in rows[f"{name} expected"]] for name in metrics})
+
 # %% ../nbs/A7_tune.ipynb #values-of
 def values_of(rows: pd.DataFrame, metric: str) -> np.ndarray:
     "The metric of each user in each run, (n_runs, n_users)."
@@ -193,8 +206,22 @@ def difference(tested: dict[str, pd.DataFrame], ours: str, other: str, k: int) -
     return told | {name: number(value) for name, value in found.items()}, text
 
 # %% ../nbs/A7_tune.ipynb #whole-answer
-def answer(tested: dict[str, pd.DataFrame], k: int) -> tuple[list[dict], str]:
-    """Whether denoising helps these data: numbers, and a sentence.
+def whole_verdict(low: float, high: float,      # ends of the interval
+                  ours: str, other: str,        # the best that denoises, and the best that does not
+                  first: str                    # of the two, by validation
+                  ) -> tuple[str, str]:         # what it says; what to do now
+    "What an interval of denoising less the best without it allows to say, and to do."
+    if low > 0: return "Denoising helps on these data", f"train {ours}"
+    if high < 0:
+        return "Denoising does not help on these data: the best without it finds more", f"train {other}"
+    return ("These data do not show that denoising helps or harms: the interval holds 0",
+            f"train {first}, the better one by validation, or tune again with more clicks")
+
+def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested runs
+           k: int,                              # length of the list
+           truth: str = ""                      # what the split's truth means
+           ) -> tuple[list[dict], str]:         # numbers, and one sentence
+    """Whether denoising helps these data, and what to do now.
 
     The best method that denoises against the best that does not, both chosen by validation, on the test; and
     against normal training, where that is another one."""
@@ -203,29 +230,32 @@ def answer(tested: dict[str, pd.DataFrame], k: int) -> tuple[list[dict], str]:
     other = next((name for name in by_validation if is_plain(name)), None)
     if ours is None or other is None:
         return [], ("Whether denoising helps is not told: that takes a method that denoises and one that "
-                    "does not.")
+                    "does not; name both in --methods.")
     told, text = difference(tested, ours, other, k)
-    if told["low"] > 0: says = "Denoising helps on these data"
-    elif told["high"] < 0: says = "Denoising does not help on these data: the best without it finds more"
-    else: says = "These data do not show that denoising helps or harms: the interval holds 0"
-    if other == "Normal" or "Normal" not in tested: return [told], f"{says} ({text})."
+    first = next(name for name in by_validation if name in (ours, other))
+    says, now = whole_verdict(told["low"], told["high"], ours, other, first)
+    unknown = ("; there are no ratings, so this tells what finds the next clicks, and not whether noise was "
+               "removed") if truth == NO_EVIDENCE else ""
+    if other == "Normal" or "Normal" not in tested: return [told], f"{says} ({text}); {now}{unknown}."
     same, beside = difference(tested, ours, "Normal", k)
-    return [told, same], f"{says} ({text}; and {beside})."
+    return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
 
 # %% ../nbs/A7_tune.ipynb #tune
-def write_best(path: Path, data: dict, training: dict, job: Job):
-    "A file of options with which `deca train` makes this training again."
+def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...], job: Job):
+    "A file of options with which `deca train` makes this training again, and prints lists of these lengths."
     whole = job.recipe.model == job.recipe.method
     common = {} if whole else {"model": training["model"]}
     common |= {"device": training["device"], "threads": training["threads"]}
     given = data | common | numbers_in(job.recipe) | {"method": job.recipe.method, "seed": 0}
+    given["k"] = ",".join(map(str, lengths))
     write_options(path, "train", options_of("train", [f"--method={job.recipe.method}"]), given)
 
 @command("tune", data_options, training_options,
          example="deca tune --data own.csv --out tuned --trials 8",
          more="Every method and ranker gets the same number of trials, judged by NDCG@20 on noisy validation "
               "clicks; the best trial of each is tested. Numbers that are given, such as --epochs, hold for "
-              "all trials. Stopped, the same command goes on. best.toml in --out is for deca train --recipe.")
+              "all trials. Stopped, the same command goes on. best.toml in --out is for deca train --recipe, "
+              "and so is a file for each method in its folder recipes.")
 def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="folder for all of it")],
                  trials: Annotated[int, Option(help="of each method and ranker")] = 8,
                  methods: Annotated[str | None, Option(help=TUNED_HELP)] = None,
@@ -248,7 +278,8 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
             for name, some in trial_jobs.items()}
     again = {name: seeds_of(job, seeds) for name, job in best.items()}
     in_turn([job for some in again.values() for job in some], runs, split, jobs)
-    tested = {name: runs.read([job.name() for job in some]) for name, some in again.items()}
+    tested = {name: as_served(runs.read([job.name() for job in some]), split)
+              for name, some in again.items()}
     report(out, data, training, split, protocol, best, tested, longest, json)
     shutil.rmtree(runs.folder / "weights", ignore_errors=True)
 
@@ -264,20 +295,19 @@ def tunable(data: dict) -> tuple[Split, Protocol]:
 
 def report(out: str, data: dict, training: dict, split: Split, protocol: Protocol, best: dict[str, Job],
            tested: dict[str, pd.DataFrame], k: int, json: str | None):
-    "Prints and writes the table, the sentence and best.toml."
+    "Prints and writes the table, the sentence, best.toml and a recipe for each method."
     table = pd.DataFrame({name: table_row(rows, k) for name, rows in tested.items()}).T
     table = table.sort_values("validation ndcg@20", ascending=False, kind="stable").astype({"seeds": int})
-    told, sentence = answer(tested, k)
-    if split.truth_means == NO_EVIDENCE:
-        sentence = ("There are no ratings, so this tells what finds the next clicks, and not whether noise "
-                    f"was removed. {sentence}")
-    chosen = table.index[0]
-    write_best(Path(out) / "best.toml", data, training, best[chosen])
+    told, sentence = answer(tested, k, split.truth_means)
+    chosen, recipes = table.index[0], Path(out) / "recipes"
+    write_best(Path(out) / "best.toml", data, training, split.k, best[chosen])
+    for name, job in best.items(): write_best(recipes / f"{name}.toml", data, training, split.k, job)
     text = f"{shown(table)}\n\n{sentence}"
     about = [provenance(split, protocol.judging, protocol.name, range(int(table["seeds"].max()))),
              *(f"{name}: {numbers_text(best[name].recipe)}" for name in table.index)]
     write_text(Path(out) / "tune.txt", "\n".join([text, "", *about]) + "\n")
     write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told})
     print(text)
-    print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER")
+    print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER "
+          f"(each method: {recipes})")
     note("\n".join(about))

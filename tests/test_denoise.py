@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from deca_nb import cli
-from deca_nb.cuts import Judged, folds_of, judged, out_of_fold, overlaps
+from deca_nb.cuts import Judged, fit_without, folds_of, judged, out_of_fold, overlaps
 from deca_nb.evaluation import evaluate
 from deca_nb.export import lowest
 from deca_nb.interactions import Interactions, read_interactions, read_split
 from deca_nb.recommender import Recommender
+from deca_nb.serving import as_long_as, best_epochs
 from deca_nb.worlds import World
 
 
@@ -210,7 +211,8 @@ def test_nothing_that_is_tested_was_trained_or_scored(own_file, monkeypatch):
     monkeypatch.setattr(Recommender, "fit", noted)
     deca("denoise", "own.csv", *QUICK, "--folds", 2, "--drop", 0.1, "--out", "kept.csv", "--save", "m")
     split, n_rows = read_split("own.csv"), len(log())
-    of_file, compared = fitted[:3], fitted[3:]
+    of_file, compared, for_lists = fitted[:3], fitted[3:-1], fitted[-1]
+    assert len(for_lists) > len(split.train), "fitted again on what stays of all rows"
     assert [len(one) for one in of_file][-1] == n_rows and len(compared) == 3 + 4 * 3
     for train in compared:
         assert np.isin(train.keys(), split.train.keys()).all()
@@ -261,6 +263,28 @@ def test_trainings_are_as_long_as_validation_says(own_file):
     again = Recommender("MF", "Normal", epochs=took).fit(read_interactions("own.csv"))
     scores = pd.read_csv("s.csv")["real_positive_probability"]
     assert np.allclose(scores, again.real_positive_probability(), atol=1e-6)
+
+
+def test_a_prior_takes_epochs_of_its_own(own_file):
+    """It trained as long as what it is for; `deca train` fits it again for as long as it took itself."""
+    line = "--model MF --method DeCA(p) --learning-rate 0.02 --l2 0.001 --c1 1 --c2 1 --patience 2"
+    _, told = deca("denoise", "own.csv", *line.split(), "--folds", 2, "--out", "s.csv")
+    split = read_split("own.csv")
+    numbers = {"learning_rate": 0.02, "l2": 0.001, "c1": 1, "c2": 1, "patience": 2, "epochs": 100}
+    alone = Recommender("MF", "DeCA(p)", **numbers).fit(split.train, split.valid)
+    took = best_epochs(alone.history)
+    assert took["prior"] != took["DeCA(p)"], "else the test shows nothing"
+    assert f"each training takes {took['DeCA(p)']} epochs (prior {took['prior']})" in told
+    served = alone.refit(read_interactions("own.csv")).serving
+    scores = pd.read_csv("s.csv")
+    assert np.allclose(
+        scores["real_positive_probability"], served.real_positive_probability(served.train), atol=1e-6
+    )
+    pairs, half = served.train, folds_of(served.train, 2, 0) == 1
+    without = Recommender("MF", "DeCA(p)", **numbers)
+    without.fit(pairs.select(half), by=as_long_as(took, fit_without(pairs.select(~half))))
+    expected = without.real_positive_probability(pairs.select(~half))
+    assert np.allclose(scores["out_of_fold"][~half], expected, atol=1e-6, equal_nan=True)
 
 
 # Other data.

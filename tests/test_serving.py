@@ -317,6 +317,37 @@ def test_going_on_reads_as_the_saved_clicks_were_read(tmp_path):
     assert (code, "--model cannot change where training goes on" in err) == (2, True)
 
 
+def test_a_later_file_of_another_kind_is_not_read_as_text(folder, tmp_path):
+    """The separator of a .csv refused tomorrow's .parquet: nobody had typed it."""
+    pd.read_csv(folder / "log.csv").to_csv(tmp_path / "log.csv", sep=";", index=False)
+    later = groups_of_taste(20, 60, 2).assign(timestamp=7)
+    later.assign(user="n" + later["user"]).to_parquet(tmp_path / "later.parquet", index=False)
+    read = ("--data", tmp_path / "log.csv", "--separator", ";", "--timestamp", "timestamp")
+    code, _, err = deca("train", *read, "--method", "Normal", "--epochs", 1, "--out", tmp_path / "m")
+    assert code == 0, err
+    words = ("--from", tmp_path / "m", "--data", tmp_path / "later.parquet", "--epochs", 0)
+    code, out, err = deca("train", *words, "--out", tmp_path / "next")
+    assert code == 0, err
+    assert "read as the saved clicks were (--timestamp timestamp)." in err
+    assert "20 users and 0 items are new" in out
+
+
+def test_what_new_rows_begin_with_is_said(folder, tmp_path):
+    """Users are folded in; of an item nothing is known before its clicks are trained on."""
+    rows = [(user, f"p{at:02d}") for at in range(0, 24, 2) for user in ("neo", "ada")] + [("ada", "later")]
+    pd.DataFrame(rows, columns=["user", "item"]).to_csv(tmp_path / "later.csv", index=False)
+    words = ("--from", folder / "model", "--data", tmp_path / "later.csv", "--timestamp", "none")
+    code, out, err = deca("train", *words, "--split", "random", "--epochs", 0, "--out", tmp_path / "next")
+    assert code == 0, err
+    assert "2 users and 1 items are new" in out
+    assert "New users begin with rows solved for by their clicks, new items with untrained ones" in out
+    assert "train anew" in out
+    known = pd.DataFrame(rows[:-1], columns=["user", "item"])
+    before, after = Recommender.load(folder / "model"), Recommender.load(tmp_path / "next")
+    folded = before.recommend(["neo"], k=5, history=known)
+    assert after.recommend(["neo"], k=5, without=["later"])["item"].tolist() == folded["item"].tolist()
+
+
 def test_no_epoch_and_no_new_row_change_nothing(fitted):
     """Going on exactly where training ended."""
     same = fitted.go_on(fitted.train, epochs=0)

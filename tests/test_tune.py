@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from test_rankers import deca, log  # noqa: F401
 
@@ -74,6 +75,48 @@ def test_the_recipe_trains_what_was_tested(tuned, log, tmp_path):
     reached = rows.loc[rows["validation"].idxmax(), "ndcg@5 expected"].mean()
     row = next(line for line in out.splitlines() if line.startswith("all "))
     assert float(row.split()[3]) == pytest.approx(reached, abs=5e-5)
+
+
+@pytest.fixture(scope="module")
+def cold(log, tmp_path_factory):
+    """A log cut in time, whose last five users have no click in training."""
+    folder = tmp_path_factory.mktemp("cold")
+    rows = pd.read_csv(log / "own.csv")
+    late = [{"user": f"z{i % 5}", "item": f"p{7 * i % 50}", "timestamp": len(rows) + i} for i in range(40)]
+    pd.concat([rows, pd.DataFrame(late)]).to_csv(folder / "own.csv", index=False)
+    line = "tune --data own.csv --split global --methods MostPopular,Normal,DeCA --trials 2 --seeds 1"
+    code, out, err = deca(f"{line} --epochs 3 --k 5,9 --out t --json t.json", folder)
+    assert code == 0, err
+    return folder, out
+
+
+@pytest.mark.parametrize("name", ["MostPopular", "Normal", "DeCA"])
+def test_each_recipe_reaches_the_numbers_of_the_table(cold, name):
+    """Users of whom nothing is learned were judged by untrained rows: .1302 where .1091 is served."""
+    folder, printed = cold
+    code, out, err = deca(f"train --recipe t/recipes/{name}.toml --out {name}", folder)
+    assert code == 0, err
+    assert "recall@5  ndcg@5  recall@9  ndcg@9" in out, "the lengths of the tuning"
+    assert deca(f"evaluate {name} --k 5,9 --json {name}.json", folder)[0] == 0
+    rows = json.loads((folder / f"{name}.json").read_text())
+    found = {one["k"]: one for one in rows if one["users"] == "all"}
+    assert [one["n"] for one in rows if one["users"] == "cold"] == [5, 5]
+    table = {one["method"]: one for one in json.loads((folder / "t.json").read_text())["table"]}
+    assert (table[name]["recall@9"], table[name]["ndcg@9"]) == pytest.approx(
+        (found[9]["recall"], found[9]["ndcg"]), abs=5e-8
+    ), "kept runs hold float32"
+    best = re.search(r"Best by validation: (\S+);", printed).group(1)
+    texts = [
+        (folder / "t" / path).read_text().splitlines()[1:] for path in ("best.toml", f"recipes/{best}.toml")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_the_verdict_is_one_sentence_that_says_what_to_do(cold):
+    says = cold[1].split("\n\n")[1].splitlines()[0]
+    assert says.startswith(("Denoising ", "These data do not show"))
+    assert re.search(r"ndcg@9 [+-]\.?\d.*95 % interval .* to .*; train (MostPopular|Normal|DeCA)", says)
+    assert "no ratings" in says and says.count(". ") == 0 and says.endswith(".")
 
 
 def test_a_stopped_tune_goes_on_to_the_same_numbers(tuned, log, tmp_path, monkeypatch):
