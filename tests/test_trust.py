@@ -200,7 +200,9 @@ def test_damaged_runs_are_set_aside_and_made_again(damage, packed, tmp_path, cap
     path = runs.packed if packed else sorted(tmp_path.glob("run-*.parquet"))[1]
     data = bytearray(path.read_bytes())
     data[len(data) // 5] ^= 4
-    path.write_bytes({"flip": bytes(data), "empty": b"", "cut": bytes(data[: len(data) // 2]), "text": b"x" * 99}[damage])
+    path.write_bytes(
+        {"flip": bytes(data), "empty": b"", "cut": bytes(data[: len(data) // 2]), "text": b"x" * 99}[damage]
+    )
     kept_in.cache_clear()
     again = sweep(jobs(), runs)
     assert again.drop(columns="seconds").equals(rows.drop(columns="seconds"))
