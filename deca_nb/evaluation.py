@@ -24,6 +24,18 @@ from fastcore.basics import patch
 from .interactions import InputError, Interactions, Split
 from .names import find, is_place, listed, named, ranker
 
+# %% ../nbs/04_evaluation.ipynb #imports-ranking
+#| eval: false
+from .ranking import list_lengths, masked_scores, rank_truth, truth_batches
+
+# %% ../nbs/04_evaluation.ipynb #imports-lists
+#| eval: false
+from .ranking import chance_shown
+
+# %% ../nbs/04_evaluation.ipynb #imports-statistics
+#| eval: false
+from .statistics import paired_test
+
 # %% ../nbs/04_evaluation.ipynb #hits-and-gains
 def discounts(n: int            # longest list, 0 or more
               ) -> np.ndarray:  # (n + 1,)
@@ -40,10 +52,6 @@ def hits_and_gains(ahead: np.ndarray,   # a: candidates with a higher score, (n,
     hits = np.clip(k - ahead, 0, tied) / tied
     gains = (total[np.minimum(ahead + tied, k)] - total[np.minimum(ahead, k)]) / tied
     return hits, gains
-
-# %% ../nbs/04_evaluation.ipynb #imports-ranking
-#| eval: false
-from .ranking import list_lengths, masked_scores, rank_truth, truth_batches
 
 # %% ../nbs/04_evaluation.ipynb #metric-registry
 class Metric(NamedTuple):
@@ -226,10 +234,6 @@ def mean_popularity(lists: ListContents     # of all users with truth
                     ) -> float:             # training pairs, 0 or more
     "Training pairs of what is shown, mean over all places of all lists (Eq. 5); NaN where nothing is shown."
     return float(lists.shown @ lists.clicks / lists.shown.sum()) if lists.shown.any() else np.nan
-
-# %% ../nbs/04_evaluation.ipynb #imports-lists
-#| eval: false
-from .ranking import chance_shown
 
 # %% ../nbs/04_evaluation.ipynb #evaluate-lists
 def evaluate_lists(scorer: Any,                         # as for `evaluate`
@@ -444,10 +448,6 @@ def audit(split: Split,         # any split
     rows |= audit_truth(split, lengths) | audit_rankers(split, lengths)
     report = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "meaning"], dtype=object)
     return Report(report.rename_axis("name"))
-
-# %% ../nbs/04_evaluation.ipynb #imports-statistics
-#| eval: false
-from .statistics import paired_test
 
 # %% ../nbs/04_evaluation.ipynb #paired-values
 def paired_values(a: pd.DataFrame,                      # as `evaluate` returns it
