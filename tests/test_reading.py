@@ -358,3 +358,16 @@ def test_ten_million_rows_were_read_in_time():
     rows = pd.read_csv(ROOT / "results" / "reading" / "reading-files.csv").set_index("file")
     assert (rows["pairs"] > 9.9e6).all() and rows.loc["log.csv", "MB"] > 300
     assert (rows["read"] < 40).all() and (rows["GB to read"] < 3).all()
+
+
+def test_very_wide_and_very_long_files_are_told_or_read(tmp_path):
+    """A header of 10^5 names was refused by the module csv, and looked through again for each name."""
+    names = ["user", "item", *(f"c{n}" for n in range(100_000))]
+    (tmp_path / "wide.csv").write_text(
+        ",".join(names) + "\n" + "\n".join(["1,2" + ",0" * 100_000, "2,3" + ",0" * 100_000])
+    )
+    assert len(read_interactions(tmp_path / "wide.csv")) == 2
+    (tmp_path / "long.csv").write_text("user,item,rating\n1,2," + "x" * 5_000_000 + "\n2,3,4\n")
+    with pytest.raises(InputError) as refused:
+        read_interactions(tmp_path / "long.csv")
+    assert len(str(refused.value)) < 1100 and "long.csv" in str(refused.value)
