@@ -110,6 +110,7 @@ class TCESettings(Settings):
     rise_share: Annotated[float, Number(0, 1, search=(.25, .5, 1.), help=
                                         "T-CE: the same as a share of the training; 0 goes by steps")] = 0.
 
+# %% ../nbs/09_baselines.ipynb #tce-class
 @method("T-CE")
 class TCE(Method):
     """Truncated cross-entropy: positives with the largest losses are left out, a share that rises linearly
@@ -140,6 +141,7 @@ class RCESettings(Settings):
     power: Annotated[float, Number(0, help="R-CE: power of the belief in a label",
                                    search=(.05, .1, .2, .5))] = .2
 
+# %% ../nbs/09_baselines.ipynb #rce-class
 @method("R-CE")
 class RCE(Method):
     """Reweighted cross-entropy, Eq. (21): each pair weighs as much as the model believes its label, to a
@@ -156,6 +158,7 @@ class RCE(Method):
 @dataclass(frozen=True)
 class LabelFitSettings(HasC2, HasC1, Settings): "The numbers of Eq. 18 alone."
 
+# %% ../nbs/09_baselines.ipynb #label-fit-class
 @method("LabelFit")
 class LabelFit(Method):
     "Eq. 18 alone: a linear fit to the labels, weighed by c1 and c2."
@@ -173,6 +176,7 @@ class SmoothingSettings(Settings):
     smoothing: Annotated[float, Number(0, below=1, help="share by which labels move to one half",
                                        search=(.05, .1, .2, .4))] = .1
 
+# %% ../nbs/09_baselines.ipynb #label-smoothing-class
 @method("LabelSmoothing")
 class LabelSmoothing(Method):
     "Cross-entropy with labels 1 - smoothing / 2 and smoothing / 2 in the place of 1 and 0."
@@ -217,6 +221,7 @@ def of_next_seed(recipe: Recipe     # of an ensemble
     "The same with method Normal and the next seed."
     return replace(as_normal(recipe), seed=recipe.seed + 1)
 
+# %% ../nbs/09_baselines.ipynb #ensemble-class
 @method("Ensemble")
 class Ensemble(Method):
     "The mean of two normally trained models, of this seed and the next (Sec. 4.1.3)."
@@ -468,6 +473,7 @@ class Oracle(Normal):
 @dataclass(frozen=True)
 class AgreementSettings(HasAlpha, Settings): "The number of agreement without a likelihood."
 
+# %% ../nbs/09_baselines.ipynb #kl-class
 @method("KL")
 class KL(Method):
     """Normal training that also agrees with a co-trained MF: Eq. 9 with the cross-entropy in the place of the
