@@ -224,24 +224,6 @@ class SharedTrainer(Trainer):
         self.by_rows = [weight for weight in trained if id(weight) in by_rows]
         self.others = [weight for weight in trained if id(weight) not in of_users | by_rows]
 
-# %% ../nbs/14_processes.ipynb #gradients
-@patch
-def gradients(self: SharedTrainer,
-              part: Part            # of the batch
-              ) -> torch.Tensor:    # ()
-    "Gives every weight its gradient; what this process adds to the loss."
-    loss = part.share * self.method.loss(part, self.n_steps)
-    loss.backward()
-    self.sum_whole([weight for weight in self.others if weight.grad is not None])
-    items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
-    model, of_batch = self.method.f, replace(part, items=items)
-    penalty = self.penalty(model, of_batch)
-    penalty.backward()
-    loss, penalty = loss.detach(), penalty.detach()
-    if not self.group.rank: return loss + penalty
-    of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
-    with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
-
 # %% ../nbs/14_processes.ipynb #sums
 @patch
 def sum_whole(self: SharedTrainer,
@@ -282,6 +264,24 @@ def sum_rows(self: SharedTrainer,
     for weight, one in zip(weights, total.split([weight.shape[1] for weight in weights], 1), strict=True):
         weight.grad = named_rows(together, one.contiguous(), weight.shape)
     return together
+
+# %% ../nbs/14_processes.ipynb #gradients
+@patch
+def gradients(self: SharedTrainer,
+              part: Part            # of the batch
+              ) -> torch.Tensor:    # ()
+    "Gives every weight its gradient; what this process adds to the loss."
+    loss = part.share * self.method.loss(part, self.n_steps)
+    loss.backward()
+    self.sum_whole([weight for weight in self.others if weight.grad is not None])
+    items = self.sum_rows([weight for weight in self.by_rows if weight.grad is not None], part.items)
+    model, of_batch = self.method.f, replace(part, items=items)
+    penalty = self.penalty(model, of_batch)
+    penalty.backward()
+    loss, penalty = loss.detach(), penalty.detach()
+    if not self.group.rank: return loss + penalty
+    of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
+    with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
 
 # %% ../nbs/14_processes.ipynb #after-steps
 @patch

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AS_MANY', 'SAMPLERS', 'ROWS_AT_ONCE', 'MOST_RUNS', 'joined', 'joined_table', 'ManyMF', 'ManyGMF', 'one_after_other',
-           'SideBySide', 'index_of_runs', 'BatchesTogether', 'columns', 'stacked', 'Member', 'EachStops', 'Together',
-           'alike', 'in_groups', 'train_together']
+           'SideBySide', 'index_of_runs', 'BatchesTogether', 'columns', 'stacked', 'Member', 'EachStops', 'of_all',
+           'Together', 'alike', 'in_groups', 'train_together']
 
 # %% ../nbs/14_together.ipynb #imports-export
 import time
@@ -211,21 +211,6 @@ class EachStops(Callback):
     "Lets each member of `Together` note its epochs and stop by itself."
     def __init__(self): self.began = time.perf_counter()
 
-    def after_step(self,
-                   trainer      # the `Together` of all
-                   ):
-        "Lets each stopper that is due look, each from the same state of its seed's generator."
-        active = [member for member in trainer.members if not member.stopped]
-        is_due = getattr(active[0].stopper, "is_due", None) if active else None
-        if is_due is None or not is_due(trainer.n_steps - 1): return
-        for seed, (_, generator) in trainer.batches.feeds.items():
-            state = generator.get_state()
-            for member in (one for one in active if one.run.recipe.seed == seed):
-                member.run.generator.set_state(state)
-                self.look(trainer, member)
-                after = member.run.generator.get_state()
-                generator.set_state(after)
-
     def after_epoch(self,
                     trainer,        # the `Together` of all
                     record: dict    # of the epoch; its loss (runs,)
@@ -251,6 +236,33 @@ def look(self: EachStops,
     loss = (trainer.loss_sum / trainer.n_losses)[trainer.members.index(member)]
     member.note(trainer.n_epochs + 1, loss, (time.perf_counter() - self.began) / len(trainer.members))
 
+# %% ../nbs/14_together.ipynb #after-step
+@patch
+def after_step(self: EachStops,
+               trainer      # the `Together` of all
+               ):
+    "Lets each stopper that is due look, each from the same state of its seed's generator."
+    active = [member for member in trainer.members if not member.stopped]
+    is_due = getattr(active[0].stopper, "is_due", None) if active else None
+    if is_due is None or not is_due(trainer.n_steps - 1): return
+    for seed, (_, generator) in trainer.batches.feeds.items():
+        state = generator.get_state()
+        for member in (one for one in active if one.run.recipe.seed == seed):
+            member.run.generator.set_state(state)
+            self.look(trainer, member)
+            after = member.run.generator.get_state()
+            generator.set_state(after)
+
+# %% ../nbs/14_together.ipynb #of-all
+def of_all(members: list[Member]    # one or more
+           ) -> tuple:              # a `stacked` method and a regulariser
+    "The method and the regulariser of all members."
+    runs = [member.run for member in members]
+    l2 = torch.tensor([run.settings.l2 for run in runs], dtype=torch.float32, device=runs[0].device)
+    regulariser = find("regulariser", runs[0].parts.regulariser)
+    penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
+    return stacked([member.method for member in members], runs[0].device), penalty
+
 # %% ../nbs/14_together.ipynb #together
 class Together(Trainer):
     "Runs that are `alike`, trained at once. After `fit` each of `runs` has its method and history in `done`."
@@ -259,21 +271,11 @@ class Together(Trainer):
                  ):
         self.members, settings = [Member(run) for run in runs], runs[0].settings
         self.done = list(self.members)
-        method, penalty = self.of_all()
+        method, penalty = of_all(self.members)
         optimiser = find("optimiser", settings.optimiser)(method, settings.learning_rate)
         epochs = max(run.settings.epochs for run in runs)
         super().__init__(method, BatchesTogether([member.run for member in self.members]), penalty, optimiser,
                          epochs, None, [EachStops()], runs[0].recipe.threads, name=runs[0].recipe.method)
-
-# %% ../nbs/14_together.ipynb #of-all
-@patch
-def of_all(self: Together):
-    "The method and the regulariser of the members."
-    runs = [member.run for member in self.members]
-    l2 = torch.tensor([run.settings.l2 for run in runs], dtype=torch.float32, device=runs[0].device)
-    regulariser = find("regulariser", runs[0].parts.regulariser)
-    penalty = regulariser(l2, runs[0].train.n_users, runs[0].method_class.released_as_sum)
-    return stacked([member.method for member in self.members], runs[0].device), penalty
 
 # %% ../nbs/14_together.ipynb #close-ranks
 @patch
@@ -283,7 +285,7 @@ def close_ranks(self: Together):
     n_before, self.members = len(self.members), [self.members[place] for place in staying]
     if not staying or len(staying) == n_before: return
     weights, memory = dict(self.method.named_parameters()), self.optimiser.state
-    self.method, self.penalty = self.of_all()
+    self.method, self.penalty = of_all(self.members)
     self.batches.keep([member.run for member in self.members])
     settings = self.members[0].run.settings
     self.optimiser = find("optimiser", settings.optimiser)(self.method, settings.learning_rate)

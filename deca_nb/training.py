@@ -206,6 +206,7 @@ class Normal(Method):
     released_as_sum = over_pairs = True
 
     def loss(self, batch: Batch, step: int) -> torch.Tensor:
+        "Eq. (2): the cross-entropy of the batch, positives and negatives weighing alike."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         return balanced_mean(losses, batch.observed, batch.weights)
@@ -254,6 +255,7 @@ class BestNDCG(Callback):
         return better
 
     def after_epoch(self, trainer, record):
+        "Judges the epoch, notes it in the record and keeps the weights of a new best."
         record["validation ndcg@20"] = value = self.validate(trainer.method.f)
         if self.look(value):
             weights = trainer.method.state_dict()
@@ -261,10 +263,15 @@ class BestNDCG(Callback):
         return self.waited >= self.patience
 
     def finish(self, trainer):
+        "Restores the best weights."
         if self.weights is not None: trainer.method.load_state_dict(self.weights)
 
-    def state_dict(self): return {"best": self.best, "waited": self.waited, "weights": self.weights}
+    def state_dict(self):
+        "The best value and its weights, and how long ago that was."
+        return {"best": self.best, "waited": self.waited, "weights": self.weights}
+
     def load_state_dict(self, state):
+        "Takes them back."
         self.best, self.waited, self.weights = state["best"], state["waited"], state["weights"]
 
 # %% ../nbs/05_training.ipynb #second-rise
@@ -291,10 +298,17 @@ class SecondRise(Callback):
         return self.rises_left <= 0
 
     def after_step(self, trainer):
+        "Looks if it is due, and says whether to stop."
         due = self.is_due(trainer.n_steps - 1)
         return due and self.look(self.validation_loss(trainer.method.f))
-    def state_dict(self): return {"last": self.last, "rises_left": self.rises_left}
-    def load_state_dict(self, state): self.last, self.rises_left = state["last"], state["rises_left"]
+
+    def state_dict(self):
+        "The last loss, and how many rises are left."
+        return {"last": self.last, "rises_left": self.rises_left}
+
+    def load_state_dict(self, state):
+        "Takes them back."
+        self.last, self.rises_left = state["last"], state["rises_left"]
 
 # %% ../nbs/05_training.ipynb #validation
 def validation_split(train: Interactions,   # what is known of the users: not to be recommended
@@ -361,9 +375,14 @@ class Run:
             self.generator = torch.Generator(self.device).manual_seed(self.recipe.seed)
 
     @property
-    def settings(self) -> Settings: return self.recipe.settings
+    def settings(self) -> Settings:
+        "The method's numbers."
+        return self.recipe.settings
+
     @property
-    def parts(self) -> Training: return self.recipe.parts
+    def parts(self) -> Training:
+        "The training half of the protocol."
+        return self.recipe.parts
 
     def weighed(self) -> Interactions:      # as many as train has
         "The training pairs, with weights of mean 1 where they have any."
