@@ -8,7 +8,7 @@ from .models import MF as MF, SparseRows as SparseRows
 from .names import method as method, named as named, ranker as ranker
 from .objective import bernoulli_kl as bernoulli_kl, deca_loss as deca_loss, from_logits as from_logits, label_fit as label_fit
 from .recipe import AtOnce as AtOnce, Number as Number, Recipe as Recipe, Settings as Settings
-from .training import Method as Method, Normal as Normal
+from .training import Method as Method, Normal as Normal, in_minutes as in_minutes, tell as tell
 from _typeshed import Incomplete
 from dataclasses import dataclass
 from fastcore.basics import patch as patch
@@ -94,6 +94,11 @@ class Ensemble(Method):
     def __init__(self, run, first: nn.Module, second: nn.Module) -> None: ...
 
 def inverse_of(matrix: np.ndarray) -> np.ndarray: ...
+
+MANY: int
+
+def seconds_of_inverse(n_items: int) -> float: ...
+def forecast_of_ease(n_items: int, seconds: float) -> str: ...
 
 class EASE:
     seen: Incomplete

@@ -7,8 +7,8 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'squares', 'fac
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'Run', 'never', 'best_ndcg', 'second_rise', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'forecast', 'memory_held',
-           'Progress', 'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'forecast', 'in_minutes',
+           'memory_held', 'tell', 'Progress', 'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import logging
@@ -744,8 +744,13 @@ def forecast(epochs: int,       # of the whole training
              ) -> str:          # a sentence; empty for a training of less than a minute
     "How long a training may take and how much memory this process has held, after its first epoch."
     if epochs * seconds < 60: return ""
-    minutes = f"{epochs * seconds / 60:.0f} minutes" if epochs * seconds >= 90 else "a minute"
-    return f"at most {minutes} ({epochs} epochs of {seconds:.1f} s each, fewer by patience){memory_held()}"
+    each = f"{epochs} epochs of {seconds:.1f} s each, fewer by patience"
+    return f"at most {in_minutes(epochs * seconds)} ({each}){memory_held()}"
+
+def in_minutes(seconds: float   # 60 at least
+               ) -> str:        # 'a minute', '12 minutes'
+    "A time in whole minutes."
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else "a minute"
 
 def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
     "The most memory that this process has held."
@@ -756,6 +761,11 @@ def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the s
     return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
 
 # %% ../nbs/05_training.ipynb #callbacks
+def tell(sentence: str):    # what takes long, and how long
+    "Write a sentence to the terminal, above the bars there, and to the log of deca_nb."
+    logging.getLogger("deca_nb").info(sentence)
+    tqdm.write(sentence, file=sys.stderr)
+
 class Progress(Callback):
     """A bar on a terminal or in a notebook, nothing in a pipe; a line an epoch for the log of deca_nb.
 
@@ -765,12 +775,10 @@ class Progress(Callback):
         self.epochs, self.bar, self.started = epochs, None, time.perf_counter()
 
     def after_epoch(self, trainer, record):
-        logger = logging.getLogger("deca_nb")
-        logger.debug(", ".join(f"{name} {value}" for name, value in record.items()))
+        said = ", ".join(f"{name} {value}" for name, value in record.items())
+        logging.getLogger("deca_nb").debug(said)
         told = forecast(self.epochs, time.perf_counter() - self.started) if record["epoch"] == 1 else ""
-        if told:
-            logger.info(told)
-            tqdm.write(f"{record['trains']}: {told}", file=sys.stderr)
+        if told: tell(f"{record['trains']}: {told}")
         if self.bar is None:
             try: notebook = get_ipython().__class__.__name__ == "ZMQInteractiveShell"
             except NameError: notebook = False
