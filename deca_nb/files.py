@@ -410,6 +410,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
         stored = parquet.ParquetFile(file, read_dictionary=list(ids))
         table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False,
                             use_pandas_metadata=True)
+    table.validate(full=True)
     frame = table.to_pandas(split_blocks=True, self_destruct=True)
     frame.attrs = {}                                            # notes of another reading may be stored there
     return noted(frame, *guesses(names, roles, columns)), columns
@@ -418,7 +419,9 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
 def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A Feather file, all of it or only the columns of roles, and the column of every role."
     from pyarrow import feather
-    with opened(path) as file: return with_roles(feather.read_feather(file), roles, whole)
+    with opened(path) as file: table = feather.read_table(file)
+    table.validate(full=True)                                   # a damaged one would end the process later
+    return with_roles(table.to_pandas(), roles, whole)
 
 def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."
@@ -519,7 +522,8 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     try: return READERS[kind](path, roles, whole, **given)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
-    except unreadable() as error:
+    except (*unreadable(), OSError) as error:
+        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system, not of what it read
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
 
@@ -570,7 +574,7 @@ def code_of(error: BaseException    # of Python, pyarrow or safetensors
             ) -> int | None:        # as `errno` has it; None for what is no error of the system
     "The number of an error of the operating system."
     if isinstance(error, OSError): return error.errno
-    found = re.search(r"Os \{ code: (\d+)", str(error))
+    found = re.search(r"(?:Os \{ code: |os error )(\d+)", str(error))
     return int(found[1]) if found else None
 
 @contextmanager
