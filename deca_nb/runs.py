@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -262,8 +263,9 @@ class Runs:
 
     @property
     def lock(self):
-        "A lock on the folder."
+        "A lock on the folder; where nothing can be written, none is needed."
         from filelock import FileLock
+        if not os.access(self.folder, os.W_OK): return nullcontext()
         return FileLock(self.folder / ".lock", is_singleton=True)
 
     @property
@@ -451,5 +453,6 @@ def sweep(jobs: list[Job], runs: Runs, processes: int | str = 1, load: Callable 
         groups = groups_of(some, load)
         if processes == RAY: return in_ray(groups, runs, load, missing)
         return list(chain.from_iterable(in_processes(groups, runs, load, processes, missing)))
-    share(partial(missing, jobs), work, partial(needed_by, runs=runs, load=load), runs.claims)
+    needed = partial(needed_by, runs=runs, load=load)
+    share(partial(missing, jobs), work, needed, runs.claims, runs.lock)
     return runs.read([job.name() for job in jobs])

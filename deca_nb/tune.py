@@ -167,7 +167,8 @@ def in_turn(jobs: list[Job], runs: Runs, split: Split, processes: int) -> pd.Dat
                 made += len(names)
                 told = told or (made > 0 and say_left(made, total, time.perf_counter() - started))
             return done
-        try: share(partial(missing, jobs), work, partial(needed_by, runs=runs, load=load), runs.claims)
+        needed = partial(needed_by, runs=runs, load=load)
+        try: share(partial(missing, jobs), work, needed, runs.claims, runs.lock)
         except KeyboardInterrupt:
             note("stopped; finished trials are kept, and the same command goes on from there")
             raise

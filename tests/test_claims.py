@@ -3,9 +3,11 @@
 All processes are forked from a server that has imported the package once.
 """
 
+import errno
 import json
 import multiprocessing
 import os
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -17,8 +19,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deca_nb import claims
 from deca_nb import runs as rooms
-from deca_nb.claims import EXPIRES, Claims, holder
+from deca_nb.claims import Claims
 from deca_nb.datasets import load_named, world_data
 from deca_nb.interactions import InputError
 from deca_nb.recipe import make_recipe
@@ -90,7 +93,7 @@ def same(rows, others):
 
 
 def counted(by, folder: Path, meet):
-    """The rows, with a line in a file for each training that is kept. Both begin a job before either ends one."""
+    """The rows, with a line in a file for each training that is kept. Both begin before either ends."""
     keep, execute = Weights.__setitem__, rooms.execute
 
     def noted(weights, key, kept):
@@ -134,8 +137,8 @@ def aside(function, said: Path, *given):
 
 def test_what_others_have_claimed_is_waited_for(alone, tmp_path):
     runs, job, said = Runs(tmp_path / "runs"), jobs()[0], tmp_path / "said"
-    with Claims(runs.claims, runs.lock) as claims:
-        assert claims.take(needed_by(job, runs, load_named))
+    with Claims(runs.claims, runs.lock) as ours:
+        assert ours.take(needed_by(job, runs, load_named))
         other = start(aside, by_sweep, said, runs.folder)
         wait_until(lambda: said.exists() and "waiting for them" in said.read_text())
         assert set(alone["name"]) - set(runs.fingerprints()) == {job.name()}
@@ -144,7 +147,7 @@ def test_what_others_have_claimed_is_waited_for(alone, tmp_path):
     assert exit_codes(other) == [0]
     assert runs.path(job.name()).stat().st_mtime_ns == written
     [line] = said.read_text().splitlines()
-    assert line.startswith(f"1 missing runs are made by others (process {os.getpid()} on ")
+    assert line.startswith(f"1 missing run is made by others (process {os.getpid()} on ")
 
 
 def stuck(folder: Path):
@@ -165,36 +168,81 @@ def test_the_work_of_a_killed_process_is_taken_over_by_one_that_waits(alone, tmp
     assert not (folder / "claims").exists()
 
 
-@pytest.mark.parametrize("age", [0, EXPIRES + 1])
-def test_an_old_claim_of_another_host_expires(age, tmp_path):
+def left_by(path: Path, **other) -> Path:
+    """A claim of this process, or one with other words."""
+    path.parent.mkdir(exist_ok=True)
+    me = {"host": "here", "process": os.getpid(), "began": claims.began(os.getpid()), "since": "12:00"}
+    path.write_text(json.dumps(me | {"machine": claims.machine()} | other))
+    return path
+
+
+@pytest.mark.parametrize("clock", [0, -(10**7), 10**7])
+def test_a_claim_of_another_machine_expires_whatever_its_clock_says(clock, tmp_path, monkeypatch):
     runs, job = Runs(tmp_path), jobs()[0]
     [name] = needed_by(job, runs, load_named)
-    runs.claims.mkdir()
-    (runs.claims / name).write_text(json.dumps({"host": "elsewhere", "process": 1, "since": "12:00"}))
-    os.utime(runs.claims / name, (time.time() - age,) * 2)
-    assert bool(holder(runs.claims / name)) == (age == 0)
+    os.utime(left_by(runs.claims / name, machine="elsewhere"), (time.time() + clock,) * 2)
     missing = partial(rooms.without_rows, runs=runs, load=load_named)
-    done = rooms.run_unclaimed([job], runs, load_named, missing)
-    assert done == ([job.name()] if age else [])
-    assert list(runs.fingerprints()) == done
+    assert rooms.run_unclaimed([job], runs, load_named, missing) == []
+    monkeypatch.setattr(claims, "EXPIRES", 0.3)
+    started = time.monotonic()
+    rows = sweep([job], runs)
+    assert time.monotonic() - started >= 0.3 and rows["name"].tolist() == [job.name()]
+    assert not runs.claims.exists()
+
+
+OF_A_FILE = {"cut": b"", "odd": b"\xff", "list": b"[]", "null": b"null", "huge": b'{"process": 1e99}'}
+LEFT = {
+    "itself": ({}, True),
+    "ended": ({"process": 2**22}, False),  # more than Linux gives
+    "later process of this number": ({"began": "1"}, False),
+    "container of this host name": ({"process": 2**22, "machine": f"{socket.gethostname()} x"}, True),
+    "no number": ({"process": "1; x"}, True),
+    "too large": ({"process": 10**30}, True),
+}
+
+
+@pytest.mark.parametrize(("other", "held"), LEFT.values(), ids=LEFT)
+def test_who_has_a_claim(other, held, tmp_path):
+    assert bool(claims.holder(left_by(tmp_path / "claim", **other))) == held
+
+
+@pytest.mark.parametrize("left", OF_A_FILE.values(), ids=OF_A_FILE)
+def test_a_claim_that_cannot_be_read_holds(left, tmp_path):
+    (tmp_path / "claim").write_bytes(left)
+    assert claims.holder(tmp_path / "claim") == claims.UNKNOWN
+    assert claims.holder(tmp_path) == claims.UNKNOWN  # neither can a folder
+
+
+def test_a_store_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+    job, other = jobs()[:2]
+    rows = sweep([job], Runs(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr("filelock.FileLock", None)
+    same(sweep([job], Runs(tmp_path)), rows)
+
+    def refuse(*_, **how):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    runs = object.__new__(Runs)
+    runs.folder, runs.packed = tmp_path, tmp_path / "runs.parquet"
+    with pytest.raises(InputError, match="claims: cannot be written, since the disk is read-only"):
+        sweep([other], runs)
 
 
 def take_all(folder: Path, meet):
     """Claims what it can of many; holds them until both have tried all. What it got goes into a file."""
     names = [str(n) for n in range(60)]
-    with Claims(folder / "claims", Runs(folder).lock) as claims:
+    with Claims(folder / "claims", Runs(folder).lock) as ours:
         meet.wait(60)
-        got = [name for name in names if claims.take([name])]
+        got = [name for name in names if ours.take([name])]
         meet.wait(60)
     (folder / f"got-{os.getpid()}").write_text("\n".join(got))
 
 
 def test_of_two_that_take_over_one_wins(tmp_path):
-    (tmp_path / "claims").mkdir()
-    left = json.dumps({"host": "elsewhere", "process": 1, "since": ""})
     for n in range(60):
-        (tmp_path / "claims" / str(n)).write_text(left)
-        os.utime(tmp_path / "claims" / str(n), (0, 0))
+        left_by(tmp_path / "claims" / str(n), process=2**22)
     meet = SERVER.Barrier(2)
     assert exit_codes(*[start(take_all, tmp_path, meet) for _ in range(2)]) == [0, 0]
     got = [path.read_text().split() for path in tmp_path.glob("got-*")]
