@@ -9,7 +9,7 @@ DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeC
 	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gpu docs bench lab install clean
+.PHONY: help demo test coverage gpu docs bench lab install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the si
 	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --max-worker-restart 0
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/ruff check
+
+coverage: $(VENV)/.installed-dev ## what of the package chapters and tests run, in results/coverage/; half an hour, and pip install coverage first
+	$(BIN)/python tools/covered.py --out results/coverage
 
 gpu: $(VENV)/.installed-dev ## the tests that need a GPU, and how fast training is there; some five minutes, results in results/gpu/
 	$(BIN)/python -m pytest -m gpu

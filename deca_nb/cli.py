@@ -11,6 +11,7 @@ import ctypes
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -104,7 +105,8 @@ def why(error: BaseException, command: str) -> tuple[int, str]:
                "where. Please report it.")
 
 # %% ../nbs/15_cli.ipynb #main-command
-def main():
+def main(begin: Callable = lambda: None    # called when all that the command needs is imported
+         ):
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input, 130 when stopped."
     keep_memory()
     os.environ["MPLBACKEND"] = "Agg"                    # figures go to files
@@ -112,7 +114,9 @@ def main():
         if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
     try:
         words = complete([word for word in sys.argv[1:] if word != "--debug"])
-        sys.exit(make_app(words)(words, prog_name="deca", standalone_mode=False) or 0)
+        app = make_app(words)
+        begin()
+        sys.exit(app(words, prog_name="deca", standalone_mode=False) or 0)
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in sys.argv[1:]: raise
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")

@@ -988,9 +988,8 @@ def write_comparison(folder: str, text: str, rows: list[dict], title: str, histo
     recalls = pd.DataFrame(rows).query("users == 'all' and k == @longest").groupby("method")["recall"].mean()
     told = ", ".join(f"{name} {recalls[name]:.3f}" for name in [*histories, "MostPopular"] if name in recalls)
     title = f"{title}, curves of seed 0\nRecall@{longest}, mean over the seeds: {told}"
-    from matplotlib import pyplot as plt
-
     from deca_nb.figures import draw_learning, house_style
+    from deca_nb.interpretation import pyplot
     figure = draw_learning(histories, title, recalls.get("MostPopular"), longest)
     if figure is None:
         return note(f"wrote comparison.txt and comparison.json to {folder}; "
@@ -999,7 +998,7 @@ def write_comparison(folder: str, text: str, rows: list[dict], title: str, histo
         metadata, path = {"Date": None} if kind == "svg" else None, Path(folder) / f"learning-curves.{kind}"
         with replacing(path) as draft, house_style():
             figure.savefig(draft, format=kind, metadata=metadata)
-    plt.close(figure)
+    pyplot().close(figure)
     note(f"wrote comparison.txt, comparison.json and learning-curves.svg, .png to {folder}")
 
 # %% ../nbs/15_cli.ipynb #compare

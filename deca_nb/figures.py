@@ -16,14 +16,15 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from .files import replacing, write_text
+from .interpretation import pyplot
 
 # %% ../nbs/A8_figures.ipynb #house-style
 @contextmanager
 def house_style() -> Iterator[None]:
     "Figures of the block look like the book's; whether figures are shown at once stays as it is at its end."
+    plt = pyplot()
     with plt.style.context("deca_nb.figures"):
         yield
         shown_at_once = plt.isinteractive()
@@ -61,7 +62,7 @@ def draw_gaps(table: pd.DataFrame, where: str):
     gaps = table.pivot(index="pair", columns="matched for", values="gap mean")
     left = gaps.div(gaps["nothing"], axis=0).median()
     with house_style():
-        fig, ax = plt.subplots(figsize=(8, 1.8 + .34 * len(pairs)))
+        fig, ax = pyplot().subplots(figsize=(8, 1.8 + .34 * len(pairs)))
         by_match = table.groupby("matched for", sort=False)
         for i, (name, part) in enumerate(by_match):
             colour, mark = MATCHED[name]
@@ -97,7 +98,7 @@ def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, where: str):
     names = (cells["model"] + " " + cells["method"]).drop_duplicates().tolist()
     with house_style():
         size = (9, 1.2 + .24 * len(names))
-        fig, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False)
+        fig, axes = pyplot().subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False)
         for ax, metric in zip(axes[0], metrics, strict=True):
             part = cells[cells["metric"] == metric]
             place = [len(names) - 1 - names.index(name) for name in part["model"] + " " + part["method"]]
@@ -132,7 +133,7 @@ def draw_curves(curves: pd.DataFrame, popular: pd.Series, k: int, where: str):
     A panel's title says how each method changes from its best epoch to its last."""
     by_method = curves.groupby("method", sort=False)
     with house_style():
-        fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+        fig, axes = pyplot().subplots(1, 2, figsize=(9, 3.6))
         for ax, users, column in zip(axes, ("all", "warm"), (f"recall@{k}", f"warm recall@{k}"), strict=True):
             for (name, curve), style in zip(by_method, ("-", "--", "-."), strict=True):
                 ax.plot(curve["epoch"], curve[column], style, label=name)
@@ -158,7 +159,7 @@ def draw_learning(histories: dict[str, pd.DataFrame], title: str, popular: float
                if all(column in history for history in histories.values())]
     if not histories or not watched: return None
     with house_style():
-        fig, axes = plt.subplots(1, len(watched), figsize=(4.5 * len(watched), 3.2), squeeze=False)
+        fig, axes = pyplot().subplots(1, len(watched), figsize=(4.5 * len(watched), 3.2), squeeze=False)
         for ax, (column, label) in zip(axes[0], watched, strict=True):
             for (name, history), style in zip(histories.items(), ["-", "--", "-.", ":"] * 9, strict=False):
                 ax.plot(history["epoch"], history[column], style, label=name)
@@ -176,7 +177,7 @@ def draw_strip(told: pd.DataFrame,      # columns click, epoch, and one for each
     lines = [name for name in told if name not in ("click", "epoch")]
     styles = list(zip(["C0", "C1", "C2", "C3"], ["-", "--", "-.", ":"], strict=True))
     with house_style():
-        fig, axes = plt.subplots(2, 5, figsize=(10, 4), sharex=True, sharey=True)
+        fig, axes = pyplot().subplots(2, 5, figsize=(10, 4), sharex=True, sharey=True)
         for ax, (name, click) in zip(axes.flat, clicks.iterrows(), strict=True):
             path = told[told["click"] == name]
             for line, (colour, style) in zip(lines, styles, strict=False):
@@ -199,7 +200,7 @@ def draw_constants(surface: pd.DataFrame, where: str):
     part = surface[surface["metric"] == metric]
     least, most = part["mean"].min(), part["mean"].max()
     with house_style():
-        fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
+        fig, axes = pyplot().subplots(1, 2, figsize=(9, 4), sharey=True)
         for ax, (method, rows) in zip(axes, part.groupby("method", sort=False), strict=True):
             grid, paper = (rows.pivot(index="c1", columns="c2", values=name)
                            for name in ("mean", "published"))
@@ -223,7 +224,7 @@ def draw_ladder(table: pd.DataFrame, where: str):
     metrics, steps = list(dict.fromkeys(table["metric"]))[-2:], list(dict.fromkeys(table["step"]))
     names = table["method"].where(table["method"] != "-", table["model"])
     with house_style():
-        fig, axes = plt.subplots(1, 2, figsize=(9, .9 + .42 * len(steps)), sharey=True)
+        fig, axes = pyplot().subplots(1, 2, figsize=(9, .9 + .42 * len(steps)), sharey=True)
         for ax, metric in zip(axes, metrics, strict=True):
             by_name = table[table["metric"] == metric].groupby(names, sort=False)
             for (name, part), style in zip(by_name, ("o-", "s--", "D-.", "k:", "kx--"), strict=True):
@@ -255,7 +256,8 @@ def draw_map(table: pd.DataFrame, value: str, name: str):
     limit = table[value].abs().max()
     with house_style():
         across = len(panels) // 2
-        fig, axes = plt.subplots(2, across, figsize=(3 * len(panels) // 2, 5.6), sharex=True, sharey=True)
+        size = (3 * len(panels) // 2, 5.6)
+        fig, axes = pyplot().subplots(2, across, figsize=size, sharex=True, sharey=True)
         for ax, ((epochs, dim, method), part) in zip(axes.flat, panels, strict=True):
             grid, low, high = (part.pivot(index="noise", columns="popularity_noise", values=column)
                                for column in (value, f"{value} low", f"{value} high"))

@@ -1,5 +1,6 @@
 import pandas as pd
 from .files import replacing as replacing, write_text as write_text
+from .interpretation import pyplot as pyplot
 from _typeshed import Incomplete
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['JUDGED', 'RAY', 'versions', 'provenance', 'Job', 'set_aside', 'weights_in', 'is_whole', 'Weights', 'recovery',
            'judge_both', 'only_liked', 'watch_truth', 'train_job', 'execute', 'describe_job', 'settings_of',
-           'write_rows', 'read_rows', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of', 'in_processes',
-           'need_answer', 'start_ray', 'need_rows', 'in_ray', 'pick_jobs', 'fingerprint_of', 'sweep']
+           'write_rows', 'read_rows', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of', 'needed_by',
+           'run_unclaimed', 'in_processes', 'need_answer', 'start_ray', 'need_rows', 'in_ray', 'pick_jobs',
+           'fingerprint_of', 'without_rows', 'sweep']
 
 # %% ../nbs/A6_runs.ipynb #imports-export
 import hashlib
@@ -16,10 +17,12 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,8 @@ from safetensors.torch import save_file
 
 import deca_nb
 from .batches import meant_only
-from .checkpoints import MINUTES, UNFINISHED, digest, fit_kept, remove_unfinished
+from .checkpoints import MINUTES, UNFINISHED, digest, fit_kept, remove_unfinished, with_needed
+from .claims import Claims, share
 from .datasets import load_named, world_of
 from .evaluation import metric_columns
 from .files import InputError, replacing
@@ -259,19 +263,23 @@ class Runs:
 
     @property
     def lock(self):
-        "A lock on the folder."
+        "A lock on the folder; where nothing can be written, none is needed."
         from filelock import FileLock
+        if not os.access(self.folder, os.W_OK): return nullcontext()
         return FileLock(self.folder / ".lock", is_singleton=True)
 
+    @property
+    def claims(self) -> Path: return self.folder / "claims"
     def path(self, name: str) -> Path: return self.folder / f"run-{name}.parquet"
 
     def fingerprints(self) -> dict[str, str]:
         "The runs that are there, and the data that each was made of."
-        files = [path for path in (self.packed, *self.folder.glob("run-*.parquet")) if path.is_file()]
         found = {}
-        for path in files:
-            try: found |= kept_in(path, path.stat().st_mtime_ns)
-            except (OSError, ValueError, KeyError) as error: set_aside(path, error)
+        with self.lock:
+            for path in [self.packed, *self.folder.glob("run-*.parquet")]:
+                if not path.is_file(): continue
+                try: found |= kept_in(path, path.stat().st_mtime_ns)
+                except (OSError, ValueError, KeyError) as error: set_aside(path, error)
         return found
 
     def add(self, row: dict):
@@ -330,12 +338,32 @@ def groups_of(jobs: list[Job], load: Callable) -> list[list[Job]]:
         groups += [[some[place] for place in group] for group in places]
     return groups
 
+# %% ../nbs/A6_runs.ipynb #needed-by
+def needed_by(job: Job, runs: Runs, load: Callable) -> list[str]:
+    "The claims that a job needs: on its own weights, and on those that it needs first, unless they are kept."
+    split, kept = load(job.recipe.data, job.files), Weights(runs.folder / "weights")
+    *first, own = (one.recipe.key() for one in
+                   with_needed(Run(job.recipe, split.train, split.valid, job.device)))
+    return [own, *dict.fromkeys(key for key in first if key != own and key not in kept)]
+
+# %% ../nbs/A6_runs.ipynb #run-unclaimed
+def run_unclaimed(group: list[Job], runs: Runs, load: Callable,
+                  missing: Callable,    # jobs -> name -> job, of those that have no row
+                  run: Callable = run_jobs) -> list[str]:
+    "Runs those of a group that are missing and that nobody else has claimed; their names."
+    with Claims(runs.claims, runs.lock) as claims:
+        mine = missing([job for job in group if claims.take(needed_by(job, runs, load))])
+        if mine: run(list(mine.values()), runs, load)
+    return list(mine)
+
 # %% ../nbs/A6_runs.ipynb #in-processes
-def in_processes(groups: list[list[Job]], runs: Runs, load: Callable, processes: int):
-    "Runs the groups of jobs in local processes of one thread each."
+def in_processes(groups: list[list[Job]], runs: Runs, load: Callable, processes: int,
+                 *how    # as `run_unclaimed` takes it
+                 ) -> Iterator[list[str]]:
+    "Runs the groups of jobs in local processes of one thread each; the names of those that are done."
     import joblib
     in_parallel = joblib.Parallel(processes, return_as="generator_unordered")
-    for _ in in_parallel(joblib.delayed(run_jobs)(group, runs, load) for group in groups): pass
+    yield from in_parallel(joblib.delayed(run_unclaimed)(group, runs, load, *how) for group in groups)
 
 # %% ../nbs/A6_runs.ipynb #start-ray
 def need_answer(address: str):
@@ -368,8 +396,9 @@ def need_rows(jobs: list[Job], runs: Runs):
                      "must see this folder: give one on a disk that they share (--out; with audit, TMPDIR).")
 
 # %% ../nbs/A6_runs.ipynb #in-ray
-def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
-    """Runs the groups as tasks of one core each on a Ray cluster. One whose worker dies is started again.
+def in_ray(groups: list[list[Job]], runs: Runs, load: Callable, missing: Callable) -> list[str]:
+    """Runs the groups as tasks of one core each on a Ray cluster; the names of those that are done.
+    One whose worker dies is started again.
 
     Raises `InputError` where workers die again and again or write elsewhere, where a job asks for a GPU, and
     whatever a job raises."""
@@ -377,19 +406,20 @@ def in_ray(groups: list[list[Job]], runs: Runs, load: Callable):
         raise InputError("runs on a Ray cluster are trained on processors; leave --device out, or give "
                          "--jobs a number.")
     ray = start_ray()
-    task, load, there = ray.remote(num_cpus=1)(run_jobs), ray.put(load), Runs(runs.folder.resolve())
-    waiting = [task.remote(group, there, load) for group in groups]
+    task, load, there = ray.remote(num_cpus=1)(run_unclaimed), ray.put(load), Runs(runs.folder.resolve())
+    waiting, names = [task.remote(group, there, load, missing) for group in groups], []
     try:
         while waiting:
             done, waiting = ray.wait(waiting)
-            ray.get(done)
+            for some in ray.get(done): names += some
     except ray.exceptions.RayTaskError as error: raise error.cause from error
     except ray.exceptions.RayError as error:
         raise InputError(f"the Ray cluster lost a job and gave it up ({type(error).__name__}). The rows that "
                          "are finished are kept: give the same command again to go on.") from error
     finally:
         for one in waiting: ray.cancel(one)
-    need_rows([job for group in groups for job in group], there)
+    need_rows([job for group in groups for job in group if job.name() in names], there)
+    return names
 
 # %% ../nbs/A6_runs.ipynb #pick-jobs
 RAY = "ray"                                     # instead of a number of processes
@@ -407,15 +437,22 @@ def pick_jobs(jobs: int | str) -> int | str:
 @cache
 def fingerprint_of(load: Callable, data: str, files: str) -> str: return load(data, files).fingerprint()
 
+def without_rows(jobs: list[Job], runs: Runs, load: Callable) -> dict[str, Job]:
+    "Name -> job, of those jobs that `runs` does not hold, or holds of other data than these."
+    done = runs.fingerprints()
+    return {name: job for job in jobs if done.get(name := job.name()) is None
+            or done[name] != fingerprint_of(load, job.recipe.data, job.files)}
+
 def sweep(jobs: list[Job], runs: Runs, processes: int | str = 1, load: Callable = load_named) -> pd.DataFrame:
     """Executes the jobs that `runs` does not hold, or holds of other data than these; the rows of all jobs.
 
     It uses so many processes of one thread each, or a Ray cluster if `processes` is `RAY`. Stopped, it
-    goes on where it was. Raises `InputError`."""
-    processes, done = pick_jobs(processes), runs.fingerprints()
-    missing = [job for name, job in {job.name(): job for job in jobs}.items()
-               if name not in done or done[name] != fingerprint_of(load, job.recipe.data, job.files)]
-    groups = groups_of(missing, load)
-    if groups and processes == RAY: in_ray(groups, runs, load)
-    elif groups: in_processes(groups, runs, load, processes)
+    goes on where it was. Others on the same folder share the work. Raises `InputError`."""
+    processes, missing = pick_jobs(processes), partial(without_rows, runs=runs, load=load)
+    def work(some):
+        groups = groups_of(some, load)
+        if processes == RAY: return in_ray(groups, runs, load, missing)
+        return list(chain.from_iterable(in_processes(groups, runs, load, processes, missing)))
+    needed = partial(needed_by, runs=runs, load=load)
+    share(partial(missing, jobs), work, needed, runs.claims, runs.lock)
     return runs.read([job.name() for job in jobs])

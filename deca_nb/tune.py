@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
-           'judged_before', 'need_same_split', 'say_left', 'in_turn', 'seeds_of', 'as_served', 'values_of', 'table_row',
-           'shown', 'difference', 'whole_verdict', 'answer', 'write_best', 'tune_command', 'tunable', 'report']
+           'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
+           'table_row', 'shown', 'difference', 'whole_verdict', 'answer', 'write_best', 'tune_command', 'tunable',
+           'report']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -21,6 +22,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 from typer import Option
 
+from .claims import share
 from deca_nb.commands import (
     Json,
     Ks,
@@ -52,7 +54,18 @@ from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
 from .recommender import pick_device
-from .runs import Job, Runs, describe_job, execute, groups_of, only_liked, provenance, run_jobs
+from deca_nb.runs import (
+    Job,
+    Runs,
+    describe_job,
+    execute,
+    groups_of,
+    in_processes,
+    needed_by,
+    only_liked,
+    provenance,
+    run_jobs,
+)
 from .statistics import over_seeds, paired_test
 from .training import Run
 from .tuning import draw_numbers
@@ -99,14 +112,13 @@ def numbers_in(recipe: Recipe) -> dict:
     return vars(recipe.settings) | recipe.sizes
 
 # %% ../nbs/A7_tune.ipynb #finish
-def finish(group: list[Job], runs: Runs, load) -> int:
-    "Runs some jobs and keeps their rows; how many they are."
+def finish(group: list[Job], runs: Runs, load):
+    "Runs some jobs and keeps their rows."
     if not find("method", group[0].recipe.method).is_model: run_jobs(group, runs, load)
     else:
         for job in group:
             split = load(job.recipe.data, job.files)
             runs.add(describe_job(job, split) | execute(job, split, {}))
-    return len(group)
 
 # %% ../nbs/A7_tune.ipynb #judged-before
 def judged_before(jobs: list[Job], runs: Runs, split: Split) -> set[str]:
@@ -134,20 +146,29 @@ def say_left(n: int, total: int, seconds: float) -> bool:
     return seconds > 20
 
 # %% ../nbs/A7_tune.ipynb #in-turn
+def unjudged(jobs: list[Job], runs: Runs, split: Split) -> dict[str, Job]:
+    "Name -> job, of those that were not run on this split, or not judged by lists of its lengths."
+    done = judged_before(jobs, runs, split)
+    return {name: job for job in jobs if (name := job.name()) not in done}
+
 def in_turn(jobs: list[Job], runs: Runs, split: Split, processes: int) -> pd.DataFrame:
-    "The rows of these jobs; what is missing is run, with a bar on a terminal. Stopped, it says how to go on."
-    import joblib
-    load, done = partial(given_split, split), judged_before(jobs, runs, split)
-    missing = [job for job in jobs if job.name() not in done]
-    groups = groups_of(list({job.name(): job for job in missing}.values()), load)
-    made, told, started = 0, False, time.perf_counter()
-    work = (joblib.delayed(finish)(group, runs, load) for group in groups)
-    with tqdm(total=len(missing), unit="trial", disable=None, leave=False) as bar:
-        try:
-            for n in joblib.Parallel(processes, return_as="generator_unordered")(work):
-                bar.update(n)
-                made += n
-                told = told or say_left(made, len(missing), time.perf_counter() - started)
+    """The rows of these jobs; what is missing is run, with a bar on a terminal.
+    Stopped, it says how to go on. Others on the same folder share the work."""
+    load, missing = partial(given_split, split), partial(unjudged, runs=runs, split=split)
+    total, started = len(missing(jobs)), time.perf_counter()
+    made, told = 0, False
+    with tqdm(total=total, unit="trial", disable=None, leave=False) as bar:
+        def work(some):
+            nonlocal made, told
+            done = []
+            for names in in_processes(groups_of(some, load), runs, load, processes, missing, finish):
+                done += names
+                bar.update(len(names))
+                made += len(names)
+                told = told or (made > 0 and say_left(made, total, time.perf_counter() - started))
+            return done
+        needed = partial(needed_by, runs=runs, load=load)
+        try: share(partial(missing, jobs), work, needed, runs.claims, runs.lock)
         except KeyboardInterrupt:
             note("stopped; finished trials are kept, and the same command goes on from there")
             raise
@@ -281,7 +302,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     tested = {name: as_served(runs.read([job.name() for job in some]), split)
               for name, some in again.items()}
     report(out, data, training, split, protocol, best, tested, longest, json)
-    shutil.rmtree(runs.folder / "weights", ignore_errors=True)
+    if not runs.claims.exists(): shutil.rmtree(runs.folder / "weights", ignore_errors=True)     # nobody's now
 
 # %% ../nbs/A7_tune.ipynb #report
 def tunable(data: dict) -> tuple[Split, Protocol]:

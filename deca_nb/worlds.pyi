@@ -76,7 +76,10 @@ class World:
 
 REAL: Incomplete
 SEEN: Incomplete
+CLICK_BYTES: int
 
+def machine_memory() -> int: ...
+def need_memory(world: World): ...
 def in_larger_blocks(blocks: Iterator[tuple], least: int) -> Iterator[list[np.ndarray]]: ...
 
 EXAMPLE_WORLDS: Incomplete

@@ -36,6 +36,7 @@ BESIDE = (
     "A3_checks",
     "A4_rankers",
     "A6_checkpoints",
+    "A6_claims",
     "A6_saved",
     "A7_tune",
 )  # which share the number of the chapter or appendix that they belong to

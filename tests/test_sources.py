@@ -191,7 +191,7 @@ def refusal() -> str:
     with pytest.raises(InputError) as caught:
         movielens_100k()
     message = str(caught.value)
-    assert "\n" not in message and "DECA_DATA" in message
+    assert "\n" not in message and "DECA_DATA" in message and len(message) < 250
     return message
 
 
@@ -204,14 +204,15 @@ def test_every_source_says_why_it_fails(cache, monkeypatch):
 
     errors = [
         FileNotFoundError("no folder"),
-        ConnectionError("no network\nat all"),
+        ConnectionError(),
         subprocess.TimeoutExpired("pip", 300),
     ]
     for source, error in zip(MOVIELENS_SOURCES, errors, strict=True):
         monkeypatch.setitem(MOVIELENS_SOURCES, source, fails(error))
     message = refusal()
     assert [source for source in MOVIELENS_SOURCES if source not in message] == []
-    assert "no folder" in message and "no network" in message and "timed out" in message
+    for reason in ("$DECA_DATA: no such file", "GroupLens: not reached", "pip: timed out", "; go online"):
+        assert reason in message
     assert not cache.exists() or not list(cache.iterdir())
 
 
@@ -221,7 +222,7 @@ def test_without_pip_there_is_one_clear_sentence(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(pooch, "retrieve", offline)
     monkeypatch.delenv("DECA_DATA", raising=False)
     message = refusal()
-    assert "No module named pip" in message and "install pip" in message and "GroupLens" in message
+    assert "pip: no pip" in message and "install pip" in message and "GroupLens: not reached" in message
 
 
 def offline(*args, **how):
@@ -236,7 +237,7 @@ def test_other_content_is_refused(only, cache, monkeypatch):
         "titles.tsv": pd.DataFrame({"item": [2], "title": ["x"]}),
     }
     monkeypatch.setitem(MOVIELENS_SOURCES, FOLDER, lambda: tables)
-    assert "not that of MovieLens-100K" in refusal()
+    assert f"{FOLDER}: other content" in refusal()
     assert not is_movielens(cache)
 
 
