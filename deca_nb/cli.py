@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'give_up', 'complete', 'why', 'main']
+           'give_up', 'complete', 'why', 'Aside', 'need_streams', 'drop_unwritten', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
 import ctypes
@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -98,11 +99,41 @@ def why(error: BaseException, command: str) -> tuple[int, str]:
         return 2, "there is not enough memory; give fewer rows, a smaller model or a larger machine."
     if isinstance(error, BrokenPipeError): return 2, "nobody reads the output any more."
     if isinstance(error, OSError):
-        told = f"{error.filename or 'a file'}: {error.strerror or error}"
+        told = f"{error.filename or 'a file, or what is printed'}: {error.strerror or error}"
         return 2, f"{told}; check the path, its permissions and the disk."
     told = (str(error).splitlines() or [""])[0][:160]
     return 1, (f"an error of ours ({type(error).__name__}: {told}); the same command with --debug shows "
                "where. Please report it.")
+
+# %% ../nbs/15_cli.ipynb #streams
+class Aside:
+    "A stream for what is said beside the work: where it cannot be written, the work goes on."
+
+    def __init__(self, stream): self.stream = stream
+
+    def __getattr__(self, name): return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError): self.stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with suppress(OSError): self.stream.flush()
+
+def need_streams():
+    "Gives the command its streams: a closed one leads nowhere, and a sign that a terminal lacks is no error."
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3: pass     # else the next file would be in its place
+    os.close(number)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
+    if not isinstance(sys.stderr, Aside): sys.stderr = Aside(sys.stderr)
+
+def drop_unwritten():
+    "Drops what cannot be printed, so that Python does not try it again at its end."
+    try: sys.stdout.flush()
+    except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 # %% ../nbs/15_cli.ipynb #main-command
 def main(begin: Callable = lambda: None    # called when all that the command needs is imported
@@ -110,14 +141,17 @@ def main(begin: Callable = lambda: None    # called when all that the command ne
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input, 130 when stopped."
     keep_memory()
     os.environ["MPLBACKEND"] = "Agg"                    # figures go to files
-    for stream in (sys.stdout, sys.stderr):             # a sign that the terminal lacks is no error
-        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
+    need_streams()
     try:
         words = complete([word for word in sys.argv[1:] if word != "--debug"])
         app = make_app(words)
         begin()
-        sys.exit(app(words, prog_name="deca", standalone_mode=False) or 0)
+        code = app(words, prog_name="deca", standalone_mode=False) or 0
+        if code == 130: raise KeyboardInterrupt                             # typer says nothing of Ctrl-C
+        sys.stdout.flush()
+        sys.exit(code)
     except (Exception, KeyboardInterrupt) as error:
+        drop_unwritten()
         if "--debug" in sys.argv[1:]: raise
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         code, line = why(error, command)

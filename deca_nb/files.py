@@ -554,9 +554,10 @@ def need_place(path):
     "Raise InputError where no file can be written: the path is a folder, or goes through a file."
     path = Path(path)
     through = next((parent for parent in path.parents if parent.exists()), None)
-    if path.is_dir() or (through and not through.is_dir()):
-        what = f"{path} is a folder" if path.is_dir() else f"{through} is a file"
-        raise InputError(f"{path}: cannot be written, since {what}; choose another place.")
+    why = {"it is a link to itself": os.path.islink(os.path.realpath(path)),      # none is left to follow
+           f"{path} is a folder": path.is_dir(), f"{through} is a file": through and not through.is_dir()}
+    what = next((what for what, is_so in why.items() if is_so), None)
+    if what: raise InputError(f"{path}: cannot be written, since {what}; choose another place.")
 
 # %% ../nbs/A1_files.ipynb #why-not
 WHY_NOT = {
@@ -630,7 +631,7 @@ def replacing(path):
     place = Path(path)
     need_place(place)
     with said_of(path):
-        if place.is_symlink(): place = place.resolve()
+        place = Path(os.path.realpath(place)) if place.is_symlink() else place
         place.parent.mkdir(parents=True, exist_ok=True)
         remove_left(place)
         draft = draft_of(place)

@@ -74,7 +74,7 @@ def live_as_child(work: Callable, out: int, err: int):
     os.setpgid(0, 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
-    sys.stdout, sys.stderr = (open(to, "w", closefd=False, encoding="utf-8") for to in (1, 2))  # noqa: SIM115
+    sys.stdout, sys.stderr = (open(to, "w", closefd=False, encoding="utf-8") for to in (1, 2))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tqdm.tqdm.monitor_interval = 0
     code = 1

@@ -99,6 +99,11 @@ def from_child(work: Callable):
     return json.loads(ended.out.splitlines()[-1])
 
 
+def answers_of(folder: Path) -> list:
+    """What a saved folder says, asked in a child."""
+    return from_child(lambda: answers(folder))
+
+
 def make_models(folder: Path):
     """A saved folder of each kind, with weights that lists come from."""
     clicks = read_interactions(folder / "clicks.csv")
@@ -126,7 +131,7 @@ def make_ground(folder: Path) -> dict:
     in_child(lambda: make_runs(folder))
     (folder / "options.toml").write_text('data = "clicks.csv"\nepochs = 1\nmethod = "DeCA"\nc1 = 10\n')
     return {
-        "models": {name: from_child(lambda: answers(folder / "models" / name)) for name in MODELS},
+        "models": {name: answers_of(folder / "models" / name) for name in MODELS},
         "runs": from_child(lambda: rows_of(Runs(folder / "runs" / "alone"))),
         "weights": from_child(lambda: weights_of(to_train().fit())),
     }

@@ -1,4 +1,4 @@
-"""Processes that are killed, or stopped by Ctrl-C, at random moments, and what the same command then comes to."""
+"""Processes that are killed or stopped at random moments, and what the same command then comes to."""
 
 import signal
 import time

@@ -29,22 +29,28 @@ TOKENS += [
 ODD_VALUES = [None, True, -1, 0, 10**30, 1.5, float("nan"), "", "x", "../x", [], [None], {}, {"a": 1}]
 
 
+def changed(data: bytes, rng: Random) -> bytes:
+    """The bytes after one change."""
+    at, other = rng.randrange(len(data) + 1), rng.randrange(len(data) + 1)
+    length = rng.choice([1, 1, 2, 8, 64, 1024])
+    before, after = data[:at], data[at:]
+    return rng.choice(
+        [
+            before + bytes([rng.randrange(256)]) + after[1:],
+            flipped(data, at, rng.randrange(8)),
+            before + after[length:],
+            before + data[other : other + length] + after,
+            before + rng.choice(TOKENS) + after,
+            before + rng.randbytes(length) + after,
+            before,
+        ]
+    )
+
+
 def spoilt(data: bytes, rng: Random) -> bytes:
     """The bytes after one to three changes."""
     for _ in range(rng.randint(1, 3)):
-        at, length = rng.randrange(len(data) + 1), rng.choice([1, 1, 2, 8, 64, 1024])
-        other = rng.randrange(len(data) + 1)
-        data = rng.choice(
-            [
-                lambda: data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :],
-                lambda: flipped(data, at, rng.randrange(8)),
-                lambda: data[:at] + data[at + length :],
-                lambda: data[:at] + data[other : other + length] + data[at:],
-                lambda: data[:at] + rng.choice(TOKENS) + data[at:],
-                lambda: data[:at] + rng.randbytes(length) + data[at:],
-                lambda: data[:at],
-            ]
-        )()
+        data = changed(data, rng)
     return data
 
 

@@ -126,7 +126,7 @@ def table(done: list[Case]) -> pd.DataFrame:
 def as_page(done: list[Case], seed: int) -> str:
     """The counts as a page."""
     about = (
-        f"`make faults` (`python tests/faults/run.py --cases {len(done)} --seed {seed} --out results/faults`). "
+        f"`python tests/faults/run.py --cases {len(done)} --seed {seed} --out results/faults`. "
         "*Survived*: the right answer, or one line of at most 300 characters that names the file and the "
         "remedy; what was saved before can still be loaded, and the same command comes to the same result "
         f"afterwards. A case that is not survived fails the command.\n\n{versions()}"
