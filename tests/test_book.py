@@ -157,6 +157,10 @@ def test_chapter_ends_as_all_do(chapter):
     assert headings == ["Recap", "Exercises", "References"]
 
 
+def test_no_line_joins_statements_by_a_semicolon():
+    run("-m", "ruff", "check", "--isolated", "--no-cache", "--select", "E702", NBS, timeout=30)
+
+
 @each_chapter
 def test_exercises_have_answers_and_a_check(chapter):
     questions, _, answers = section(chapter, "Exercises").partition("<details>")
