@@ -125,7 +125,9 @@ class Recoded(io.RawIOBase):
     def __init__(self, file, encoding: str): self.text = io.TextIOWrapper(file, encoding, newline="")
     def readable(self): return True
     def read(self, size: int = -1) -> bytes: return self.text.read(size).encode()
-    def close(self): self.text.close(); super().close()
+    def close(self):
+        self.text.close()
+        super().close()
 
 def inside(path: Path) -> str:
     "The name of the file itself: without `.gz`, or of the one file in a .zip archive. Raises `InputError`."

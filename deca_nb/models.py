@@ -161,7 +161,7 @@ class ByRow:
 def by_row(index: torch.Tensor,     # (n,) int64, numbers in [0, n_rows)
            n_rows: int              # of the table that the index reads
            ) -> ByRow:              # the same object until the tensor or n_rows changes
-    "`ByRow` of a tensor, which keeps it."
+    "The `ByRow` of a tensor, made once and stored on the tensor."
     kept = getattr(index, "by_row", None)
     if kept is None or (kept.n_rows, kept.version) != (n_rows, index._version):
         kept = index.by_row = ByRow(index, n_rows, sorting(index))
@@ -205,9 +205,14 @@ class Pairs:
         self.by_user, self.by_item, self.asked = by_user, by_item, asked
 
     @cached_property
-    def items_by_user(self) -> torch.Tensor: return self.by_user.in_order(self.by_item.index)
+    def items_by_user(self) -> torch.Tensor:
+        "The items, (n,) int64, in the order of the users."
+        return self.by_user.in_order(self.by_item.index)
+
     @cached_property
-    def users_by_item(self) -> torch.Tensor: return self.by_item.in_order(self.by_user.index)
+    def users_by_item(self) -> torch.Tensor:
+        "The users, (n,) int64, in the order of the items."
+        return self.by_item.in_order(self.by_user.index)
 
 # %% ../nbs/03_models.ipynb #pairs-of
 def pairs_of(users: torch.Tensor,   # (n,) int64; keeps the answer
@@ -296,6 +301,7 @@ class PairProduct(torch.autograd.Function):
                 pairs: Pairs,                   # n of them
                 sparse: tuple[bool, bool]       # of both tables: whether the gradient comes as `named_rows`
                 ) -> torch.Tensor:              # (n,)
+        "The products, in the order of the pairs."
         rows, starts = pairs.by_user.named if sparse[0] else (None, pairs.by_user.starts)
         own = user_table.index_select(0, rows) if sparse[0] else user_table
         context.save_for_backward(user_table, item_table, weight, own)
@@ -310,6 +316,7 @@ class PairProduct(torch.autograd.Function):
     def backward(context,                   # as `forward` left it
                  gradient: torch.Tensor     # (n,), of the products
                  ) -> tuple:                # of the tables and of the weight; nothing for the rest
+        "The gradients of both tables and of the weight."
         (user_table, item_table, weight, own), pairs = context.saved_tensors, context.pairs
         of_user = bags_of(pairs.by_user, pairs.items_by_user, gradient, item_table, context.sparse[0])
         of_item = bags_of(pairs.by_item, pairs.users_by_item, gradient, user_table, context.sparse[1])
@@ -342,7 +349,7 @@ def pair_products(user_rows: nn.Embedding,              # weight (n_users, dim)
 class MF(PairModel):
     "Eq. (1): matrix factorisation without biases, the dot product of two rows (Sec. 3.1)."
     def __init__(self,
-                 train: Interactions,
+                 train: Interactions,                       # the clicks to learn from
                  embedding_dim: Dim = 32,                   # numbers in a row, >= 1
                  generator: torch.Generator | None = None   # draws the first weights; None: torch's own
                  ):
@@ -351,9 +358,11 @@ class MF(PairModel):
         self.item_factors = table(self.n_items, embedding_dim, .01, generator)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        "The answer to n pairs."
         return pair_products(self.user_factors, self.item_factors, users, items)
 
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
+        "The answer to those users for all items."
         return self.user_factors(users) @ self.item_factors.weight.T
 
 # %% ../nbs/03_models.ipynb #gmf
@@ -367,16 +376,21 @@ def output_layer(n_in: int,                         # numbers that go in
 @model("GMF")
 class GMF(MF):
     "Eq. (2): generalised matrix factorisation, a learned weight per dimension and one bias."
-    def __init__(self, train: Interactions, embedding_dim: Dim = 32,
-                 generator: torch.Generator | None = None):
+    def __init__(self,
+                 train: Interactions,                       # the clicks to learn from
+                 embedding_dim: Dim = 32,                   # numbers in a row, >= 1
+                 generator: torch.Generator | None = None   # draws the first weights; None: torch's own
+                 ):
         super().__init__(train, embedding_dim, generator)
         self.output = output_layer(embedding_dim, generator)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        "The answer to n pairs."
         products = pair_products(self.user_factors, self.item_factors, users, items, self.output.weight)
         return products + self.output.bias
 
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
+        "The answer to those users for all items."
         weighted = self.user_factors(users) * self.output.weight
         return weighted @ self.item_factors.weight.T + self.output.bias
 
@@ -434,7 +448,7 @@ class NeuMF(PairModel):
     block_on_gpu = 1024, 1024
 
     def __init__(self,
-                 train: Interactions,
+                 train: Interactions,                       # the clicks to learn from
                  embedding_dim: Dim = 32,                   # of GMF; the perceptron's rows: 4 times as long
                  generator: torch.Generator | None = None   # draws the first weights; None: torch's own
                  ):
@@ -463,6 +477,7 @@ class NeuMF(PairModel):
         return hidden @ weight
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        "The answer to n pairs."
         of_user, of_item, of_product, of_hidden = self.halves()
         first = rows_times(self.user_features, of_user, users)
         first += rows_times(self.item_features, of_item, items, self.layers[0].bias)
@@ -605,7 +620,7 @@ class LightGCN(PairModel):
     kept: tuple | None                  # (stamps and copies of the weights, tables made from them)
 
     def __init__(self,
-                 train: Interactions,
+                 train: Interactions,                       # its clicks are the graph, too
                  embedding_dim: Dim = 64,                   # numbers in a row, >= 1
                  n_layers: Layers = 3,                      # steps of propagation, >= 0
                  generator: torch.Generator | None = None   # draws the first weights; None: torch's own
@@ -626,10 +641,12 @@ class LightGCN(PairModel):
                                  self.from_items, self.from_users, n_layers)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        "The answer to n pairs."
         pairs = pairs_of(users, items, self.n_users, self.n_items)
         return PairProduct.apply(*self.propagated(), None, pairs, (False, False))
 
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
+        "The answer to those users for all items."
         user_table, item_table = self.propagated()
         return user_table[users] @ item_table.T
 

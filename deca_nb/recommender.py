@@ -74,7 +74,7 @@ from deca_nb.serving import (
     vector_frame,
 )
 
-# %% ../nbs/10_recommender.ipynb #check-settings
+# %% ../nbs/10_recommender.ipynb #pick-device
 COUNT = Number(1, whole=True)
 SEED = Number(0, whole=True, most=2**62)
 
@@ -518,6 +518,7 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
     places = {"user": inner(self.train.user_ids, before.user_ids),
               "item": inner(self.train.item_ids, before.item_ids)}
     def begin(method):
+        "Puts the old weights and the rows of new users into an untrained method."
         left = grow(method, self.trained.state_dict(), places)
         begin_newcomers(method, self.run(), self.trained, best_epochs(self.history), merged, places)
         if left: warnings.warn(f"{', '.join(left)} could not be kept and begins anew", stacklevel=2)
@@ -613,38 +614,6 @@ def save(self: Recommender,
     for old in folder.glob("tensors-*.safetensors"):
         if old.name != name: old.unlink()
 
-# %% ../nbs/10_recommender.ipynb #load
-@patch(cls_method=True)
-def load(cls: Recommender, folder: str | Path,     # made by `save`
-         model: type | str | None = None,   # the model's class or FILE.py:Class, where it is one of your own
-         method: type | str | None = None,  # the method's, likewise
-         device: str = "auto"               # as `pick_device` takes it
-         ) -> Recommender:                  # fitted, as it was saved
-    """The recommender that `save` wrote; nothing is trained.
-
-    Raises `InputError` for a folder that is none or is damaged, or of another format; for a class that must
-    be given, or must not, or has changed; and for a device that is not there."""
-    folder = Path(folder)
-    if not (folder / "recommender.json").is_file():
-        raise InputError(f"{folder}: there is no recommender.json; "
-                         "give a folder written by save() or deca train --out.")
-    try:
-        about = read_description(folder)
-        part = about
-        while part is not None:                     # what is served is described within
-            named = part["recipe"]["method"]
-            need_known_class(folder, part["recipe"], "model", model)
-            need_known_class(folder, part["recipe"], "method", method)
-            if find("method", part["recipe"]["method"]).has_steps: need_own_history(part["history"], named)
-            need_own_parts(folder, part)
-            part = part["serving"]
-        return restore(cls, about, read_tensors(folder, about, safetensors.torch.load), device)
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError, RecursionError,
-            safetensors.SafetensorError) as error:
-        if isinstance(error, InputError) and str(folder) in str(error): raise
-        what = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"{folder}: the saved recommender is damaged ({what}); {REMEDY}.") from None
-
 # %% ../nbs/10_recommender.ipynb #known-class
 def need_known_class(folder: Path,              # for the message
                      recipe: dict,              # of `recommender.json`; its entry `kind` is changed
@@ -712,3 +681,35 @@ def restore(cls,               # `Recommender` or a subclass
     self.trained.eval()
     if about["serving"]: self.serving = restore(cls, about["serving"], served, device)
     return self
+
+# %% ../nbs/10_recommender.ipynb #load
+@patch(cls_method=True)
+def load(cls: Recommender, folder: str | Path,     # made by `save`
+         model: type | str | None = None,   # the model's class or FILE.py:Class, where it is one of your own
+         method: type | str | None = None,  # the method's, likewise
+         device: str = "auto"               # as `pick_device` takes it
+         ) -> Recommender:                  # fitted, as it was saved
+    """The recommender that `save` wrote; nothing is trained.
+
+    Raises `InputError` for a folder that is none or is damaged, or of another format; for a class that must
+    be given, or must not, or has changed; and for a device that is not there."""
+    folder = Path(folder)
+    if not (folder / "recommender.json").is_file():
+        raise InputError(f"{folder}: there is no recommender.json; "
+                         "give a folder written by save() or deca train --out.")
+    try:
+        about = read_description(folder)
+        part = about
+        while part is not None:                     # what is served is described within
+            named = part["recipe"]["method"]
+            need_known_class(folder, part["recipe"], "model", model)
+            need_known_class(folder, part["recipe"], "method", method)
+            if find("method", part["recipe"]["method"]).has_steps: need_own_history(part["history"], named)
+            need_own_parts(folder, part)
+            part = part["serving"]
+        return restore(cls, about, read_tensors(folder, about, safetensors.torch.load), device)
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError, RecursionError,
+            safetensors.SafetensorError) as error:
+        if isinstance(error, InputError) and str(folder) in str(error): raise
+        what = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{folder}: the saved recommender is damaged ({what}); {REMEDY}.") from None

@@ -228,6 +228,7 @@ def negatives_of(method: Method,            # may insist on a sampler
     if not hasattr(sampler, "kth"): return lambda step: sampler.draw(users, generator)
     whose, free = users[sampler.free[users] > 0], sampler.free[users]
     def draw(step):
+        "An item for each click whose user has a free one."
         share = np.random.default_rng([run.recipe.seed, step]).random(int(counts.max()))[place]
         wanted = (torch.as_tensor(share, device=run.device) * free).long()[free > 0]
         return whose, sampler.kth(whose, wanted)
@@ -424,7 +425,9 @@ def as_long_as(took: dict[str, int],    # what is trained -> epochs; what is not
                ):                       # run -> trainer, as `Recommender.fit` takes it
     "A way to train a run, and what it needs, for so many epochs each."
     def trained(run: Run) -> Trainer:
+        "The run's outcome, after what it needs."
         def stopped(name, recipe):
+            "The run of that recipe, which ends after the epochs that the name took."
             stops = [StopAfter(took[name])] if name in took else []
             return replace(run, recipe=recipe, callbacks=[*run.callbacks, *stops])
         for name, recipe_of in run.method_class.needs.items():
@@ -592,6 +595,7 @@ def continued(run: Run,                 # not started
     class Continued(Run):
         "Begins with the old weights, and so trains nothing first."
         def method(self):
+            "The method with the old weights, and no history."
             method = self.untrained()
             begin(method)
             return method, []

@@ -187,7 +187,6 @@ class Method(nn.Module):
                     ) -> None:
         "Called after each epoch."
 
-
 # %% ../nbs/05_training.ipynb #method-score
 @patch
 @torch.no_grad()

@@ -157,6 +157,10 @@ def test_chapter_ends_as_all_do(chapter):
     assert headings == ["Recap", "Exercises", "References"]
 
 
+def test_no_line_joins_statements_by_a_semicolon():
+    run("-m", "ruff", "check", "--isolated", "--no-cache", "--select", "E702", NBS, timeout=30)
+
+
 @each_chapter
 def test_exercises_have_answers_and_a_check(chapter):
     questions, _, answers = section(chapter, "Exercises").partition("<details>")
@@ -224,6 +228,31 @@ def test_each_difference_has_its_callout(part):
     titles = [title for chapter in CHAPTERS for title, _ in callouts(chapter)]
     named = numbered("\n".join(titles + [row[1] for row in errata()]), part)
     assert set(range(1, DIFFERENCES[part] + 1)) - named == set()
+
+
+FENCE = re.compile(r":::(?: \{\.[\w-]+\})?")
+
+
+def open_fences(text: str) -> list[str]:
+    """The lines with a `:::` that does not stand alone; "" where not each fence that opens closes."""
+    lines = [line for line in text.splitlines() if ":::" in line]
+    inside = [line for line in lines if not FENCE.fullmatch(line)]
+    turns = [line != ":::" for line in lines]
+    return inside or ([] if turns == [True, False] * (len(turns) // 2) else [""])
+
+
+def test_a_fence_that_does_not_close_is_noticed():
+    opened = "::: {.callout-important}\n## Title\n\n"
+    assert open_fences(opened + "Text.\n:::") == []
+    assert open_fences(opened + "Text. :::") == ["Text. :::"]
+    assert open_fences(opened + "Text.") == [""]
+    assert open_fences(opened + "Text.\n:::\n:::") == [""]
+
+
+@pytest.mark.parametrize("chapter", sorted(NBS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_each_callout_closes_on_a_line_of_its_own(chapter):
+    found = {cell.id: open_fences(cell.source) for cell in read(chapter) if not cell.is_code}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize("chapter", FEW_CALLOUTS, ids=lambda path: path.stem)
