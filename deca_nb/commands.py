@@ -141,7 +141,7 @@ def complete_words(name: str, words: list[str]) -> list[str]:
 
 @contextmanager
 def heard():
-    "A block that prints; where nobody reads it any more, an `InputError` says so, which typer would keep silent."
+    "A block that prints. Raises `InputError` where nobody reads it any more: typer would keep silent."
     try: yield
     except BrokenPipeError: raise InputError("nobody reads the output any more.") from None
 

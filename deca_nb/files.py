@@ -525,7 +525,7 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
     except (*unreadable(), OSError) as error:
-        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system, not of what it read
+        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise     # the disk's, not the file's
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
 
