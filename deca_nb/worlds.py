@@ -180,7 +180,7 @@ def check_world(world   # anything with the fields of `World`
     "Raises `InputError` for the first parameter that is out of range. A density out of reach is one."
     for name, least in (("n_users", 2), ("n_items", 2), ("rank", 1), ("seed", 0)):
         value = getattr(world, name)
-        whole = isinstance(value, Integral) and least <= value < 2**63
+        whole = isinstance(value, Integral) and least <= int(value) < 2**63
         need(whole, name, value, f"give a whole number from {least} up")
     for name in ("noise", "unaware", "cold_users", "popularity_noise", "density"):
         need(isinstance(getattr(world, name), Real), name, getattr(world, name), "give a number")
