@@ -296,12 +296,13 @@ def observed(self: World, users: int | np.ndarray,  # inner indices, int64; broa
 # %% ../nbs/02_worlds.ipynb #world-memory
 CLICK_BYTES = 50                        # of a click while a split is made: two ids and a flag, three times
 
-def machine_memory() -> int:
-    "The bytes of memory that this machine has; 2^63 where the system does not say."
+def machine_memory() -> int:    # bytes; 2^63 where the system does not say
+    "How much memory this machine has."
     try: return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError): return 2**63
 
-def need_memory(world: "World"):
+def need_memory(world: World    # nothing of it is drawn
+                ):
     "Raise InputError where all clicks that are expected of a world do not fit into memory."
     clicks = float(world.n_users) * world.n_items * world.density
     taken = clicks * CLICK_BYTES + (float(world.n_users) + world.n_items) * 8 * (world.rank + 8)
