@@ -908,8 +908,8 @@ def read_titles(path: str | Path,           # of a file with an id and a title i
     others = [name for name in frame.columns if name != key]
     if not others:
         raise InputError(f"{path}: there is no column with titles beside '{key}'; add a column 'title'.")
-    ids = pairs.item_ids.astype(str)
-    found = {name: int(ids.isin(plain_ids(frame[name].dropna()).astype(str)).sum()) for name in frame.columns}
+    ids, looked = pairs.item_ids.astype(str), dict.fromkeys([key, *frame.columns[:100]])
+    found = {name: int(ids.isin(plain_ids(frame[name].dropna()).astype(str)).sum()) for name in looked}
     best = max(found, key=found.get)
     if not found[key] or found[key] < found[best]:
         told = f"{found[key]:,} of the {len(ids):,} items" if found[key] else "none of the items"

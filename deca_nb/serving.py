@@ -417,7 +417,7 @@ class Asked:
     def some(self, which: np.ndarray    # (n,) bool
              ) -> str:                  # up to five ids
         "The first of those users."
-        return ", ".join(map(str, self.named[which][:5]))
+        return ", ".join(str(user)[:40] for user in self.named[which][:5])
 
 # %% ../nbs/10_recommender.ipynb #as-long
 def as_long_as(took: dict[str, int],    # what is trained -> epochs; what is not there takes those it has

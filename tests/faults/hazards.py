@@ -14,6 +14,7 @@ from writing import COMMANDS, room, some_command
 
 ROWS = log().to_csv(index=False)
 HEADER = "user,item,rating,timestamp\n"
+ONE_ROW = HEADER.encode() + bytes(200_000_000)
 
 
 def zipped(path: Path, **members: bytes):
@@ -43,6 +44,7 @@ INPUTS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "in.csv.gz",
         lambda path: path.write_bytes(gzip.compress(HEADER.encode() * 2_000_000, 1)),
     ),
+    "a bomb in one row": ("in.csv.gz", lambda path: path.write_bytes(gzip.compress(ONE_ROW, 1))),
     "two files in one": ("in.zip", lambda path: zipped(path, a=b"x", b=b"y")),
     "a way out of the folder": ("in.zip", lambda path: zipped(path, **{"..__..__a.csv": ROWS.encode()})),
     "a zip of nothing": ("in.zip", lambda path: zipped(path)),
