@@ -134,19 +134,29 @@ class Recommender:
         self.begin(recipe, protocol.judging, device)
 
     @property
-    def model_name(self) -> str: return self.recipe.model
+    def model_name(self) -> str:
+        "The model's name, as it was given."
+        return self.recipe.model
+
     @property
-    def method_name(self) -> str: return self.recipe.method
+    def method_name(self) -> str:
+        "The method's name, as it was given."
+        return self.recipe.method
+
     @property
     def name(self) -> str:          # 'GMF + DeCA', or of a ranker its name alone
+        "The names of model and method."
         return " + ".join(dict.fromkeys([self.model_name, self.method_name]))
-    @property
-    def settings(self) -> Settings: return self.recipe.settings
 
+    @property
+    def settings(self) -> Settings:
+        "The numbers of the method and of training."
+        return self.recipe.settings
 
 # %% ../nbs/10_recommender.ipynb #recommender-shown
 @patch
-def __repr__(self: Recommender) -> str:     # its name, and what it was fitted to
+def __repr__(self: Recommender) -> str:     # one line
+    "Its name, and what it was fitted to."
     state = "not fitted" if self.trained is None else self.train
     return f"Recommender({self.name}, {state})"
 
