@@ -168,7 +168,8 @@ class Checkpoint(Callback):
                  minutes: float         # at least 0
                  ):
         self.path, self.seconds = path, 60 * minutes
-        self.kept, self.best = time.monotonic(), None
+        self.kept = time.monotonic()
+        self.best: list[float] | None = None
 
     def keep(self, trainer      # whose state it is
              ):

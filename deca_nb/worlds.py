@@ -180,7 +180,7 @@ def check_world(world   # anything with the fields of `World`
     "Raises `InputError` for the first parameter that is out of range. A density out of reach is one."
     for name, least in (("n_users", 2), ("n_items", 2), ("rank", 1), ("seed", 0)):
         value = getattr(world, name)
-        whole = isinstance(value, Integral) and least <= value < 2**63
+        whole = isinstance(value, Integral) and least <= int(value) < 2**63
         need(whole, name, value, f"give a whole number from {least} up")
     for name in ("noise", "unaware", "cold_users", "popularity_noise", "density"):
         need(isinstance(getattr(world, name), Real), name, getattr(world, name), "give a number")
@@ -296,12 +296,13 @@ def observed(self: World, users: int | np.ndarray,  # inner indices, int64; broa
 # %% ../nbs/02_worlds.ipynb #world-memory
 CLICK_BYTES = 50                        # of a click while a split is made: two ids and a flag, three times
 
-def machine_memory() -> int:
-    "The bytes of memory that this machine has; 2^63 where the system does not say."
+def machine_memory() -> int:    # bytes; 2^63 where the system does not say
+    "How much memory this machine has."
     try: return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError): return 2**63
 
-def need_memory(world: "World"):
+def need_memory(world: World    # nothing of it is drawn
+                ):
     "Raise InputError where all clicks that are expected of a world do not fit into memory."
     clicks = float(world.n_users) * world.n_items * world.density
     taken = clicks * CLICK_BYTES + (float(world.n_users) + world.n_items) * 8 * (world.rank + 8)

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 SOURCE, HTML = BUILD / "source", BUILD / "html"
 SHOWN = {".csv", ".svg", ".png"}  # what the pages take from results/
-FROM_ROOT = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+FROM_ROOT = {f"{name}.md": f"{name.upper()}.md" for name in ("contributing", "changelog", "security")}
 
 
 def write(name: str, text: str):

@@ -94,6 +94,8 @@ notation
 glossary
 api/index
 contributing
+releasing
+security
 changelog
 ```
 """

@@ -17,6 +17,8 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import deca_nb
+
 sys.path.append(str(ROOT / "tools"))
 from book import chapters
 from outputs import tidy
@@ -277,6 +279,12 @@ def test_wheel_imports_without_nbdev(wheel, tmp_path):
         f"REFUSED, TARGET = {refused!r}, {str(target)!r}\n{IMPORT_EVERYTHING}",
         cwd=tmp_path,
     )
+
+
+def test_the_version_is_the_same_everywhere():
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert cited[1] == newest[1] == deca_nb.__version__ == HOUSE["version"]
 
 
 def test_wheel_holds_what_a_type_checker_reads(wheel):

@@ -1,9 +1,10 @@
-"""What of the package the chapters and tests run: `make coverage`, some fifteen minutes.
+"""What of the package the chapters and tests run: `make coverage`, half an hour.
 
 Every process is measured, those that the tests start, too. It prints the statements of each module and how
 many were run, and the lines on errors that were not; with `--out` both are written as tables. Ctrl-C ends the
-measuring, and what was run until then is counted. A line is counted as a whole: one that asks and raises
-counts as run where it only asked.
+measuring: what was run until then is counted, and the next call goes on from there.
+
+A line is counted as a whole: one that asks and raises counts as run where it only asked.
 """
 
 import argparse
@@ -11,15 +12,16 @@ import ast
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "deca_nb"
+PARTS = ROOT / "build" / "coverage"  # what was measured, until all is
 BIN = Path(sys.executable).parent
 # Tests of the site, of the book's shape, of speed, of clusters: they run next to nothing that others do not.
 LEFT_OUT = (
@@ -42,6 +44,7 @@ MODULES, ERRORS = ("module", "statements", "covered", "per cent"), ("module", "f
 
 def measured(folder: Path) -> dict[str, str]:
     """The environment in which each Python process measures itself."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "settings").write_text(SETTINGS.format(package=PACKAGE, folder=folder), encoding="utf-8")
     (folder / "sitecustomize.py").write_text(
         "import coverage\n\ncoverage.process_startup()\n", encoding="utf-8"
@@ -54,39 +57,50 @@ def measured(folder: Path) -> dict[str, str]:
     return os.environ | where | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 
 
-def pieces() -> Iterator[list]:
-    """The commands that are measured: a chapter each, then a file of tests each."""
-    flags = "slow data" if os.environ.get("DECA_DATA") else "slow"
-    for path in sorted((ROOT / "nbs").glob("*.ipynb")):
-        yield [BIN / "nbdev_test", "--path", path, "--flags", flags, "--n_workers", "0"]
+def pieces() -> dict[str, list]:
+    """The commands that are measured, by name: a file of tests each, then a chapter each."""
     left_out = {f"test_{name}" for name in LEFT_OUT}
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
-        if path.stem not in left_out:
-            yield [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-m",
-                "not alone and not gpu",
-                "-p",
-                "no:cacheprovider",
-                path,
-            ]
+    tests = [path for path in sorted((ROOT / "tests").glob("test_*.py")) if path.stem not in left_out]
+    by_pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not alone and not gpu",
+        "-p",
+        "no:cacheprovider",
+    ]
+    flags = "slow data" if os.environ.get("DECA_DATA") else "slow"
+    by_nbdev = [BIN / "nbdev_test", "--flags", flags, "--n_workers", "0", "--path"]
+    chapters = sorted((ROOT / "nbs").glob("*.ipynb"))
+    return {path.stem: [*by_pytest, path] for path in tests} | {
+        path.stem: [*by_nbdev, path] for path in chapters
+    }
 
 
-def run(env: dict[str, str]):
-    """Runs all of them, and says which failed: some tests do not bear being measured."""
-    for command in pieces():
-        name = next(Path(word).name for word in command if str(word).endswith((".ipynb", ".py")))
+def run(folder: Path, env: dict[str, str]):
+    """Runs what was not run before, and notes how it ended: some tests do not bear being measured."""
+    before = ended(folder)
+    for name, command in pieces().items():
+        if name in before:
+            continue
         try:
             code = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=600).returncode
         except subprocess.TimeoutExpired:
-            code = "600 s"
+            code = "stopped after 600 s"
         except KeyboardInterrupt:
-            print(f"stopped before {name}", file=sys.stderr)
             return
+        with (folder / "ended").open("a", encoding="utf-8") as file:
+            file.write(f"{name} {code or 'ran'}\n")
         print(f"{name}: {code or 'ran'}", file=sys.stderr, flush=True)
+
+
+def ended(folder: Path) -> dict[str, str]:
+    """How each piece ended that was run."""
+    path = folder / "ended"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return dict(line.split(" ", 1) for line in lines)
 
 
 def missed(folder: Path, env: dict[str, str]) -> dict[str, dict]:
@@ -94,7 +108,7 @@ def missed(folder: Path, env: dict[str, str]) -> dict[str, dict]:
     env = {name: value for name, value in env.items() if name != "COVERAGE_PROCESS_START"}
     tool = [sys.executable, "-m", "coverage"]
     rc = f"--rcfile={folder}/settings"
-    subprocess.run([*tool, "combine", "--quiet", rc], env=env, cwd=ROOT, check=True)
+    subprocess.run([*tool, "combine", "--keep", "--quiet", rc], env=env, cwd=ROOT, check=True)
     subprocess.run([*tool, "json", "--quiet", rc, "-o", folder / "all.json"], env=env, cwd=ROOT, check=True)
     return json.loads((folder / "all.json").read_text(encoding="utf-8"))["files"]
 
@@ -143,10 +157,10 @@ def main():
     options = parser.parse_args()
     if find_spec("coverage") is None:
         sys.exit("there is no package coverage in this environment; pip install coverage brings it.")
-    with tempfile.TemporaryDirectory() as name:
-        env = measured(Path(name))
-        run(env)
-        modules, errors = tables(missed(Path(name), env))
+    env = measured(PARTS)
+    run(PARTS, env)
+    modules, errors = tables(missed(PARTS, env))
+    how = [(name, ended(PARTS).get(name, "not run")) for name in pieces()]
     for module, n, covered, share in [MODULES, *modules]:
         print(f"{module:<16}{n:>12}{covered:>9}{share:>10}")
     print(f"\n{len(errors)} lines on errors were not run" + (":" if errors else "."))
@@ -155,6 +169,9 @@ def main():
     if options.out:
         write(options.out / "modules.csv", MODULES, modules)
         write(options.out / "errors-not-run.csv", ERRORS, errors)
+        write(options.out / "pieces.csv", ("piece", "ended"), how)
+    if all(one != "not run" for _, one in how):
+        shutil.rmtree(PARTS)
 
 
 if __name__ == "__main__":
