@@ -119,7 +119,8 @@ class TCE(Method):
     (Wang et al., 2021)."""
     Settings, released_as_sum = TCESettings, True
 
-    def __init__(self, run):
+    def __init__(self, run      # the run that it belongs to
+                 ):
         super().__init__(run)
         share = self.settings.rise_share
         self.rise = max(1, int(share * run.n_steps)) if share else self.settings.rise_steps
@@ -131,6 +132,7 @@ class TCE(Method):
         return self.settings.drop_rate * min(step / self.rise, 1)
 
     def loss(self, batch, step):
+        "The cross-entropy of the batch without the positives that lose most."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         kept = truncated(losses, batch.observed, self.drop_rate(step))
@@ -151,6 +153,7 @@ class RCE(Method):
     Settings, released_as_sum, over_pairs = RCESettings, True, True
 
     def loss(self, batch, step):
+        "Eq. (21), positives and negatives weighing alike."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         belief = torch.exp(-self.settings.power * losses.detach())      # P(label) = exp(-loss), to that power
@@ -167,6 +170,7 @@ class LabelFit(Method):
     Settings, released_row, over_pairs = LabelFitSettings, "DeCA", True
 
     def loss(self, batch, step):
+        "Minus Eq. 18, positives and negatives weighing alike."
         f = from_logits(self.f(batch.users, batch.items))
         fits = label_fit(f, batch.observed, self.settings.c1, self.settings.c2)
         return balanced_mean(-fits, batch.observed, batch.weights)
@@ -185,6 +189,7 @@ class LabelSmoothing(Method):
     Settings, released_as_sum, over_pairs = SmoothingSettings, True, True
 
     def loss(self, batch, step):
+        "The cross-entropy to the softened labels."
         softened = batch.observed + self.settings.smoothing * (.5 - batch.observed)
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, softened, reduction="none")
@@ -230,7 +235,7 @@ class Ensemble(Method):
     needs = {"first": as_normal, "second": of_next_seed}
     has_steps, over_pairs = False, True
 
-    def __init__(self, run,
+    def __init__(self, run,             # the run that it belongs to
                  first: nn.Module,      # a trained model: the recipe's own seed
                  second: nn.Module      # a trained model: the next seed
                  ):
@@ -502,11 +507,13 @@ class KL(Method):
     likelihood."""
     Settings, released_row, over_pairs = AgreementSettings, "DeCA", True
 
-    def __init__(self, run):
+    def __init__(self, run      # the run that it belongs to
+                 ):
         super().__init__(run)
         self.g = run.build(MF)
 
     def loss(self, batch, step):
+        "Eq. 9 with the cross-entropy in the place of the likelihood."
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.g))
         log_lik = torch.where(batch.observed > 0, f.log_p, f.log_q)
         return balanced_mean(deca_loss(log_lik, f, g, self.settings.alpha), batch.observed, batch.weights)
@@ -518,7 +525,7 @@ class SelfDistillation(Method):
     Settings, released_row, over_pairs = AgreementSettings, "DeCA(p)", True
     needs = {"teacher": prior_recipe}
 
-    def __init__(self, run,
+    def __init__(self, run,             # the run that it belongs to
                  teacher: nn.Module     # a trained model of f's kind, which is frozen here
                  ):
         super().__init__(run)
@@ -533,6 +540,7 @@ class SelfDistillation(Method):
         return self
 
     def loss(self, batch, step):
+        "The two divergences of Eq. 9; the labels only say which mean a pair is in."
         f, g = (from_logits(model(batch.users, batch.items)) for model in (self.f, self.teacher))
         alpha = self.settings.alpha
         apart = alpha * bernoulli_kl(g, f) + (1 - alpha) * bernoulli_kl(f, g)

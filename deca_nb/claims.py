@@ -23,7 +23,7 @@ from fastcore.basics import patch
 
 from .files import is_running, said_of
 
-# %% ../nbs/A6_claims.ipynb #process
+# %% ../nbs/A6_claims.ipynb #machine
 @cache
 def machine() -> str:
     "What numbers the processes that are seen here: a host since its last start, or a container on it."
@@ -32,13 +32,16 @@ def machine() -> str:
     with suppress(OSError): told.append(os.readlink("/proc/self/ns/pid"))
     return " ".join(told)
 
+# %% ../nbs/A6_claims.ipynb #began
 def began(process: int  # its number here
           ) -> str:     # clock ticks since the system started; empty where it does not say, or there is none
     "When a process began."
     try: return Path(f"/proc/{process:d}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError: return ""
 
-def is_alive(claim: dict) -> bool:
+# %% ../nbs/A6_claims.ipynb #is-alive
+def is_alive(claim: dict    # with machine, process and began; made on this machine
+             ) -> bool:     # whether it runs
     "Whether the process that made a claim on this machine runs."
     return is_running(claim["process"]) and began(claim["process"]) == claim["began"]
 
@@ -88,7 +91,8 @@ class Claims:
         self.ended.set()
         with self.lock: self.give_back(self.mine)
 
-    def is_mine(self, name: str) -> bool:
+    def is_mine(self, name: str     # of a file in the folder
+                ) -> bool:          # false where there is no such claim, too
         "Whether the claim is still this process's own."
         with suppress(OSError): return (self.folder / name).read_text() == self.text
         return False
@@ -98,6 +102,25 @@ class Claims:
         while not self.ended.wait(TOUCHED):
             for name in [name for name in self.mine if self.is_mine(name)]:
                 with suppress(OSError): os.utime(self.folder / name)
+
+# %% ../nbs/A6_claims.ipynb #claims-give-back
+@patch
+def give_back(self: Claims, names: list[str]    # of claims that this process made
+              ):
+    "Removes these claims, and the folder with the last one."
+    for name in list(names):
+        if self.is_mine(name): (self.folder / name).unlink(missing_ok=True)
+        self.mine.remove(name)
+    with suppress(OSError): self.folder.rmdir()
+
+# %% ../nbs/A6_claims.ipynb #claims-make
+@patch
+def make(self: Claims, name: str    # of a file, in the folder, which is there
+         ):
+    "Makes a claim, in the place of one whose process has ended. Raises `FileExistsError` where there is one."
+    (self.folder / name).unlink(missing_ok=True)
+    self.mine.append(name)
+    with (self.folder / name).open("x") as file: file.write(self.text)
 
 # %% ../nbs/A6_claims.ipynb #claims-take
 @patch
@@ -115,22 +138,7 @@ def take(self: Claims, names: list[str]     # of files, each once
             return False
     return True
 
-@patch
-def make(self: Claims, name: str):
-    "Makes a claim, in the place of one whose process has ended. Raises `FileExistsError` where there is one."
-    (self.folder / name).unlink(missing_ok=True)
-    self.mine.append(name)
-    with (self.folder / name).open("x") as file: file.write(self.text)
-
-@patch
-def give_back(self: Claims, names: list[str]):
-    "Removes these claims, and the folder with the last one."
-    for name in list(names):
-        if self.is_mine(name): (self.folder / name).unlink(missing_ok=True)
-        self.mine.remove(name)
-    with suppress(OSError): self.folder.rmdir()
-
-# %% ../nbs/A6_claims.ipynb #share
+# %% ../nbs/A6_claims.ipynb #holders
 LOOKED = .5                             # seconds from one look at the claims of others to the next
 
 def holders(folder: Path,           # where all claims are
@@ -139,14 +147,16 @@ def holders(folder: Path,           # where all claims are
     "Who keeps this process from each piece of work."
     return [next(filter(None, (holder(folder / name) for name in some)), {}) for some in names]
 
-def say_who(others: list[dict]) -> bool:
-    "Says on standard error whom this process waits for. True."
+# %% ../nbs/A6_claims.ipynb #say-who
+def say_who(others: list[dict]  # as of `holders`, none empty
+            ):
+    "Says on standard error whom this process waits for."
     who = sorted({f"process {one['process']} on {one['host']}, since {one['since']}" for one in others})
     runs = "1 missing run is" if len(others) == 1 else f"{len(others)} missing runs are"
     print(f"{runs} made by others ({'; '.join(who[:2])}); waiting for them. Ctrl-C stops, and what is "
           "finished is kept.", file=sys.stderr)
-    return True
 
+# %% ../nbs/A6_claims.ipynb #share
 def share(missing: Callable,    # () -> name -> piece of work that nobody has done
           work: Callable,       # on a list of pieces; the names of those that it did, without the claimed
           needed: Callable,     # piece -> names of the claims that it needs
@@ -155,15 +165,19 @@ def share(missing: Callable,    # () -> name -> piece of work that nobody has do
           ):
     "Works until nothing is missing. What others do is waited for, and done here when their claims expire."
     done, told, seen = set(), False, {}
+    def remove_expired():
+        with lock: remove_untouched(folder, seen)
     def others(names):
         "Who keeps this process from each piece of work, after a look for claims that have expired."
-        with lock: remove_untouched(folder, seen)
+        remove_expired()
         return holders(folder, names)
     while pieces := [piece for name, piece in missing().items() if name not in done]:
-        others([])
+        remove_expired()
         done.update(ours := work(pieces))
         if ours: continue
         names = [needed(piece) for piece in pieces]
-        if all(waited := others(names)): told = told or say_who(waited)
+        if all(waited := others(names)) and not told:
+            say_who(waited)
+            told = True
         time.sleep(LOOKED)
         while all(others(names)): time.sleep(LOOKED)

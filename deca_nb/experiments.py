@@ -29,7 +29,7 @@ import deca_nb
 from .agreement import agreement_table, clean_and_noisy, matchings, training_predictions
 from .datasets import authors_folder, load_named, parse_data, read_authors_file, world_data, world_of
 from .denoising import recipe_for
-from .evaluation import evaluate, unmasked
+from .evaluation import audit, evaluate, unmasked
 from deca_nb.figures import (
     draw_cells,
     draw_constants,
@@ -712,9 +712,6 @@ def table1(bench: Bench     # on data named authors:NAME
     printed = dict(zip(counted, STATED[name], strict=True))
     table = pd.DataFrame([counted, printed], index=["counted", "paper"])
     return {"table": table.rename_axis("from").reset_index()}
-
-# %% ../nbs/11_experiments.ipynb #imports-audit
-from .evaluation import audit
 
 # %% ../nbs/11_experiments.ipynb #audit-page
 @experiment("audit", "movielens-100k", "clean", 1,

@@ -230,7 +230,7 @@ def pairs_of(users: torch.Tensor,   # (n,) int64; keeps the answer
 # %% ../nbs/03_models.ipynb #named-products
 @cache
 def quiet_about_sparse() -> None:
-    "torch says once in a process what is new about its sparse matrices; here it says so to nobody."
+    "Uses up the warning that torch gives once a process about sparse matrices, so that no user meets it."
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.eye(1).to_sparse_csr()
@@ -805,6 +805,7 @@ class BatchScaledCDAE(CDAE):
     """CDAE as released: d_i is counted in the batch, so scores depend on who else is in it.
     For protocol `paper`."""
     def input_values(self, columns: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        "x at the clicked items, where d_i is counted in the batch."
         in_batch = columns.bincount(minlength=self.n_items)
         return (counts * in_batch[columns]).to(self.rows.values.dtype) ** -.25
 

@@ -104,7 +104,7 @@ def gathered(self: Group,
     self.say(dist.all_gather, (self.n - 1) * padded.nbytes, parts, padded)
     return [one[:size] for one, size in zip(parts, sizes, strict=True)]
 
-# %% ../nbs/14_processes.ipynb #told
+# %% ../nbs/14_processes.ipynb #summed
 @patch
 def summed(self: Group,
            tensor: torch.Tensor     # of one shape in all processes; it is overwritten
@@ -283,7 +283,7 @@ def gradients(self: SharedTrainer,
     of_nobody = replace(of_batch, users=part.users[:0])         # what belongs to all is counted once
     with torch.no_grad(): return loss + penalty - self.penalty(model, of_nobody)
 
-# %% ../nbs/14_processes.ipynb #after-steps
+# %% ../nbs/14_processes.ipynb #bring-together
 @patch
 @torch.no_grad()
 def bring_together(self: Group,
@@ -412,8 +412,8 @@ def is_first() -> bool:         # true without torchrun, too
 
 # %% ../nbs/14_processes.ipynb #started-group
 @contextmanager
-def started(device: str     # of torch; with GPUs, each process takes its own
-            ) -> Group:     # of this process
+def started(device: str             # of torch; with GPUs, each process takes its own
+            ) -> Iterator[Group]:   # of this process
     "The group of the processes that torchrun has started, as long as the block lasts."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -133,20 +133,31 @@ class Recommender:
                              parts=protocol.training, learns_from=learns_from, liked=liked, threads=threads)
         self.begin(recipe, protocol.judging, device)
 
-    @property
-    def model_name(self) -> str: return self.recipe.model
-    @property
-    def method_name(self) -> str: return self.recipe.method
-    @property
-    def name(self) -> str:          # 'GMF + DeCA', or of a ranker its name alone
-        return " + ".join(dict.fromkeys([self.model_name, self.method_name]))
-    @property
-    def settings(self) -> Settings: return self.recipe.settings
+# %% ../nbs/10_recommender.ipynb #recommender-names
+@patch(as_prop=True)
+def model_name(self: Recommender) -> str:
+    "The model's name, as it was given."
+    return self.recipe.model
 
+@patch(as_prop=True)
+def method_name(self: Recommender) -> str:
+    "The method's name, as it was given."
+    return self.recipe.method
+
+@patch(as_prop=True)
+def name(self: Recommender) -> str:         # 'GMF + DeCA', or of a ranker its name alone
+    "The names of model and method."
+    return " + ".join(dict.fromkeys([self.model_name, self.method_name]))
+
+@patch(as_prop=True)
+def settings(self: Recommender) -> Settings:
+    "The numbers of the method and of training."
+    return self.recipe.settings
 
 # %% ../nbs/10_recommender.ipynb #recommender-shown
 @patch
-def __repr__(self: Recommender) -> str:     # its name, and what it was fitted to
+def __repr__(self: Recommender) -> str:     # one line
+    "Its name, and what it was fitted to."
     state = "not fitted" if self.trained is None else self.train
     return f"Recommender({self.name}, {state})"
 

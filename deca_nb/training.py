@@ -470,7 +470,7 @@ def rows_of(gradient: torch.Tensor                      # sparse, (n_rows, d), a
     distinct, starts = entries.named
     return distinct, F.embedding_bag(entries.order, values, starts, mode="sum")
 
-# %% ../nbs/05_training.ipynb #optimisers
+# %% ../nbs/05_training.ipynb #row-adam
 class RowAdam(torch.optim.Optimizer):
     """Adam, of a table whose gradient is given as rows on these rows alone.
 
@@ -537,17 +537,22 @@ def move_rows(self: RowAdam, found: list[tuple],    # as `move` takes it, the gr
     for tables, parts, at in zip(whole, taken, rows, strict=True):
         for table, part in zip(tables, parts, strict=True): table.index_copy_(0, at, part)
 
-# %% ../nbs/05_training.ipynb #row-adam
+# %% ../nbs/05_training.ipynb #dense-adam
 class DenseAdam(RowAdam):
     """Adam on every row, also of a table whose gradient is given as rows.
 
     These are laid into a table of zeros that is kept, one for all tables of a shape, so that no step asks for
     memory of that size."""
-    def __init__(self, weights, lr: float):
+    def __init__(self, weights,     # tensors to be trained
+                 lr: float          # learning rate, above 0
+                 ):
         super().__init__(weights, lr)
         self.zeros = {}
 
-    def move_rows(self, found: list[tuple], eps: float):
+    def move_rows(self, found: list[tuple],     # as of `RowAdam`
+                  eps: float                    # not used: each row is corrected as torch's Adam does
+                  ):
+        "The same for gradients given as rows, laid into a table of zeros first."
         for tables, gradient, steps in found:
             rows, values = gradient._indices()[0], gradient._values()
             whole = self.whole_zeros(tables[0]).index_add_(0, rows, values)
@@ -699,7 +704,7 @@ def epoch(self: Trainer) -> dict:   # its record: trains, epoch (from 1), loss (
     for one in self.callbacks: self.stopped = bool(one.after_epoch(self, record)) or self.stopped
     return record
 
-# %% ../nbs/05_training.ipynb #trainer-fit
+# %% ../nbs/05_training.ipynb #n-threads
 @contextmanager
 def n_threads(n: int | None     # at least 1
               ) -> Iterator[None]:  # nothing is handed out
@@ -774,6 +779,7 @@ class Progress(Callback):
         self.epochs, self.bar, self.started = epochs, None, time.perf_counter()
 
     def after_epoch(self, trainer, record):
+        "Moves the bar, and writes the record to the log."
         said = ", ".join(f"{name} {value}" for name, value in record.items())
         logging.getLogger("deca_nb").debug(said)
         told = forecast(self.epochs, time.perf_counter() - self.started) if record["epoch"] == 1 else ""
@@ -788,6 +794,7 @@ class Progress(Callback):
         self.bar.update()
 
     def finish(self, trainer):
+        "Closes the bar."
         if self.bar is not None: self.bar.close()
 
 # %% ../nbs/05_training.ipynb #stop-after
@@ -797,7 +804,9 @@ class StopAfter(Callback):
                  ):
         self.epochs = epochs
 
-    def after_epoch(self, trainer, record): return record["epoch"] >= self.epochs
+    def after_epoch(self, trainer, record):
+        "Says stop at that epoch."
+        return record["epoch"] >= self.epochs
 
 # %% ../nbs/05_training.ipynb #watch-callback
 class Watch(Callback):
@@ -806,7 +815,9 @@ class Watch(Callback):
                  ):
         self.look = look
 
-    def after_epoch(self, trainer, record): self.look(trainer.method.f.eval(), record)
+    def after_epoch(self, trainer, record):
+        "Shows f to `look`."
+        self.look(trainer.method.f.eval(), record)
 
 # %% ../nbs/05_training.ipynb #follow
 class Follow(Callback):
@@ -817,6 +828,7 @@ class Follow(Callback):
 
     @torch.no_grad()
     def after_epoch(self, trainer, record):
+        "Notes what the models say of the clicks."
         there = scorer_device(trainer.method)
         users, items = (torch.tensor(self.clicks[name].to_numpy(), device=there) for name in ("user", "item"))
         models = {name: getattr(trainer.method.eval(), name) for name in self.models}
