@@ -9,9 +9,9 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'need_encoding', 'quoting', 'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back',
            'Lines', 'read_lines', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text',
            'with_numbers', 'read_written', 'need_one_header', 'read_text', 'with_roles', 'read_parquet', 'read_feather',
-           'read_json_lines', 'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'joined_parts', 'read_file',
-           'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of',
-           'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
+           'read_json_lines', 'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'notes_of_kinds', 'joined_parts',
+           'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream',
+           'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -157,8 +157,11 @@ def long_fields():
     finally: csv.field_size_limit(most)
 
 def found_encoding(path: Path) -> str:
-    "utf-16 where the file begins with its mark, else utf-8."
-    with opened(path) as file: return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    "utf-16 where the file begins with its mark, or with two letters in it, else utf-8."
+    with opened(path) as file: first = file.read(4)
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
+    zeros = [place for place, byte in enumerate(first) if byte == 0]
+    return {(1, 3): "utf-16-le", (0, 2): "utf-16-be"}.get(tuple(zeros), "utf-8")
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -355,7 +358,7 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
     table = read_plain_rows(path, separator, header, names, numbered, wanted, encoding)
     if table is None: frame = read_any_rows(path, separator, names, missing, encoding)[wanted]
     else:
-        if not whole: table = with_numbers(table, [name for name in others if name in wanted])
+        if not whole: table = with_numbers(table, [name for name in wanted if name in others])
         frame = without_missing(table, missing)
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
@@ -435,11 +438,12 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     return with_roles(frame, roles, whole)
 
 def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
-    "The first sheet of an Excel file, its first row the header. Raises `InputError`."
+    "The first sheet of an Excel file: a cell of text stays text, one of a number a number. Raises `InputError`."
     import pandas as pd
     try:
         with opened(path) as file, pd.ExcelFile(file, engine="openpyxl") as book:
-            frame, names = pd.read_excel(book, keep_default_na=False, na_values=[""]), book.sheet_names
+            cells = pd.read_excel(book, dtype=object, keep_default_na=False, na_values=[""])
+            frame, names = cells.infer_objects(), book.sheet_names
     except ImportError:
         raise InputError(f"{path}: .xlsx files are read by openpyxl, which is not there; install it with "
                          "pip install 'deca-nb[excel]', or save the sheet as .csv.") from None
@@ -485,6 +489,15 @@ def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or 
     raise InputError(f"{path}: there are parts of several kinds ({', '.join(kinds)}); give a pattern that "
                      f"means those of one kind, such as {path.name}/*{kinds[0]}.")
 
+def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
+                   columns: dict                    # role -> column
+                   ) -> list[str]:                  # sentences without their ends
+    "A note for each column of ids that holds numbers in some parts and texts in others."
+    from pandas.api.types import is_numeric_dtype
+    names = [name for name in (columns["user"], columns["item"]) if name in frames[0]]
+    return [f"column '{name}' holds numbers in some parts and texts in others, so its ids are texts: 7 and "
+            "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
+
 def joined_parts(read: list,            # (frame, column of every role) of each part, one at least
                  files: list[Path]      # whose they are
                  ) -> "tuple[pd.DataFrame, dict]":
@@ -500,7 +513,8 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
         if all(isinstance(frame[name].dtype, pd.CategoricalDtype) for frame in frames):
             words = pd.api.types.union_categoricals([frame[name] for frame in frames]).categories
             for frame in frames: frame[name] = frame[name].cat.set_categories(words)
-    notes = dict.fromkeys(note for frame in frames for note in notes_of(frame))
+    told = [note for frame in frames for note in notes_of(frame)] + notes_of_kinds(frames, columns)
+    notes = dict.fromkeys(told)
     for frame in frames: frame.attrs = {}
     whole = pd.concat(frames, ignore_index=True)
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
@@ -551,7 +565,9 @@ def read_columns(path,                  # as for `read_frame`, like all that fol
 
 # %% ../nbs/A1_files.ipynb #need-place
 def need_place(path):
-    "Raise InputError where no file can be written: the path is a folder, or goes through a file."
+    "Raise InputError where no file can be written: the path is a folder, goes through a file, or is a dash."
+    if str(path) == "-":
+        raise InputError("- names no file; give a name, or /dev/stdout to print.")
     path = Path(path)
     through = next((parent for parent in path.parents if parent.exists()), None)
     if path.is_dir() or (through and not through.is_dir()):
