@@ -437,7 +437,8 @@ def row_hash(pairs: Interactions,   # any
              seed: int = 0          # another one gives another order
              ) -> np.ndarray:       # (n,) uint64
     "A number for each row that hangs on its ids, its rating and the seed, and not on where it stands."
-    users, items = (pd.util.hash_array(np.asarray(ids)) for ids in (pairs.user_ids, pairs.item_ids))
+    users, items = (pd.util.hash_array(np.asarray(ids), categorize=False)       # each of them once
+                    for ids in (pairs.user_ids, pairs.item_ids))
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
     if pairs.ratings is not None: mixed += pd.util.hash_array(pairs.ratings)
     return pd.util.hash_array(mixed)
