@@ -131,6 +131,7 @@ def test_the_order_of_the_rows_decides_nothing(tmp_path):
     mixed = read_split(written(tmp_path, days.sample(frac=1, random_state=0), "mixed.csv"))
     assert set(first.truth.keys()) == set(mixed.truth.keys())
     assert first.notes == mixed.notes and first.notes[0].startswith("for 60 of 100 users")
+    names = "own.csv", "mixed.csv"
     without = [read_split(tmp_path / name, split="random", timestamp="none", seed=3) for name in names]
     for part in ("train", "valid", "truth"):
         one, other = (set(map(tuple, getattr(cut, part).to_frame().to_numpy())) for cut in without)
