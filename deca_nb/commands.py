@@ -536,7 +536,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     for advice in advice_on(recommender): print(advice)
     note(provenance(split, protocol.judging, protocol.name, [seed]) + f"\nsaved to {out}")
 
-# %% ../nbs/15_cli.ipynb #evaluate-parts
+# %% ../nbs/15_cli.ipynb #read-elsewhere
 READ_ELSEWHERE = ("user", "item", "rating", "separator", "encoding", "repeats")    # for evaluate --data
 
 def read_parameters(words: list[str]) -> list[inspect.Parameter]:
@@ -545,6 +545,7 @@ def read_parameters(words: list[str]) -> list[inspect.Parameter]:
 
 elsewhere_options = Group(read_parameters, lambda **given: data_options.collect(**given))
 
+# %% ../nbs/15_cli.ipynb #on-its-split
 def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: str | None,
                  names: tuple) -> tuple[Split, Protocol, pd.DataFrame]:
     "The split that a saved recommender was trained with, its protocol, and the scores there, printed."
@@ -567,7 +568,8 @@ def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: st
 def on_other_data(recommender: Recommender, read: dict, known: str | None, lengths: tuple, ties: str | None,
                   names: tuple) -> tuple[Split, Protocol, pd.DataFrame]:
     "Other data as a split, the protocol, and the scores of what is served there, printed."
-    options, model, data = recommender.data.get("options", {}), recommender.serving or recommender, read["data"]
+    model, data = recommender.serving or recommender, read["data"]
+    options = recommender.data.get("options", {})
     protocol, columns = get_protocol(options.get("protocol", "clean")), read_as_before(read, options)
     columns = {name: columns[name] for name in READ_ELSEWHERE}
     repeats = columns.pop("repeats")                        # weights, counted or added up, judge nothing
@@ -784,7 +786,8 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
     if out is not None: need_format(out)
     asked = whose_lists(users, users_file, everybody, history, user)
     if everybody and out is None: raise InputError("--all makes many lists; name a file with --out.")
-    files = {name: path and read_id_file(path, "item", item) for name, path in (("only", only), ("without", without))}
+    files = {name: path and read_id_file(path, "item", item)
+             for name, path in (("only", only), ("without", without))}
     later = history and read_history(history, user, item)
     recommender = Recommender.load(folder, model, method)
     if history and asked is None and not everybody: asked = later.user_ids

@@ -9,7 +9,7 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'need_encoding', 'quoting', 'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back',
            'Lines', 'read_lines', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text',
            'with_numbers', 'read_written', 'need_one_header', 'read_text', 'with_roles', 'read_parquet', 'read_feather',
-           'read_json_lines', 'read_sheet', 'unreadable', 'kind_of', 'parts_of', 'notes_of_kinds', 'joined_parts',
+           'read_json_lines', 'read_sheet', 'unreadable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts',
            'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream',
            'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
@@ -438,7 +438,7 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     return with_roles(frame, roles, whole)
 
 def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
-    "The first sheet of an Excel file: a cell of text stays text, one of a number a number. Raises `InputError`."
+    "The first sheet of an Excel file: text stays text, and numbers numbers. Raises `InputError`."
     import pandas as pd
     try:
         with opened(path) as file, pd.ExcelFile(file, engine="openpyxl") as book:
@@ -466,6 +466,16 @@ def unreadable() -> tuple[type[Exception], ...]:
     return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError,
             gzip.BadGzipFile, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
 
+# %% ../nbs/A1_files.ipynb #kinds-of-parts
+def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
+                   columns: dict                    # role -> column
+                   ) -> list[str]:                  # sentences without their ends
+    "A note for each column of ids that holds numbers in some parts and texts in others."
+    from pandas.api.types import is_numeric_dtype
+    names = [name for name in (columns["user"], columns["item"]) if name in frames[0]]
+    return [f"column '{name}' holds numbers in some parts and texts in others, so its ids are texts: 7 and "
+            "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
+
 # %% ../nbs/A1_files.ipynb #parts
 def kind_of(path: Path) -> str:
     "The ending that says how the file is read. Raises `InputError` for one that says nothing."
@@ -488,15 +498,6 @@ def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or 
     if len(kinds) == 1: return files
     raise InputError(f"{path}: there are parts of several kinds ({', '.join(kinds)}); give a pattern that "
                      f"means those of one kind, such as {path.name}/*{kinds[0]}.")
-
-def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
-                   columns: dict                    # role -> column
-                   ) -> list[str]:                  # sentences without their ends
-    "A note for each column of ids that holds numbers in some parts and texts in others."
-    from pandas.api.types import is_numeric_dtype
-    names = [name for name in (columns["user"], columns["item"]) if name in frames[0]]
-    return [f"column '{name}' holds numbers in some parts and texts in others, so its ids are texts: 7 and "
-            "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
 
 def joined_parts(read: list,            # (frame, column of every role) of each part, one at least
                  files: list[Path]      # whose they are
@@ -537,7 +538,7 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
     except (*unreadable(), OSError) as error:
-        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system, not of what it read
+        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system itself
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
 

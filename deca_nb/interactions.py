@@ -509,8 +509,8 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
         raise InputError(f"{source}: column '{column}' holds '{df[column].iloc[row - 1]}' in row {row}; a "
                          "weight is a number from 0 on, so mend that row, or leave the weights out.")
     if weights.sum() > np.finfo(np.float32).max:
-        raise InputError(f"{source}: column '{column}' has a sum of {weights.sum():.3g}, too large for float32; "
-                         "divide all weights by one number.")
+        raise InputError(f"{source}: column '{column}' has a sum of {weights.sum():.3g}, too large for "
+                         "float32; divide all weights by one number.")
     if not (weights.astype(np.float32) > 0).any():
         raise InputError(f"{source}: column '{column}' has no weight above 0; leave it out.")
     return weights.to_numpy(np.float32)
@@ -537,8 +537,8 @@ def need_one_role(columns: dict,    # role -> column, or None
         if first == role: continue
         rest = next((one for one in ("rating", "timestamp") if one in (first, role)), None)
         leave = f", or leave the {rest} out with {rest}=None or --{rest} none" if rest else ""
-        raise InputError(f"{source}: column '{column}' cannot be both the {first} and the {role}; name one for "
-                         f"each, with {first}=... and {role}=... or --{first} and --{role}{leave}.")
+        raise InputError(f"{source}: column '{column}' cannot be both the {first} and the {role}; name one "
+                         f"for each, with {first}=... and {role}=... or --{first} and --{role}{leave}.")
 
 # %% ../nbs/01_interactions.ipynb #frame-to-pairs
 def frame_to_pairs(df: pd.DataFrame,                # one row per interaction

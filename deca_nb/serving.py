@@ -19,7 +19,15 @@ from torch import nn
 
 from .baselines import ALS, Average
 from .batches import make_batch
-from .files import READERS, USUAL_COLUMNS, InputError, likely_columns, read_columns, read_frame, replacing
+from deca_nb.files import (
+    READERS,
+    USUAL_COLUMNS,
+    InputError,
+    likely_columns,
+    read_columns,
+    read_frame,
+    replacing,
+)
 from .interactions import Interactions, as_pandas, frame_to_pairs
 from .models import CDAE, GMF, MF, LightGCN, PairModel, SparseRows
 from .names import find
@@ -136,7 +144,8 @@ def read_id_file(path,                        # of ids, one in each line; or a t
     name = frame.columns[0] if column is None and frame.shape[1] == 1 else columns[role]
     if name not in frame.columns:
         raise InputError(f"{path}: there is no column '{name}' with {role}s "
-                         f"(columns: {', '.join(map(str, frame.columns))}); name the right one with --{role}.")
+                         f"(columns: {', '.join(map(str, frame.columns))}); "
+                         f"name the right one with --{role}.")
     ids = frame[name].dropna().tolist()
     usual = name in USUAL_COLUMNS[role] or name in likely_columns([name])[role]
     headless = frame.shape[1] == 1 and column is None and not usual

@@ -424,9 +424,9 @@ NO_IDS = {
 def test_what_is_no_list_of_ids_is_refused(what, fitted):
     """A list for a user called "user" came of it, or one for "nan"."""
     for ask in (fitted.recommend, fitted.similar_items, fitted.recommend_for):
-        with pytest.raises(InputError, match="is no list of ids|which is no id"):
+        with pytest.raises(InputError, match=r"is no list of ids|which is no id"):
             ask(NO_IDS[what])
-    with pytest.raises(InputError, match="is no list of ids|which is no id"):
+    with pytest.raises(InputError, match=r"is no list of ids|which is no id"):
         fitted.recommend(["u001"], only=NO_IDS[what])
     assert fitted.recommend(np.array(["u001"]), k=1)["user"].tolist() == ["u001"]
 
@@ -435,7 +435,7 @@ def test_a_user_with_late_items_alone_is_not_left_out_of_all(folder, tmp_path):
     rows = [("old", "p00"), ("old", "p02"), ("late", "p99"), ("u001", "p99")]
     pd.DataFrame(rows, columns=["user", "item"]).to_csv(tmp_path / "later.csv", index=False)
     given = ("recommend", folder / "model", "--history", tmp_path / "later.csv", "--k", 2)
-    code, said, err = deca(*given, "--all", "--out", tmp_path / "all.csv")
+    code, _, err = deca(*given, "--all", "--out", tmp_path / "all.csv")
     assert code == 0, err
     lists = pd.read_csv(tmp_path / "all.csv")
     assert lists["user"].drop_duplicates().tolist()[-2:] == ["late", "old"]
