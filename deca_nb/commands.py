@@ -746,7 +746,7 @@ def whose_lists(users: str | None, users_file: str | None, everybody: bool,
         if "\n" in users: raise InputError("--users holds a line break; separate the ids by commas.")
         ids = [one for one in next(csv.reader([users], skipinitialspace=True), []) if one.strip()]
         return [one if f'"{one}"' in users else one.strip() for one in ids]     # blanks in quotes are meant
-    return users_file and read_id_file(users_file, "user", column)
+    return None if users_file is None else read_id_file(users_file, "user", column)
 
 def with_notes(make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     "The frame; each warning on the way is said as a note."

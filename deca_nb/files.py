@@ -161,7 +161,7 @@ def found_encoding(path: Path) -> str:
     with opened(path) as file: first = file.read(4)
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
     zeros = [place for place, byte in enumerate(first) if byte == 0]
-    return {(1, 3): "utf-16-le", (0, 2): "utf-16-be"}.get(tuple(zeros), "utf-8")
+    return "utf-16-le" if zeros == [1, 3] else "utf-16-be" if zeros == [0, 2] else "utf-8"
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -464,7 +464,7 @@ def unreadable() -> tuple[type[Exception], ...]:
     import pandas as pd
     import pyarrow
     return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError,
-            gzip.BadGzipFile, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
+            OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
 
 # %% ../nbs/A1_files.ipynb #kinds-of-parts
 def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
@@ -537,7 +537,7 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     try: return READERS[kind](path, roles, whole, **given)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
-    except (*unreadable(), OSError) as error:
+    except unreadable() as error:
         if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system itself
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None

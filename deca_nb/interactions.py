@@ -203,9 +203,9 @@ def hint_of_header(names: pd.Index  # of the columns, as they were read
                    ) -> str:        # the end of a sentence; nothing where the names look like names
     "What may be wrong with a file whose first line holds no usual names."
     texts = [str(name) for name in names]
-    if len(texts) == 1: return "; or say with --separator what parts the columns"
+    if len(texts) == 1: return ", or say with --separator what parts the columns"
     is_row = any(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts)
-    return "; or, if the first line is no header, write one above it" if is_row else ""
+    return ", or, if the first line is no header, write one above it" if is_row else ""
 
 def need_column(df: pd.DataFrame,   # one row per interaction
                 column: str,        # that it must have
