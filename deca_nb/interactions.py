@@ -254,7 +254,8 @@ def read_ids(df: pd.DataFrame,      # one row per interaction
 def nested_ids(ids: pd.Series       # (n,), none of them missing
                ) -> pd.Series:      # (n,) bool
     "Which ids are lists, objects or others that hold several values. Only distinct ids are looked at."
-    if not pd.api.types.infer_dtype(ids, skipna=False).startswith("mixed"): return pd.Series(False, ids.index)
+    if not pd.api.types.infer_dtype(ids, skipna=False).startswith("mixed"):
+        return pd.Series(False, ids.index)
     try: distinct = pd.Series(ids.unique(), dtype=object)
     except TypeError: distinct = ids                            # which lists cannot be told apart by
     nested = distinct.map(pd.api.types.is_list_like)
@@ -264,9 +265,12 @@ def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
                    role: str, source: str       # what error messages call them
                    ):
     "Raise InputError where an id is an empty text, a list or an object."
-    if not (pd.api.types.is_object_dtype(ids) or pd.api.types.is_string_dtype(ids)): return
+    words = pd.Series(ids.cat.categories) if isinstance(ids.dtype, pd.CategoricalDtype) else ids
+    if not (pd.api.types.is_object_dtype(words) or pd.api.types.is_string_dtype(words)): return
+    if not nested_ids(words).any() and not (words == "").any(): return
+    ids = ids.astype(object)
     nested = nested_ids(ids)
-    odd = nested | (ids.mask(nested, "") == "")
+    odd = nested | (ids.mask(nested) == "")
     if not odd.any(): return
     row = first_row(odd)
     value = ids.iloc[row - 1]

@@ -450,6 +450,14 @@ def test_objects_of_json_are_no_ids(tmp_path):
         read_interactions(tmp_path / "x.jsonl")
 
 
+@pytest.mark.parametrize("kind", ["parquet", "feather"])
+def test_an_empty_text_in_a_table_is_no_id(kind, tmp_path):
+    rows = pd.DataFrame({"user": ["a", "", "b"], "item": [1, 2, 3]})
+    getattr(rows, f"to_{kind}")(tmp_path / f"x.{kind}")
+    with pytest.raises(InputError, match="'user' holds an empty text in row 2"):
+        read_interactions(tmp_path / f"x.{kind}")
+
+
 REMEDIES = {
     "7,8,5\n9,8,4\n": "if the first line is no header, write one above it",
     "user item\n1 2\n": "say with --separator what parts the columns",
