@@ -419,8 +419,9 @@ def load_rows(data: str,                # a registered name, or the path of a fi
     return frame, roles, pairs
 
 # %% ../nbs/A2_datasets.ipynb #describe-split
-def describe_split(options: dict, split: Split) -> dict:
-    "The options of `load_data` that made this split, as another folder can use them, and its fingerprint."
+def describe_split(options: dict, split: Split | None) -> dict:
+    """The options of `load_data` that made this split, as another folder can use them, and its fingerprint;
+    without one where nothing was split."""
     named = ("data", "valid", "test", "items", "known") if is_own_file(options["data"]) else ()
     paths = {name: str(Path(options[name]).resolve()) for name in named if options.get(name)}
-    return {"options": options | paths, "fingerprint": split.fingerprint()}
+    return {"options": options | paths} | ({} if split is None else {"fingerprint": split.fingerprint()})

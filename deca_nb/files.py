@@ -10,9 +10,9 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'give_back', 'need_line', 'Lines', 'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows',
            'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_written', 'need_one_header',
            'read_text', 'with_roles', 'read_parquet', 'read_feather', 'read_json_lines', 'read_sheet', 'unreadable',
-           'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place',
-           'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing',
-           'write_text', 'write_json']
+           'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
+           'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left',
+           'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -160,8 +160,11 @@ def long_fields():
     finally: csv.field_size_limit(most)
 
 def found_encoding(path: Path) -> str:
-    "utf-16 where the file begins with its mark, else utf-8."
-    with opened(path) as file: return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    "utf-16 where the file begins with its mark, or with two letters in it, else utf-8."
+    with opened(path) as file: first = file.read(4)
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
+    zeros = [place for place, byte in enumerate(first) if byte == 0]
+    return "utf-16-le" if zeros == [1, 3] else "utf-16-be" if zeros == [0, 2] else "utf-8"
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -297,10 +300,11 @@ def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: l
     return table, lines.n
 
 def need_few_fields(path: Path, error: Exception):
-    "Raise InputError where a row has a hundred times the header's fields: pandas would need minutes to say so."
+    "Raise InputError where a row has a hundred times the header's fields: pandas would take minutes for it."
     found = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
     if not found or int(found[2]) < 100 * int(found[1]): return
-    raise InputError(f"{path}: a row has {int(found[2]):,} fields, the header {found[1]}; write the file again.")
+    raise InputError(f"{path}: a row has {int(found[2]):,} fields, the header {found[1]}; "
+                     "write the file again.")
 
 def has_break(column: "pa.ChunkedArray") -> bool:
     "Whether a line break stands in a text of the column."
@@ -380,7 +384,7 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
     table = read_plain_rows(path, separator, header, names, numbered, wanted, encoding)
     if table is None: frame = read_any_rows(path, separator, names, missing, encoding)[wanted]
     else:
-        if not whole: table = with_numbers(table, [name for name in others if name in wanted])
+        if not whole: table = with_numbers(table, [name for name in wanted if name in others])
         frame = without_missing(table, missing)
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
@@ -461,11 +465,12 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     return with_roles(frame, roles, whole)
 
 def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
-    "The first sheet of an Excel file, its first row the header. Raises `InputError`."
+    "The first sheet of an Excel file: text stays text, and numbers numbers. Raises `InputError`."
     import pandas as pd
     try:
         with opened(path) as file, pd.ExcelFile(file, engine="openpyxl") as book:
-            frame, names = pd.read_excel(book, keep_default_na=False, na_values=[""]), book.sheet_names
+            cells = pd.read_excel(book, dtype=object, keep_default_na=False, na_values=[""])
+            frame, names = cells.infer_objects(), book.sheet_names
     except ImportError:
         raise InputError(f"{path}: .xlsx files are read by openpyxl, which is not there; install it with "
                          "pip install 'deca-nb[excel]', or save the sheet as .csv.") from None
@@ -486,7 +491,17 @@ def unreadable() -> tuple[type[Exception], ...]:
     import pandas as pd
     import pyarrow
     return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError,
-            gzip.BadGzipFile, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
+            OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
+
+# %% ../nbs/A1_files.ipynb #kinds-of-parts
+def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
+                   columns: dict                    # role -> column
+                   ) -> list[str]:                  # sentences without their ends
+    "A note for each column of ids that holds numbers in some parts and texts in others."
+    from pandas.api.types import is_numeric_dtype
+    names = [name for name in (columns["user"], columns["item"]) if name in frames[0]]
+    return [f"column '{name}' holds numbers in some parts and texts in others, so its ids are texts: 7 and "
+            "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
 
 # %% ../nbs/A1_files.ipynb #parts
 def kind_of(path: Path) -> str:
@@ -526,7 +541,8 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
         if all(isinstance(frame[name].dtype, pd.CategoricalDtype) for frame in frames):
             words = pd.api.types.union_categoricals([frame[name] for frame in frames]).categories
             for frame in frames: frame[name] = frame[name].cat.set_categories(words)
-    notes = dict.fromkeys(note for frame in frames for note in notes_of(frame))
+    told = [note for frame in frames for note in notes_of(frame)] + notes_of_kinds(frames, columns)
+    notes = dict.fromkeys(told)
     for frame in frames: frame.attrs = {}
     whole = pd.concat(frames, ignore_index=True)
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
@@ -548,8 +564,8 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     try: return READERS[kind](path, roles, whole, **given)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
-    except (*unreadable(), OSError) as error:
-        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise     # the disk's, not the file's
+    except unreadable() as error:
+        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system itself
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
 
@@ -577,7 +593,9 @@ def read_columns(path,                  # as for `read_frame`, like all that fol
 
 # %% ../nbs/A1_files.ipynb #need-place
 def need_place(path):
-    "Raise InputError where no file can be written: the path is a folder, or goes through a file."
+    "Raise InputError where no file can be written: the path is a folder, goes through a file, or is a dash."
+    if str(path) == "-":
+        raise InputError("- names no file; give a name, or /dev/stdout to print.")
     path = Path(path)
     through = next((parent for parent in path.parents if parent.exists()), None)
     why = {"it is a link to itself": os.path.islink(os.path.realpath(path)),      # none is left to follow

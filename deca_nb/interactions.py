@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
-           'Interactions', 'once', 'need_column', 'need_rows', 'first_row', 'read_ids', 'read_ratings', 'plain_dates',
-           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'begins_as_date',
-           'read_timestamps', 'row_hash', 'need_distinct', 'need_choice', 'read_weights', 'frame_to_pairs',
-           'need_summands', 'note_of_repeats', 'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split',
-           'fingerprint', 'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each',
-           'tie_order', 'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones',
-           'core', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
-           'read_known', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
+           'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'first_row', 'read_ids', 'nested_ids',
+           'need_plain_ids', 'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates',
+           'unit_of', 'need_one_clock', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
+           'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
+           'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
+           'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
+           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
+           'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known',
+           'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -198,6 +199,14 @@ def to_weighted_csr(self: Interactions) -> sp.csr_matrix:
     return sp.csr_matrix((self.scaled().weights, at), shape)
 
 # %% ../nbs/01_interactions.ipynb #need-column
+def hint_of_header(names: pd.Index  # of the columns, as they were read
+                   ) -> str:        # the end of a sentence; nothing where the names look like names
+    "What may be wrong with a file whose first line holds no usual names."
+    texts = [str(name) for name in names]
+    if len(texts) == 1: return ", or say with --separator what parts the columns"
+    is_row = any(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts)
+    return ", or, if the first line is no header, write one above it" if is_row else ""
+
 def need_column(df: pd.DataFrame,   # one row per interaction
                 column: str,        # that it must have
                 role: str,          # what the column holds, such as 'user'
@@ -209,7 +218,7 @@ def need_column(df: pd.DataFrame,   # one row per interaction
     if column not in df.columns:
         raise InputError(f"{source}: there is no column '{column}' for the {role} "
                          f"(columns: {', '.join(map(str, df.columns))}); "
-                         f"name the right one with {role}=... or --{role}.")
+                         f"name the right one with {role}=... or --{role}{hint_of_header(df.columns)}.")
 
 # %% ../nbs/01_interactions.ipynb #need-rows
 def need_rows(df: pd.DataFrame,     # one row per interaction
@@ -232,13 +241,42 @@ def read_ids(df: pd.DataFrame,      # one row per interaction
              role: str,             # what it holds, such as 'user'
              source: str            # what error messages call the frame
              ) -> pd.Series:        # (n,) the column
-    "The ids of that column as they are; InputError names the first row without one."
+    "The ids of that column as they are; InputError names the first row without one, or with no plain one."
     need_column(df, column, role, source)
     missing = df[column].isna()
     if missing.any():
         raise InputError(f"{source}: column '{column}' has no {role} in row {first_row(missing)} "
                          f"({missing.sum()} such rows); fill them in or drop those rows.")
+    need_plain_ids(df[column], role, source)
     return df[column]
+
+# %% ../nbs/01_interactions.ipynb #plain-values
+def nested_ids(ids: pd.Series       # (n,), none of them missing
+               ) -> pd.Series:      # (n,) bool
+    "Which ids are lists, objects or others that hold several values. Only distinct ids are looked at."
+    if not pd.api.types.infer_dtype(ids, skipna=False).startswith("mixed"):
+        return pd.Series(False, ids.index)
+    try: distinct = pd.Series(ids.unique(), dtype=object)
+    except TypeError: distinct = ids                            # which lists cannot be told apart by
+    nested = distinct.map(pd.api.types.is_list_like)
+    return ids.map(pd.api.types.is_list_like) if nested.any() else pd.Series(False, ids.index)
+
+def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
+                   role: str, source: str       # what error messages call them
+                   ):
+    "Raise InputError where an id is an empty text, a list or an object."
+    words = pd.Series(ids.cat.categories) if isinstance(ids.dtype, pd.CategoricalDtype) else ids
+    if not (pd.api.types.is_object_dtype(words) or pd.api.types.is_string_dtype(words)): return
+    if not nested_ids(words).any() and not (words == "").any(): return
+    ids = ids.astype(object)
+    nested = nested_ids(ids)
+    odd = nested | (ids.mask(nested) == "")
+    if not odd.any(): return
+    row = first_row(odd)
+    value = ids.iloc[row - 1]
+    what = f"the {type(value).__name__} {str(value)[:40]}" if nested.iloc[row - 1] else "an empty text"
+    raise InputError(f"{source}: column '{ids.name}' holds {what} in row {row}, which is no {role}'s id; "
+                     "give a number or a text, or drop that row.")
 
 # %% ../nbs/01_interactions.ipynb #read-ratings
 def read_ratings(df: pd.DataFrame,  # one row per interaction
@@ -313,7 +351,7 @@ def read_dates(texts: pd.Series,                # of a column, (n,)
                date_format: str | None = None   # how the dates are written, as strftime has it
                ) -> pd.Series:                  # (n,) datetime64 in UTC, NaT for what is written otherwise
     "The dates of a column, all of one format. Raises `InputError` where a date may be two days."
-    texts = padded(texts, date_format) if date_format else plain_dates(texts)
+    written, texts = texts, padded(texts, date_format) if date_format else plain_dates(texts)
     need_one_zone(texts, column, source)
     formats = [date_format] if date_format else date_formats(texts.iloc[0])
     try: read = [pd.to_datetime(texts, errors="coerce", utc=True, format=one) for one in formats]
@@ -325,7 +363,7 @@ def read_dates(texts: pd.Series,                # of a column, (n,)
         if not (whole[0] != other).any(): continue
         row = first_row(whole[0] != other)
         days = " or ".join(f"{dates.iloc[row - 1]:%Y-%m-%d}" for dates in (whole[0], other))
-        raise InputError(f"{source}: column '{column}' holds '{texts.iloc[row - 1]}' in row {row}, "
+        raise InputError(f"{source}: column '{column}' holds '{written.iloc[row - 1]}' in row {row}, "
                          f"which may be {days}; {SAY_FORMAT}.")
     return max(read, key=pd.Series.count)
 
@@ -376,10 +414,12 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     need_column(df, column, "timestamp", source)
     if date_format and "%" not in date_format:
         raise InputError(f"--date-format {date_format} cannot be used; {SAY_FORMAT}.")
-    if pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
+    if df[column].isna().any(): found = df[column].notna().map({True: 0., False: np.nan})
+    elif pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
     elif pd.api.types.is_bool_dtype(df[column]) or begins_as_date(df[column]):
         found = pd.Series(np.nan, df.index)
     else: found = pd.to_numeric(df[column], errors="coerce")
+    if found.dtype.kind == "f": found = found.mask(np.isinf(found))
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
     if date_format or found.isna().all():
         texts = df[column].astype(str)
@@ -388,9 +428,11 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
+        what = f"not a date written as {date_format}" if date_format else f"neither a number nor a date{like}"
+        mend = "give another --date-format" if date_format else SAY_FORMAT
         raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, "
-                         f"which is neither a number nor a date{like}; "
-                         f"mend that row, {SAY_FORMAT}, or leave the times out with --timestamp none.")
+                         f"which is {what}; mend that row, {mend}, or leave the times out with "
+                         "--timestamp none.")
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
@@ -399,7 +441,8 @@ def row_hash(pairs: Interactions,   # any
              seed: int = 0          # another one gives another order
              ) -> np.ndarray:       # (n,) uint64
     "A number for each row that hangs on its ids, its rating and the seed, and not on where it stands."
-    users, items = (pd.util.hash_array(np.asarray(ids)) for ids in (pairs.user_ids, pairs.item_ids))
+    users, items = (pd.util.hash_array(np.asarray(ids), categorize=False)       # each of them once
+                    for ids in (pairs.user_ids, pairs.item_ids))
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
     if pairs.ratings is not None: mixed += pd.util.hash_array(pairs.ratings)
     return pd.util.hash_array(mixed)
@@ -443,6 +486,9 @@ def distinct(self: Interactions,
     return replace(self.select(~often), n_merged=int(often.sum()))
 
 # %% ../nbs/01_interactions.ipynb #need-choice
+class TooFew(InputError):
+    "Interactions that are too few to choose among, or to hold some of them out."
+
 def need_choice(pairs: Interactions,        # all that there is to learn from
                 user: str, item: str,       # their columns, for the message
                 source: str                 # what error messages call them
@@ -450,7 +496,7 @@ def need_choice(pairs: Interactions,        # all that there is to learn from
     "Raise InputError unless there are at least two users and two items."
     for column, role, ids in ((user, "user", pairs.user_ids), (item, "item", pairs.item_ids)):
         if len(ids) < 2:
-            raise InputError(f"{source}: column '{column}' holds a single {role} ({ids[0]}); "
+            raise TooFew(f"{source}: column '{column}' holds a single {role} ({ids[0]}); "
                              "a recommender needs at least two, so give a file with more.")
 
 # %% ../nbs/01_interactions.ipynb #read-weights
@@ -458,7 +504,7 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
                  column: str,           # numbers from 0 on
                  source: str            # what error messages call the frame
                  ) -> np.ndarray:       # (n,) float32
-    "That column as weights. InputError names the first row that has none, or where all are 0."
+    "That column as weights. InputError: a row without one (named), all are 0, or their sum is too large."
     need_column(df, column, "weight", source)
     weights = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
     bad = ~(np.isfinite(weights) & (weights >= 0))
@@ -466,7 +512,10 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
         row = first_row(bad)
         raise InputError(f"{source}: column '{column}' holds '{df[column].iloc[row - 1]}' in row {row}; a "
                          "weight is a number from 0 on, so mend that row, or leave the weights out.")
-    if not (weights > 0).any():
+    if weights.sum() > np.finfo(np.float32).max:
+        raise InputError(f"{source}: column '{column}' has a sum of {weights.sum():.3g}, too large for "
+                         "float32; divide all weights by one number.")
+    if not (weights.astype(np.float32) > 0).any():
         raise InputError(f"{source}: column '{column}' has no weight above 0; leave it out.")
     return weights.to_numpy(np.float32)
 
@@ -479,6 +528,21 @@ def added_up(self: Interactions) -> Interactions:
     order = once.keys().argsort()
     place = order[np.searchsorted(once.keys(), self.keys(), sorter=order)]
     return replace(once, weights=np.bincount(place, self.weight_each()).astype(np.float32))
+
+# %% ../nbs/01_interactions.ipynb #need-one-role
+def need_one_role(columns: dict,    # role -> column, or None
+                  source: str       # what error messages call the frame
+                  ):
+    "Raise InputError where one column has two roles."
+    taken = {}
+    for role, column in columns.items():
+        if column is None: continue
+        first = taken.setdefault(column, role)
+        if first == role: continue
+        rest = next((one for one in ("rating", "timestamp") if one in (first, role)), None)
+        leave = f", or leave the {rest} out with {rest}=None or --{rest} none" if rest else ""
+        raise InputError(f"{source}: column '{column}' cannot be both the {first} and the {role}; name one "
+                         f"for each, with {first}=... and {role}=... or --{first} and --{role}{leave}.")
 
 # %% ../nbs/01_interactions.ipynb #frame-to-pairs
 def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
@@ -496,9 +560,8 @@ def frame_to_pairs(df: pd.DataFrame,                # one row per interaction
     if date_format and timestamp is None:
         raise InputError(f"{source}: there is no column of times that could be written as {date_format}; "
                          "name it with timestamp=... or --timestamp.")
-    if user == item:
-        raise InputError(f"{source}: column '{user}' cannot hold both the users and the items; "
-                         "name one for each, with user=... and item=....")
+    need_one_role({"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weight": weight},
+                  source)
     users, user_ids = coded(read_ids(df, user, "user", source))
     items, item_ids = coded(read_ids(df, item, "item", source))
     pairs = Interactions(users, items, user_ids, item_ids,
@@ -771,8 +834,10 @@ def cut_by_time(pairs: Interactions,    # (n,), with times
 def cut_at_random(pairs: Interactions,  # (n,)
                   seed: int             # of the draw
                   ) -> tuple[np.ndarray, tuple[str, ...]]:  # as of `cut_by_time`
-    "`random_parts` with a row of each user in train; there is nothing to note."
-    return one_each(pairs, random_parts(pairs, seed)), ()
+    "8:1:1 of all rows by `tie_order`, with a row of each user in train; there is nothing to note."
+    order, parts = tie_order(pairs, seed), np.empty(len(pairs), np.int8)
+    parts[order] = one_each(pairs.select(order), tenths(np.arange(len(pairs)), len(pairs)))
+    return parts, ()
 
 # %% ../nbs/01_interactions.ipynb #more-cuts
 def cut_for_all(pairs: Interactions,    # (n,), with times
@@ -855,7 +920,7 @@ def split_of_parts(train: Interactions,                 # at least one pair; the
     Raises `InputError` without training pairs or without truth."""
     truth = test if test.ratings is None else test.select(test.ratings >= liked)
     if not len(train) or not len(truth):
-        raise InputError(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
+        raise TooFew(f"the split leaves {len(train)} training pairs and {len(truth)} pairs of truth; "
                          "give more interactions, or another --split or --liked.")
     means = NO_EVIDENCE if test.ratings is None else f"test pairs with a rating of {liked:g} or more"
     about = {"truth_means": means, "liked": liked} | about
@@ -971,7 +1036,7 @@ def join_files(pairs: Interactions,     # of the training file
                          "write them in one unit.")
     again = np.isin(three[2].keys(), concat(*three[:2]).keys())
     three[2] = three[2].select(~again)
-    notes = tuple(f"in {Path(file).name}: {note}" for file, (_, _, told) in read.items() for note in told)
+    notes = tuple(f"{note}, in {Path(file).name}" for file, (_, _, told) in read.items() for note in told)
     if again.any(): notes += f"{again.sum():,} test pairs are trained on or validate, and test nothing",
     return three, "files of their own", notes
 
@@ -993,10 +1058,19 @@ def read_known(path: str | Path,        # of a file of clicks that users have
         raise InputError(f"{path}: none of its rows has a user and an item of the data; check its ids.")
     found = Interactions(users[inside], items[inside], like.user_ids, like.item_ids, titles=like.titles)
     once = found.distinct()
-    notes = tuple(f"in {Path(path).name}: {note}" for note in notes_of(frame))
-    if once.n_merged: notes += f"in {Path(path).name}: {once.n_merged:,} rows repeat a pair",
+    notes = tuple(f"{note}, in {Path(path).name}" for note in notes_of(frame))
+    if once.n_merged: notes += f"{once.n_merged:,} rows repeat a pair, in {Path(path).name}",
     return once, (*notes, f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the "
-                          "data: masked")
+                          "data")
+
+def note_of_masked(more: Interactions,      # each pair once, as of `read_known`
+                   tested: Interactions,    # over the same ids
+                   path: str | Path         # where `more` was read
+                   ) -> str:                # a sentence without its end
+    "How many of the pairs are masked, and how many are not, since they are tested."
+    n = int(np.isin(more.keys(), tested.keys()).sum())
+    told = f"{len(more) - n:,} of {len(more):,} pairs of {Path(path).name} are masked"
+    return told + (f"; the other {n:,} are test pairs, which stay to be found" if n else "")
 
 # %% ../nbs/01_interactions.ipynb #read-split
 def read_split(path: str | Path,        # the interactions (the training file, where valid and test are given)
@@ -1028,6 +1102,7 @@ def read_split(path: str | Path,        # the interactions (the training file, w
         titled, told = read_titles(items, three[0], columns.get("item"))
         three, notes = [replace(part, titles=titled.titles) for part in three], notes + told
     more, told = (None, ()) if known is None else read_known(known, three[0], columns)
+    if known is not None: told += note_of_masked(more, three[2], known),
     return split_of_parts(*three, 4 if liked is None else liked, more, name=Path(path).name, cut_by=kind,
                           notes=tuple(dict.fromkeys(notes + told)))
 

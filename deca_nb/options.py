@@ -87,8 +87,7 @@ def need_typed(command: str, words: list[str], about: list[OptionType]):
 # %% ../nbs/A1_options.ipynb #read-options
 def read_options(path: str) -> dict:
     "What a TOML file holds. Raises `InputError` for a file that is none, or is not there."
-    try:
-        with Path(path).open("rb") as file: return tomllib.load(file)
+    try: return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -139,7 +138,8 @@ def write_options(path,                 # of the file to write
                   given: dict           # parameter -> value; None and False are left out
                   ):
     "Writes the options of a command so that `deca COMMAND --recipe FILE` takes them."
-    lines = [f"# deca {command} --recipe {Path(path).name}"]
+    needs = " --out ..." if any(one.name == "out" for one in about) else ""
+    lines = [f"# where it was written: deca {command} --recipe {path}{needs}"]
     lines += [f"{one.key} = {as_toml(given[one.name])}" for one in about
               if one.name not in WHERE and not any(given.get(one.name) is no for no in (None, False))]
     with replacing(Path(path)) as draft: draft.write_text("\n".join(lines) + "\n", encoding="utf-8")

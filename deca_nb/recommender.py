@@ -269,9 +269,11 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     if not len(named): raise InputError("no users were given; give at least one id.")
     place = inner(named, self.train.user_ids)
     named = named.where(place < 0, self.train.user_ids[place])              # as the data have them
-    there = np.full(len(named), -1) if late is None else inner(named, late.user_ids)
-    owned = rows_or_none(left_out.to_csr(), place)
-    if late is not None: owned = owned + rows_or_none(late.to_csr(), there)
+    owned, there = rows_or_none(left_out.to_csr(), place), np.full(len(named), -1)
+    if late is not None:
+        there = inner(named, late.user_ids)
+        owned = owned + rows_or_none(late.to_csr(), there)
+        there = np.where(late.user_counts()[there] > 0, there, -1)      # -1 stays -1, whoever is last
     return Asked(named, np.where((place >= 0) & (counts[place] > 0), place, -1), there, owned)
 
 # %% ../nbs/10_recommender.ipynb #scorers

@@ -4,7 +4,6 @@ import scipy.sparse as sp
 import torch
 from .baselines import ALS as ALS, Average as Average
 from .batches import make_batch as make_batch
-from .files import InputError as InputError, READERS as READERS, USUAL_COLUMNS as USUAL_COLUMNS, read_columns as read_columns, read_frame as read_frame, replacing as replacing
 from .interactions import Interactions as Interactions, as_pandas as as_pandas, frame_to_pairs as frame_to_pairs
 from .models import CDAE as CDAE, GMF as GMF, LightGCN as LightGCN, MF as MF, PairModel as PairModel, SparseRows as SparseRows
 from .names import find as find
@@ -14,6 +13,7 @@ from .training import Method as Method, Run as Run, StopAfter as StopAfter, Trai
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from deca_nb.files import InputError as InputError, READERS as READERS, USUAL_COLUMNS as USUAL_COLUMNS, likely_columns as likely_columns, read_columns as read_columns, read_frame as read_frame, replacing as replacing
 from torch import nn
 
 def inner(ids: Iterable, index: pd.Index) -> np.ndarray: ...
@@ -23,7 +23,7 @@ def as_frame(train: Interactions, users: Iterable, items: np.ndarray, scores: np
 def as_list(ids) -> list: ...
 def best_lists(scorer, users: np.ndarray, left_out: sp.csr_matrix, k: int, barred: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]: ...
 def lines_of(path) -> list[str]: ...
-def read_items(path, column: str | None = None) -> list: ...
+def read_id_file(path, role: str = 'item', column: str | None = None) -> list: ...
 def barred_items(item_ids: pd.Index, only: Iterable | None = None, without: Iterable | None = None) -> tuple[np.ndarray | None, list[str]]: ...
 
 STEPS: Incomplete

@@ -275,8 +275,9 @@ def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...],
          example="deca tune --data own.csv --out tuned --trials 8",
          more="Every method and ranker gets the same number of trials, judged by NDCG@20 on noisy validation "
               "clicks; the best trial of each is tested. Numbers that are given, such as --epochs, hold for "
-              "all trials. Stopped, the same command goes on. best.toml in --out is for deca train --recipe, "
-              "and so is a file for each method in its folder recipes.")
+              "all trials; others are drawn, but for the first trial: l2 and learning rate .001, c1 and c2 "
+              "10, alpha 1. Stopped, the same command goes on. best.toml in --out is for deca train "
+              "--recipe, and so is a file for each method in its folder recipes.")
 def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="folder for all of it")],
                  trials: Annotated[int, Option(help="of each method and ranker")] = 8,
                  methods: Annotated[str | None, Option(help=TUNED_HELP)] = None,

@@ -234,7 +234,7 @@ OPTIONS = {
     "audit --data world --full --jobs 0": ["--jobs 0"],
     "reproduce table2 --data world --jobs many": ["--jobs many", "or ray"],
     "audit --data world --full --protocol paper": ["protocol paper", "--protocol clean"],
-    "audit --data clicks.csv --user item": ["'item' cannot hold both", "item=..."],
+    "audit --data clicks.csv --user item": ["'item' cannot be both the user and the item", "item=..."],
     "reproduce recovery --seeds -1": ["--seeds -1"],
     "reproduce table2 --data world --epochs -3": ["--epochs -3"],
     "reproduce table2 --data world --ties random": ["'random'", "lowest-id and expected"],

@@ -53,6 +53,20 @@ def test_what_is_typed_wins(trained, log, tmp_path):
     assert (held["epochs"], held["no-refit"], held["embedding-dim"]) == (1, True, 4)
 
 
+def test_the_first_line_of_a_recipe_works_where_it_was_written(trained, log, tmp_path, monkeypatch):
+    """It said `deca train --recipe best.toml`, and the file lay in another folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_bytes((log / "own.csv").read_bytes())
+    code, _, err = deca(f"{TRAIN} --out a/m --write-recipe a/best.toml", tmp_path)
+    assert code == 0, err
+    first, *rest = (tmp_path / "a" / "best.toml").read_text().splitlines()
+    assert first == "# where it was written: deca train --recipe a/best.toml --out ..."
+    (tmp_path / "mark.toml").write_bytes(b"\xef\xbb\xbf" + "\n".join(rest).encode())
+    for recipe in ("a/best.toml", "mark.toml"):
+        code, _, err = deca(f"train --recipe {recipe} --out b", tmp_path)
+        assert code == 0, err
+
+
 REFUSED = {
     "epoch = 3": ["r.toml", "'epoch' is no option of deca train", "did you mean epochs?"],
     "epochs = 2.5": ["r.toml", "epochs = 2.5", "a whole number"],

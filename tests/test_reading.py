@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from deca_nb import files
 from deca_nb.files import InputError, notes_of, read_columns, read_frame, read_header, read_plain_rows
-from deca_nb.interactions import read_interactions, read_split
+from deca_nb.interactions import Interactions, read_interactions, read_split
 
 FIELDS = ["a", "7", "-3.5", "é", "NA", " ", '"', '""', '"q"', '"a,b"', '"a\nb"', '"a""b"', "\0", ""]
 HEADS = [
@@ -371,3 +371,112 @@ def test_very_wide_and_very_long_files_are_told_or_read(tmp_path):
     with pytest.raises(InputError) as refused:
         read_interactions(tmp_path / "long.csv")
     assert len(str(refused.value)) < 1100 and "long.csv" in str(refused.value)
+
+
+# What was read otherwise than it is written, or refused without a remedy.
+
+EXACT = ["00000", "1.1", "1.10", "+490", "1e5", "TRUE", "0e5", "NA"]
+
+
+def test_cells_of_text_stay_text_as_in_a_csv_file(tmp_path):
+    """Of a sheet, '1.1' and '1.10' became one user, and '00005' the number 5."""
+    rows = pd.DataFrame({"user": EXACT, "item": range(1, 9), "rating": [5, 4.5] * 4, "timestamp": range(8)})
+    rows.to_excel(tmp_path / "x.xlsx", index=False)
+    rows.to_csv(tmp_path / "x.csv", index=False)
+    sheet, text = (read_interactions(tmp_path / f"x.{kind}") for kind in ("xlsx", "csv"))
+    assert sheet.user_ids.tolist() == text.user_ids.tolist() == sorted(EXACT)
+    assert sheet.item_ids.tolist() == list(range(1, 9)) and sheet.digest == text.digest
+    frame, _ = read_frame(tmp_path / "x.xlsx")
+    assert frame["rating"].dtype == float and frame["item"].dtype == int
+
+
+def test_numbers_and_texts_of_parts_are_joined_as_in_one_file(tmp_path):
+    pd.DataFrame({"user": ["00012", "7"], "item": [1, 2]}).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"user": [12, 7], "item": [3, 4]}).to_parquet(tmp_path / "1.parquet")
+    frame, _ = read_frame(tmp_path / "*.parquet")
+    assert Interactions.from_frame(frame).user_ids.tolist() == ["00012", "12", "7"]
+    assert notes_of(frame)[1].startswith("column 'user' holds numbers in some parts and texts in others")
+    assert "'item'" not in notes_of(frame)[1]
+
+
+TWO_ROLES = {
+    "weight": ("rating", "both the rating and the weight; name", "--rating none"),
+    "rating": ("timestamp", "both the rating and the timestamp; name", "--rating none"),
+    "user": ("item", "both the user and the item; name", "--item"),
+    "item": ("timestamp", "both the item and the timestamp; name", "--timestamp none"),
+}
+
+
+@pytest.mark.parametrize("role", TWO_ROLES)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_has_one_role(role, kind, tmp_path):
+    rows = pd.DataFrame({"user": [1, 2], "item": [3, 4], "rating": [5, 4], "timestamp": [1, 2]})
+    getattr(rows, f"to_{kind}")(tmp_path / f"x.{kind}", index=False)
+    column, said, remedy = TWO_ROLES[role]
+    with pytest.raises(InputError) as refused:
+        read_interactions(tmp_path / f"x.{kind}", **{role: column})
+    assert f"column '{column}' cannot be {said}" in str(refused.value) and remedy in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+NO_VALUES = {
+    "timestamp": ([None, 3, 4], "None in row 1, which is neither a number nor a date"),
+    "timestamp ": (["3", "nan", "4"], "in row 2, which is neither a number nor a date"),
+    "timestamp  ": (["3", "1e400", "4"], "in row 2, which is neither a number nor a date"),
+    "weight": ([1.0, 1e308, 1.0], "has a sum of 1e+308, too large for float32"),
+    "weight ": ([1e-300, 1e-300, 0.0], "has no weight above 0"),
+    "user": (["a", "", "b"], "'user' holds an empty text in row 2"),
+    "user ": ([1, [2], 3], "'user' holds the list [2] in row 2"),
+    "item": ([{"id": 1}, "a", "b"], "'item' holds the dict {'id': 1} in row 1"),
+    "item ": (["a", ("a", 1), "b"], "'item' holds the tuple ('a', 1) in row 2"),
+}
+
+
+@pytest.mark.parametrize("role", NO_VALUES)
+def test_a_value_that_is_none_is_told_by_its_row(role, tmp_path):
+    values, said = NO_VALUES[role]
+    role = role.strip()
+    rows = pd.DataFrame({"user": [1, 2, 3], "item": [3, 4, 5]}).astype(object)
+    rows[role] = pd.Series(values, dtype=object)
+    more = {role: role} if role in ("timestamp", "weight") else {}
+    with pytest.raises(InputError) as refused:
+        Interactions.from_frame(rows, **more)
+    assert said in str(refused.value)
+
+
+def test_objects_of_json_are_no_ids(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"user": {"id": 1}, "item": 2}\n{"user": 3, "item": 4}\n')
+    with pytest.raises(InputError, match=r"x\.jsonl: column 'user' holds the dict .* in row 1"):
+        read_interactions(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather"])
+def test_an_empty_text_in_a_table_is_no_id(kind, tmp_path):
+    rows = pd.DataFrame({"user": ["a", "", "b"], "item": [1, 2, 3]})
+    getattr(rows, f"to_{kind}")(tmp_path / f"x.{kind}")
+    with pytest.raises(InputError, match="'user' holds an empty text in row 2"):
+        read_interactions(tmp_path / f"x.{kind}")
+
+
+REMEDIES = {
+    "7,8,5\n9,8,4\n": "if the first line is no header, write one above it",
+    "user item\n1 2\n": "say with --separator what parts the columns",
+}
+
+
+@pytest.mark.parametrize("text", REMEDIES)
+def test_a_header_that_is_not_found_has_a_remedy(text, tmp_path):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InputError, match=REMEDIES[text]):
+        read_interactions(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_an_encoding_is_found_without_its_mark(encoding, tmp_path):
+    (tmp_path / "x.csv").write_bytes("user,item\n1,2\n2,3\n".encode(encoding))
+    assert read_interactions(tmp_path / "x.csv").to_frame().values.tolist() == [[1, 2], [2, 3]]
+
+
+def test_a_dash_is_no_file():
+    with pytest.raises(InputError, match="- names no file"):
+        files.need_place("-")

@@ -408,3 +408,123 @@ def test_a_bar_is_shown_where_lists_take_long(folder, monkeypatch):
             cli.main()
         assert ended.value.code == 0
         assert ("batch" in stream.getvalue()) == shows
+
+
+NO_IDS = {
+    "a dict": {"user": 101},
+    "a table": np.array([["u001"], ["u002"]]),
+    "a list of lists": [["u001"]],
+    "a missing id": ["u001", np.nan],
+    "nobody": [None],
+    "a set in a list": ["u001", {"u002"}],
+}
+
+
+@pytest.mark.parametrize("what", NO_IDS)
+def test_what_is_no_list_of_ids_is_refused(what, fitted):
+    """A list for a user called "user" came of it, or one for "nan"."""
+    for ask in (fitted.recommend, fitted.similar_items, fitted.recommend_for):
+        with pytest.raises(InputError, match=r"is no list of ids|which is no id"):
+            ask(NO_IDS[what])
+    with pytest.raises(InputError, match=r"is no list of ids|which is no id"):
+        fitted.recommend(["u001"], only=NO_IDS[what])
+    assert fitted.recommend(np.array(["u001"]), k=1)["user"].tolist() == ["u001"]
+
+
+def test_a_user_with_late_items_alone_is_not_left_out_of_all(folder, tmp_path):
+    rows = [("old", "p00"), ("old", "p02"), ("late", "p99"), ("u001", "p99")]
+    pd.DataFrame(rows, columns=["user", "item"]).to_csv(tmp_path / "later.csv", index=False)
+    given = ("recommend", folder / "model", "--history", tmp_path / "later.csv", "--k", 2)
+    code, _, err = deca(*given, "--all", "--out", tmp_path / "all.csv")
+    assert code == 0, err
+    lists = pd.read_csv(tmp_path / "all.csv")
+    assert lists["user"].drop_duplicates().tolist()[-2:] == ["late", "old"]
+    assert lists[lists["user"] == "late"]["source"].str.contains("most popular").all()
+    assert lists[lists["user"] == "old"]["source"].str.contains("folded in").all()
+    assert "get the most popular items: late" in err and "1 items of the history came later" in err
+    code, alone, _ = deca(*given)
+    assert code == 0 and "late" in alone
+
+
+@pytest.mark.parametrize("header", ["user", "user_id", "customerId", "who"])
+def test_a_file_of_users_is_read_as_a_file_of_items(header, folder, tmp_path):
+    pd.DataFrame({header: ["u003", "u001"], "age": [30, 40]}).to_csv(tmp_path / "two.csv", index=False)
+    pd.DataFrame({header: ["u003", "u001"]}).to_csv(tmp_path / "one.csv", index=False)
+    named = ("--user", "who") if header == "who" else ()
+    for name in ("one.csv", "two.csv"):
+        words = ("recommend", folder / "model", "--users-file", tmp_path / name, "--k", 1, *named)
+        code, _, err = deca(*words, "--out", tmp_path / "lists.csv")
+        assert code == 0, err
+        assert pd.read_csv(tmp_path / "lists.csv")["user"].tolist() == ["u003", "u001"]
+    (tmp_path / "bare.csv").write_text("u003\nu001\n")
+    deca("recommend", folder / "model", "--users-file", tmp_path / "bare.csv", "--out", tmp_path / "b.csv")
+    assert pd.read_csv(tmp_path / "b.csv")["user"].drop_duplicates().tolist() == ["u003", "u001"]
+
+
+def test_blanks_in_quotes_belong_to_an_id(tmp_path):
+    log = groups_of_taste(20, 20, 3)
+    log.assign(user=" " + log["user"]).to_csv(tmp_path / "log.csv", index=False)
+    train = ("train", "--data", tmp_path / "log.csv", "--method", "MostPopular", "--out", tmp_path / "m")
+    assert deca(*train)[0] == 0
+    asked = ", ".join(f'" {user}"' for user in log["user"].unique()[:2])
+    code, out, err = deca("recommend", tmp_path / "m", "--users", asked, "--k", 1)
+    assert (code, out.count("most popular:"), err) == (0, 0, "")
+
+
+def test_going_on_says_where_popularity_wins(folder, tmp_path):
+    later = groups_of_taste(30, 60, 1).assign(timestamp=np.arange(len(groups_of_taste(30, 60, 1))))
+    later.assign(user="n" + later["user"]).to_csv(tmp_path / "later.csv", index=False)
+    words = ("--from", folder / "model", "--data", tmp_path / "later.csv", "--out", tmp_path / "next")
+    code, out, err = deca("train", *words, "--epochs", 0)
+    assert code == 0, err
+    assert "GMF + Normal reaches ndcg@20" in out or "Most popular reaches more than GMF + Normal" in out
+
+
+@pytest.mark.parametrize("users", [["neo", "ada", "eve"], ["neo"]])
+def test_a_log_too_small_to_be_judged_is_learned(users, folder, tmp_path):
+    """A day's log of single clicks was refused: 0 pairs of truth."""
+    rows = pd.DataFrame({"user": users, "item": ["p01", "p03", "p98"][: len(users)], "timestamp": 7})
+    rows.to_csv(tmp_path / "day.csv", index=False)
+    words = ("train", "--from", folder / "model", "--data", tmp_path / "day.csv", "--out", tmp_path / "next")
+    code, out, err = deca(*words, "--epochs", 2)
+    assert code == 0, err
+    assert "every click trains and nothing is judged, for there are too few (" in err
+    n_log = len(pd.read_csv(folder / "log.csv")[["user", "item"]].drop_duplicates())
+    assert f"weights that learned from {n_log + len(users):,} clicks; nothing is judged" in out
+    assert "2 epochs" in out and "recall@" not in out
+    after = Recommender.load(tmp_path / "next")
+    assert set(users) <= set(after.learned.user_ids[after.learned.users])
+    assert after.recommend("neo", k=60)["item"].eq("p01").sum() == 0
+    code, _, err = deca("evaluate", tmp_path / "next")
+    assert (code, "every click trained it" in err and "--data" in err) == (2, True)
+    code, _, err = deca("evaluate", tmp_path / "next", "--data", folder / "log.csv")
+    assert (code, "no pair is left to be found" in err) == (2, True)
+    code, _, err = deca(*words, "--min-user", 2)
+    assert code == 2 and len(err.splitlines()) == 1
+
+
+def test_other_data_may_have_other_columns(folder, tmp_path):
+    """The advice was --user, which evaluate had not."""
+    new = groups_of_taste(40, 60, 9).rename(columns={"user": "kunde", "item": "artikel"})
+    new.to_csv(tmp_path / "t1.csv", index=False, sep=";")
+    words = ("evaluate", folder / "model", "--data", tmp_path / "t1.csv", "--k", 5)
+    code, _, err = deca(*words)
+    assert code == 2 and "--user" in err
+    code, out, err = deca(*words, "--user", "kunde", "--item", "artikel", "--separator", ";")
+    assert code == 0, err
+    new.rename(columns={"kunde": "user", "artikel": "item"}).to_csv(tmp_path / "t2.csv", index=False)
+    assert deca("evaluate", folder / "model", "--data", tmp_path / "t2.csv", "--k", 5)[1] == out
+    code, _, err = deca("evaluate", folder / "model", "--user", "kunde")
+    assert (code, "--user says how --data is read; give that too" in err) == (2, True)
+
+
+def test_clicks_that_were_added_up_do_not_bar_other_data(tmp_path):
+    """Of a saved --repeats sum, a file without the weights was refused."""
+    log = groups_of_taste(30, 20, 4).assign(plays=2)
+    log.to_csv(tmp_path / "log.csv", index=False)
+    how = ("--method", "MostPopular", "--repeats", "sum", "--weight", "plays", "--separator", ",")
+    code, _, err = deca("train", "--data", tmp_path / "log.csv", *how, "--out", tmp_path / "m")
+    assert code == 0, err
+    groups_of_taste(30, 20, 5).to_parquet(tmp_path / "new.parquet")
+    code, _, err = deca("evaluate", tmp_path / "m", "--data", tmp_path / "new.parquet")
+    assert code == 0, err

@@ -119,8 +119,10 @@ def test_the_format_of_dates_can_be_said(tmp_path):
         assert [str(day) for day in times.astype("datetime64[D]")] == ["2024-03-05", "2024-04-02"]
     with pytest.raises(InputError, match="no column of times"):
         read_interactions(written(tmp_path, of_dates("1", "2").drop(columns="timestamp")), date_format="%d")
-    with pytest.raises(InputError, match="in row 1, which is neither"):
+    with pytest.raises(InputError, match=r"not a date written as %Y; .* give another --date-format"):
         read_interactions(written(tmp_path, of_dates("05.03.2024", "02.04.2024")), date_format="%Y")
+    with pytest.raises(InputError, match="'1/2/2024 1:02 PM' in row 1, which may be"):
+        read_interactions(written(tmp_path, of_dates("1/2/2024 1:02 PM", "2/3/2024 2:03 PM")))
 
 
 def test_the_order_of_the_rows_decides_nothing(tmp_path):
@@ -129,6 +131,13 @@ def test_the_order_of_the_rows_decides_nothing(tmp_path):
     mixed = read_split(written(tmp_path, days.sample(frac=1, random_state=0), "mixed.csv"))
     assert set(first.truth.keys()) == set(mixed.truth.keys())
     assert first.notes == mixed.notes and first.notes[0].startswith("for 60 of 100 users")
+    names = "own.csv", "mixed.csv"
+    without = [read_split(tmp_path / name, split="random", timestamp="none", seed=3) for name in names]
+    for part in ("train", "valid", "truth"):
+        one, other = (set(map(tuple, getattr(cut, part).to_frame().to_numpy())) for cut in without)
+        assert one == other
+    seeded = read_split(tmp_path / names[0], split="random", timestamp="none", seed=4)
+    assert set(seeded.truth.keys()) != set(without[0].truth.keys())
     assert read_split(written(tmp_path, shop())).notes == ()
 
 
@@ -291,7 +300,12 @@ def test_what_was_cut_is_still_owned(tmp_path):
     two_columns = written(tmp_path, whole[["user", "item"]], "two.csv")
     again = read_split(data, known=two_columns, timestamp="timestamp")
     assert pairs_of(again.known) == have - tested
-    assert again.notes[-1].startswith(f"{len(there)} of 760 rows of")
+    assert again.notes[-2].startswith(f"{len(there)} of 760 rows of")
+    masked = f"{len(have - tested)} of {len(have)} pairs of two.csv are masked; the other {len(tested)} are"
+    assert again.notes[-1].startswith(masked)
+    alone = written(tmp_path, cut.test.to_frame()[["user", "item"]], "tested.csv")
+    cut = read_split(data, known=alone)
+    assert "0 of 64 pairs of tested.csv are masked; the other 64 are test pairs" in cut.notes[-1]
 
 
 def test_lists_of_many_go_to_a_file(trained):
@@ -505,9 +519,9 @@ def test_repeats_of_every_file_are_said(tmp_path):
     cut = read_split(paths[0], valid=paths[1], test=paths[2], known=paths[3])
     assert [note for note in cut.notes if "rows repeat" in note] == [
         "2 rows repeat a pair; of each pair the last is kept (--repeats)",
-        "in b.csv: 3 rows repeat a pair; of each pair the last is kept (--repeats)",
-        "in c.csv: 4 rows repeat a pair; of each pair the last is kept (--repeats)",
-        "in d.csv: 5 rows repeat a pair",
+        "3 rows repeat a pair; of each pair the last is kept (--repeats), in b.csv",
+        "4 rows repeat a pair; of each pair the last is kept (--repeats), in c.csv",
+        "5 rows repeat a pair, in d.csv",
     ]
 
 
