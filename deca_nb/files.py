@@ -281,7 +281,7 @@ class Lines(io.RawIOBase):
         if found: self.is_open = not found.endswith(b"\n")
         return found
 
-# %% ../nbs/A1_files.ipynb #read-plain-rows
+# %% ../nbs/A1_files.ipynb #read-lines
 def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: list[str],
                encoding: str = "utf-8") -> tuple:
     """Every line as a row of the wanted columns, a table of text, and how many lines there are.
@@ -299,6 +299,7 @@ def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: l
                                                             strings_can_be_null=False))
     return table, lines.n
 
+# %% ../nbs/A1_files.ipynb #need-few-fields
 def need_few_fields(path: Path, error: Exception):
     "Raise InputError where a row has a hundred times the header's fields: pandas would take minutes for it."
     found = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
@@ -306,6 +307,7 @@ def need_few_fields(path: Path, error: Exception):
     raise InputError(f"{path}: a row has {int(found[2]):,} fields, the header {found[1]}; "
                      "write the file again.")
 
+# %% ../nbs/A1_files.ipynb #read-plain-rows
 def has_break(column: "pa.ChunkedArray") -> bool:
     "Whether a line break stands in a text of the column."
     import pyarrow as pa

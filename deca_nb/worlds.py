@@ -296,7 +296,7 @@ def observed(self: World, users: int | np.ndarray,  # inner indices, int64; broa
 # %% ../nbs/02_worlds.ipynb #world-memory
 CLICK_BYTES = 50                        # of a click while a split is made: two ids and a flag, three times
 
-def machine_memory() -> int:
+def machine_memory() -> int:        # bytes
     "How much memory this machine has, in bytes; 2^63 where the system does not say."
     try: return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError): return 2**63
