@@ -5,11 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # How many tests run at once; those that hold a time run alone after them.
 WORKERS ?= 2
+# How long make faults attacks, and from which seed.
+MINUTES ?= 10
+SEED ?= 0
 DEMO ?= --data movielens-100k --protocol clean --model GMF --methods "Normal,DeCA,DeCA(p)" --seeds 3 \
 	--epochs 60 --c1 10 --c2 10 --alpha 1 --l2 0.001 --out demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage gpu docs bench lab install clean
+.PHONY: help demo test faults coverage gpu docs bench lab install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +25,9 @@ test: $(VENV)/.installed-dev ## every check: notebooks, sync, properties, the si
 	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --max-worker-restart 0
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/ruff check
+
+faults: $(VENV)/.installed-dev ## the counted attack, MINUTES=60 long: damaged files, calls that fail, kills; SEED=7 draws others
+	$(BIN)/python tests/faults/run.py --cases 100000 --minutes $(MINUTES) --seed $(SEED)
 
 coverage: $(VENV)/.installed-dev ## what of the package chapters and tests run, in results/coverage/; half an hour, and pip install coverage first
 	$(BIN)/python tools/covered.py --out results/coverage

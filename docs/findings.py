@@ -218,6 +218,23 @@ def how_fast_lists_are(report: Path) -> str:
     )
 
 
+def what_was_survived(report: Path) -> str:
+    """All attacks of a seed."""
+    kinds = pd.read_json(report.with_suffix(".json")).set_index("kind")
+    total = kinds.loc["all"]
+    return f"{total['survived']:,} of {total['tried']:,} attacks were survived"
+
+
+def how_flat_memory_is(report: Path) -> str:
+    """The model whose memory grew most."""
+    models = pd.read_json(report.with_suffix(".json"))
+    most = models.loc[models["growth %"].idxmax()]
+    return (
+        f"In {models['steps'].min():,} steps memory grew by at most {most['growth %']:.1f} % "
+        f"({most['model']}) after the first tenth"
+    )
+
+
 def what_a_journey_found(report: Path) -> str:
     """What tuning says of these data, without its numbers."""
     lines = report.read_text(encoding="utf-8").splitlines()
@@ -251,6 +268,8 @@ FINDINGS: dict[str, Finding] = {
     "gpu": on_a_gpu,
     "reading": how_files_are_read,
     "serving": how_fast_lists_are,
+    "faults": what_was_survived,
+    "soak": how_flat_memory_is,
     "journeys": what_a_journey_found,
 }
 
@@ -259,6 +278,7 @@ SECTIONS = {
     "The paper's figures": ("figure2", "figure3", "figure4", "figure5", "figure6"),
     "What the paper did not ask": ("tuned", "journeys", "map", "recovery", "ladder", "audit"),
     "Speed": ("speed", "gpu", "reading", "serving"),
+    "Reliability": ("faults", "soak"),
 }
 
 

@@ -90,6 +90,7 @@ guides/machines
 
 paper_to_code
 results
+reliability
 notation
 glossary
 api/index

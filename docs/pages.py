@@ -493,7 +493,28 @@ def results_pages() -> dict[str, str]:
     }
 
 
+def fault_table() -> str:
+    """Survived and tried, by kind, of every seed that results/faults holds."""
+    seeds = {
+        path.stem.removeprefix("seed-"): pd.read_json(path).set_index("kind")
+        for path in sorted((ROOT / "results" / "faults").glob("*.json"))
+    }
+    kinds = list(dict.fromkeys(kind for counts in seeds.values() for kind in counts.index))
+    cells = [
+        [
+            kind,
+            *(
+                f"{counts.loc[kind, 'survived']:,} of {counts.loc[kind, 'tried']:,}"
+                for counts in seeds.values()
+            ),
+        ]
+        for kind in kinds
+    ]
+    return table(["kind of attack", *(f"seed {seed}" for seed in seeds)], cells)
+
+
 MADE = {
+    "<!-- faults -->": fault_table,
     "<!-- equations -->": equation_table,
     "<!-- formulas -->": equation_list,
     "<!-- figures -->": figure_table,

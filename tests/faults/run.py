@@ -1,4 +1,4 @@
-"""The counted attack: `make faults`, or `python tests/faults/run.py --cases 5000 --out results/faults`.
+"""The counted attack, as `make faults` runs it.
 
 Files are damaged, calls to the system fail, processes are killed, settings and texts are odd. What must come
 of each case: the right answer, or one line that names file and remedy; nothing that was saved is lost. A case
@@ -123,27 +123,27 @@ def table(done: list[Case]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "survived", "tried"])
 
 
-def as_page(done: list[Case], seed: int) -> str:
+def as_page(done: list[Case], cases: int, seed: int) -> str:
     """The counts as a page."""
     about = (
-        f"`python tests/faults/run.py --cases {len(done)} --seed {seed} --out results/faults`. "
+        f"`python tests/faults/run.py --cases {cases} --seed {seed} --out results/faults`. "
         "*Survived*: the right answer, or one line of at most 300 characters that names the file and the "
         "remedy; what was saved before can still be loaded, and the same command comes to the same result "
         f"afterwards. A case that is not survived fails the command.\n\n{versions()}"
     )
-    return as_markdown({"attacks": table(done)}, "Attacks survived", about)
+    return as_markdown({"attacks": table(done)}, f"Attacks survived, seed {seed}", about)
 
 
 def main():
     """Attack, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=5000)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no case is begun")
+    parser.add_argument("--cases", type=int, default=5000, help="about so many, at the most [5000]")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which none is begun")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=KINDS, metavar="KIND", help=f"one of: {', '.join(KINDS)}")
     parser.add_argument("--case", type=int, help="with --only: this one alone")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", help="folder for faults.md and faults.json")
+    parser.add_argument("--out", help="folder for the counts, as a page and as JSON")
     given = parser.parse_args()
     cases = plan(given.cases, given.seed, given.only)
     if given.case is not None:
@@ -161,8 +161,8 @@ def main():
     seconds = pd.Series([case.seconds for case in done]).groupby([case.kind for case in done])
     print(seconds.agg(["mean", "max"]).round(2).to_string(), file=sys.stderr)
     if given.out:
-        write_text(Path(given.out) / "faults.md", as_page(done, given.seed))
-        write_json(Path(given.out) / "faults.json", table(done).to_dict("records"))
+        write_text(Path(given.out) / f"seed-{given.seed}.md", as_page(done, given.cases, given.seed))
+        write_json(Path(given.out) / f"seed-{given.seed}.json", table(done).to_dict("records"))
     sys.exit(any(case.lost for case in done))
 
 
