@@ -19,6 +19,7 @@ TOUCHED: Incomplete
 EXPIRES: Incomplete
 
 def remove_untouched(folder: Path, seen: dict): ...
+def remove_ended(folder: Path): ...
 
 class Claims:
     mine: list[str]
