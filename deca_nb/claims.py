@@ -73,7 +73,7 @@ def remove_untouched(folder: Path,  # where all claims are
 # %% ../nbs/A6_claims.ipynb #remove-ended
 def remove_ended(folder: Path   # where all claims are
                  ):
-    "Removes the claims of processes that have ended, and the folder with the last one. Call it under the lock."
+    "Removes claims of processes that have ended, and the folder with the last one. Call it under the lock."
     for path in folder.glob("*"):
         with suppress(OSError):
             if not holder(path): path.unlink()
