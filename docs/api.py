@@ -36,12 +36,14 @@ def prose(text: str, chapter: str) -> str:
     """
     text = re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
     text = re.sub(r"\\\*\\\*(\w[\w ]*)\\\*\\\*", r"**\1**", text)
-    return MENTION.sub(lambda found: re.sub(r"\d+", partial(to_equation, chapter=chapter), found[0]), text)
+    return MENTION.sub(
+        lambda found: re.sub(r"\d+[a-z]?", partial(to_equation, chapter=chapter), found[0]), text
+    )
 
 
 def to_equation(number: re.Match, chapter: str) -> str:
     """A link to the chapter's own equation of this number, else to the paper's."""
-    label = equation(int(number[0]), chapter)
+    label = equation(number[0], chapter)
     return f"\\ :ref:`{number[0]} <{label}>`\\ " if label else number[0]
 
 

@@ -45,7 +45,7 @@ DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}
 CALL_OUT = re.compile(r"^:::\s*\{\.callout-(\w+)[^}]*\}\s*\n+(?:##\s*(.*?)\s*\n)?", re.MULTILINE)
 DISPLAY = re.compile(r"^\$\$(.+?)\$\$[ \t]*$", re.MULTILINE | re.DOTALL)
-TAG = re.compile(r"\\tag\{(\d+)\}")
+TAG = re.compile(r"\\tag\{(\d+[a-z]?)\}")
 INLINE = re.compile(r"\$[^$\n]+\$")
 LINK = re.compile(r"""(\]\(|\b(?:src|href)=["'])(?![a-z]+:|[#/])([^\s)"'#]+)""")
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE)
@@ -144,7 +144,7 @@ def room_name(chapter: str) -> str:
     return f"{'appendix' if chapter.startswith('A') else 'chapter'} {chapter[:2]}"
 
 
-def equation_anchor(number: int, chapter: str) -> str:
+def equation_anchor(number: str, chapter: str) -> str:
     """The label of a numbered formula: "eq-14".
 
     Where a chapter has numbers of its own or repeats one: "eq-2-04".
@@ -152,31 +152,32 @@ def equation_anchor(number: int, chapter: str) -> str:
     return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2]}"
 
 
-def tags(path: Path) -> set[int]:
-    """The numbers of a chapter's formulas."""
+def tags(path: Path) -> set[str]:
+    """The numbers of a chapter's formulas: "14", or "2a"."""
     return {
-        int(number)
+        number
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "markdown"
         for number in TAG.findall(cell.source)
     }
 
 
+PAPERS = set(map(str, EQUATIONS))
 NUMBERED = {path.stem: tags(path) for path in rooms()}
 
 
-def home(number: int) -> str | None:
+def home(number: str) -> str | None:
     """The chapter where the paper's equation is derived.
 
     That is the last that states it, since an earlier one only borrows it.
     """
     return next(
-        (chapter for chapter in reversed(DERIVED_IN) if number in EQUATIONS and number in NUMBERED[chapter]),
+        (chapter for chapter in reversed(DERIVED_IN) if number in PAPERS and number in NUMBERED[chapter]),
         None,
     )
 
 
-def equation(number: int, chapter: str) -> str | None:
+def equation(number: str, chapter: str) -> str | None:
     """The label that "Eq. n" means in a chapter: its own formula, else the paper's."""
     owner = chapter if number in NUMBERED.get(chapter, ()) else home(number)
     return owner and equation_anchor(number, owner)
@@ -239,7 +240,7 @@ def display(text: str, chapter: str) -> str:
         number, block = TAG.search(found[1]), formula(found[1])
         if number is None:
             return f"\n{block}\n"
-        label = equation_anchor(int(number[1]), chapter)
+        label = equation_anchor(number[1], chapter)
         entry = f"Eq. {number[1]}" if chapter in DERIVED_IN else f"Eq. {number[1]} ({chapter[:2]})"
         return f"\n```{{index}} ! {entry}\n:name: {label}\n```\n\n{block}\n"
 
@@ -253,7 +254,7 @@ def mentions(text: str, chapter: str) -> str:
     """
 
     def to_equation(number: re.Match) -> str:
-        label = equation(int(number[0]), chapter)
+        label = equation(number[0], chapter)
         return f"[{number[0]}](#{label})" if label else number[0]
 
     def to_chapter(number: re.Match) -> str:
@@ -261,7 +262,7 @@ def mentions(text: str, chapter: str) -> str:
         return f"[{number[0]}](#{room_anchor(stem)})" if stem and stem != chapter else number[0]
 
     def link(part: str) -> str:
-        part = MENTION.sub(lambda found: re.sub(r"\d+", to_equation, found[0]), part)
+        part = MENTION.sub(lambda found: re.sub(r"\d+[a-z]?\b", to_equation, found[0]), part)
         return CHAPTER.sub(lambda found: NUMBER.sub(to_chapter, found[0]), part)
 
     return outside(NOT_PROSE, text, link)

@@ -189,7 +189,7 @@ def function_links(names: list[str], chapter: str) -> list[str]:
 
 def stated(number: int) -> str:
     """An equation as the chapter that derives it writes it."""
-    texts = [cell.source for cell in read(NBS / f"{home(number)}.ipynb") if not cell.is_code]
+    texts = [cell.source for cell in read(NBS / f"{home(str(number))}.ipynb") if not cell.is_code]
     blocks = [block for text in texts for block in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL)]
     return next(block for block in blocks if f"\\tag{{{number}}}" in block)
 
@@ -198,7 +198,7 @@ def equation_table() -> str:
     """Each of the paper's equations: chapter, function, checks."""
     lines = []
     for number, places in rows().items():
-        where = ", ".join(f"[{chapter[:2]}](#{equation_anchor(number, chapter)})" for chapter in places)
+        where = ", ".join(f"[{chapter[:2]}](#{equation_anchor(str(number), chapter)})" for chapter in places)
         names = [link for chapter, (names, _) in places.items() for link in function_links(names, chapter)]
         checks = dict.fromkeys(cell_link(cell) for _, cells in places.values() for cell in cells)
         lines.append([f"[Eq. {number}](#the-eq-{number})", where, ", ".join(names) or "–", ", ".join(checks)])
@@ -209,7 +209,7 @@ def equation_list() -> str:
     """Each of the paper's equations under a heading of its own, which the search finds."""
     parts = [
         f"(the-eq-{n})=\n### Eq. {n}\n\n{formula(stated(n))}\n\n"
-        f"[Where it is derived](#{equation_anchor(n, home(n))}).\n"
+        f"[Where it is derived](#{equation_anchor(str(n), home(str(n)))}).\n"
         for n in rows()
     ]
     return "\n".join(parts)

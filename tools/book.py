@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 ROOT = Path(__file__).parents[1]
 NBS = ROOT / "nbs"
 NOT_RUN = {"notest", "eval: false"}
-MENTION = re.compile(r"\bEqs?\.\s*((?:\(?\d+\)?(?:\s*(?:,\s*and|,|and|or|to|[-–])\s*(?=\(?\d))?)+)")
+MENTION = re.compile(r"\bEqs?\.\s*((?:\(?\d+[a-z]?\b\)?(?:\s*(?:,\s*and|,|and|or|to|[-–])\s*(?=\(?\d))?)+)")
 RANGE = re.compile(r"(\d+)\)?\s*(?:to|[-–])\s*\(?(\d+)")
 
 

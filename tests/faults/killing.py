@@ -42,7 +42,7 @@ def stopped(name: str, place: Path, said: dict, rng: Random, sent: int, codes: t
     if over_old:
         need_same_or_less(name, place, said)
     again = deca([*words, "--resume"], place) if name in RESUMED else None
-    if again is not None and again.code == 0 and ended.code == 0:
+    if name in ("train", "compare") and again.code == 0 and ended.code == 0:
         raise Lost(f"{name}: --resume goes on with what is finished")
     if again is None or again.code == 2:  # nothing is kept yet: it says so, and the command begins anew
         again = deca(words, place)
