@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SCORED', 'SHARES', 'UNHELD', 'WRITERS', 'PLAIN_NUMBER', 'LEAST_SPREAD', 'lowest', 'need_free_names', 'lowest_pairs',
            'add_scores', 'score_interactions', 'mean_of', 'cut_pairs', 'cut_table', 'inter_names', 'inter_text',
-           'need_plain_lines', 'need_format', 'write_scored', 'with_numbers', 'ready_for', 'need_share', 'tied_at',
-           'need_order', 'told_apart', 'advise', 'cut_text']
+           'need_plain_lines', 'of_one_kind', 'need_format', 'write_scored', 'with_numbers', 'ready_for', 'need_share',
+           'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text']
 
 # %% ../nbs/A5_export.ipynb #imports-export
 import csv
@@ -154,10 +154,16 @@ def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
         raise InputError(f"the name of column {odd[0]!r} holds a {what}; rename it, or write .parquet.")
 
 # %% ../nbs/A5_export.ipynb #write-scored
+def of_one_kind(frame: pd.DataFrame) -> pd.DataFrame:
+    "The frame with text in columns of texts and numbers, such as a sheet may hold: Parquet needs one kind."
+    mixed = [name for name in frame if frame[name].dtype == object
+             and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"]
+    return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in mixed})
+
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),
            ".tsv": lambda frame, path, user, item: frame.to_csv(path, sep="\t", index=False,
                                                                 quoting=csv.QUOTE_NONE),
-           ".parquet": lambda frame, path, user, item: frame.to_parquet(path, index=False),
+           ".parquet": lambda frame, path, user, item: of_one_kind(frame).to_parquet(path, index=False),
            ".inter": lambda frame, path, *ids: inter_text(frame, *ids).to_csv(path, sep="\t", index=False)}
 
 def need_format(path) -> str:

@@ -187,8 +187,10 @@ def is_binary(path: Path) -> bool:
 
 def need_encoding(encoding: str) -> str:
     "The encoding's usual name. Raises `InputError`."
-    try: return codecs.lookup(encoding).name
-    except LookupError:
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding).read()             # some that have a name are of no text
+        return codecs.lookup(encoding).name
+    except (LookupError, UnicodeError):
         raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
 
 # %% ../nbs/A1_files.ipynb #read-header
@@ -409,9 +411,11 @@ def read_text(path: Path,                       # plain, gzipped or zipped
               ) -> "tuple[pd.DataFrame, dict]": # the rows, and the column of every role
     "A text file as `read_written` reads it, written as it says or as is found. Raises `InputError`."
     letters = need_encoding(encoding) if encoding else found_encoding(path)
-    with opened(path, letters) as file: need_line(path, len(file.readline(LONGEST_LINE + 1)))
-    sign = need_separator(separator) if separator else found_separator(path, letters)
-    try: frame, columns = read_written(path, sign, letters, roles, whole)
+    sign = separator and need_separator(separator)
+    try:
+        with opened(path, letters) as file: need_line(path, len(file.readline(LONGEST_LINE + 1)))
+        sign = sign or found_separator(path, letters)
+        frame, columns = read_written(path, sign, letters, roles, whole)
     except UnicodeError:
         if encoding:
             raise InputError(f"{path}: not written in {encoding}; give another --encoding.") from None
@@ -476,7 +480,7 @@ def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFra
     except ImportError:
         raise InputError(f"{path}: .xlsx files are read by openpyxl, which is not there; install it with "
                          "pip install 'deca-nb[excel]', or save the sheet as .csv.") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AttributeError) as error:             # of a sheet that is a chart, for one
         raise InputError(f"{path}: not readable as .xlsx ({error}); save the sheet as .csv.") from None
     frame, columns = with_roles(frame, roles, whole)
     if len(names) == 1: return frame, columns
@@ -492,7 +496,7 @@ def unreadable() -> tuple[type[Exception], ...]:
     "What the libraries raise about a file that they cannot read."
     import pandas as pd
     import pyarrow
-    return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError,
+    return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeError,
             OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
 
 # %% ../nbs/A1_files.ipynb #kinds-of-parts

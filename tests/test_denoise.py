@@ -4,6 +4,7 @@ import io
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import torch
 from deca_nb import cli
 from deca_nb.cuts import Judged, fit_without, folds_of, judged, out_of_fold, overlaps
 from deca_nb.evaluation import evaluate
-from deca_nb.export import lowest
+from deca_nb.export import lowest, write_scored
 from deca_nb.interactions import Interactions, read_interactions, read_split
 from deca_nb.recommender import Recommender
 from deca_nb.serving import as_long_as, best_epochs
@@ -374,3 +375,9 @@ def test_other_data_are_refused_with_a_reason(trained):
     pd.DataFrame({"user": [1, 2], "item": [998, 999], "rating": 5}).to_csv("none.csv", index=False)
     _, said = deca("evaluate", "m", "--data", "none.csv", code=2)
     assert "no pair is left to be found" in said and "2 of 2 pairs have an item" in said
+
+
+def test_a_column_of_texts_and_numbers_is_written_to_parquet(tmp_path: Path):
+    frame = pd.DataFrame({"user": ["a", 5, None], "item": ["x", "y", "z"], "weight": [1.0, 2.0, 3.0]})
+    write_scored(frame, tmp_path / "scored.parquet")
+    assert pd.read_parquet(tmp_path / "scored.parquet")["user"].fillna("").tolist() == ["a", "5", ""]

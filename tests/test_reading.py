@@ -480,3 +480,18 @@ def test_an_encoding_is_found_without_its_mark(encoding, tmp_path):
 def test_a_dash_is_no_file():
     with pytest.raises(InputError, match="- names no file"):
         files.need_place("-")
+
+
+def test_a_time_beyond_all_clocks_is_refused(tmp_path: Path):
+    path = tmp_path / "late.csv"
+    path.write_text("user,item,timestamp\na,x,9223372036854775808\na,y,2\nb,x,3\n")  # 2^63
+    with pytest.raises(InputError, match="neither a number nor a date"):
+        read_interactions(path)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "rot13", "hex", "undefined", "utf-16", "punycode"])
+def test_what_is_no_encoding_of_the_file_is_refused(tmp_path: Path, encoding: str):
+    path = tmp_path / "own.csv"
+    path.write_text("user,item\na,x\na,y\nb,x\n")
+    with pytest.raises(InputError, match="no encoding|not written in"):
+        read_interactions(path, encoding=encoding)

@@ -18,7 +18,7 @@ from deca_nb.files import InputError
 from deca_nb.interactions import Interactions
 from deca_nb.models import SparseRows
 from deca_nb.recommender import Recommender
-from deca_nb.serving import best_epochs, fold_in
+from deca_nb.serving import as_list, best_epochs, fold_in, read_id_file
 
 ROOT = Path(__file__).parents[1]
 FACTORS = [
@@ -528,3 +528,18 @@ def test_clicks_that_were_added_up_do_not_bar_other_data(tmp_path):
     groups_of_taste(30, 20, 5).to_parquet(tmp_path / "new.parquet")
     code, _, err = deca("evaluate", tmp_path / "m", "--data", tmp_path / "new.parquet")
     assert code == 0, err
+
+
+@pytest.mark.parametrize("header", ["user", "item", "id", "Users"])
+def test_a_usual_header_is_no_user(tmp_path: Path, header: str):
+    path = tmp_path / "users.csv"
+    path.write_text(f"{header}\nu1\nu2\n")
+    assert read_id_file(path, "user") == ["u1", "u2"]
+
+
+@pytest.mark.parametrize(
+    "one", [pd.Timestamp(2024, 1, 4), b"u1", np.array("u1")], ids=["time", "bytes", "array"]
+)
+def test_what_is_written_otherwise_than_the_data_is_no_id(one):
+    with pytest.raises(InputError, match="place 1 of the ids"):
+        as_list([one])
