@@ -217,9 +217,14 @@ class Bench:
     made: dict = field(default_factory=dict)    # run -> seconds of training, versions; `sweep` adds
 
     @property
-    def ties(self) -> str: return self.judged_by or self.protocol.ties
+    def ties(self) -> str:
+        "The tie policy of the tables."
+        return self.judged_by or self.protocol.ties
+
     @property
-    def split(self) -> Split: return self.load(self.data, self.protocol.files)
+    def split(self) -> Split:
+        "The data that `data` names."
+        return self.load(self.data, self.protocol.files)
 
 # %% ../nbs/11_experiments.ipynb #bench-job
 @patch

@@ -491,11 +491,11 @@ def score_all(self: NeuMF, users: torch.Tensor) -> torch.Tensor:
     of_user, of_item, of_product, of_hidden = self.halves()
     user_part = F.linear(self.user_features(users), of_user)
     item_part = F.linear(self.item_features.weight, of_item, self.layers[0].bias)   # (n_items, 128), once
-    def of_block(some, others):
+    def of_tile(some, others):
         first = (some[:, None] + others).flatten(0, 1)
         return self.perceptron(first, of_hidden).view(len(some), -1)
     n_users, n_items = self.block if users.device.type == "cpu" else self.block_on_gpu
-    blocks = [torch.cat([of_block(some, others) for others in item_part.split(n_items)], 1)
+    blocks = [torch.cat([of_tile(some, others) for others in item_part.split(n_items)], 1)
               for some in user_part.split(n_users)]
     products = (self.user_factors(users) * of_product) @ self.item_factors.weight.T
     return torch.cat(blocks) + products + self.output.bias

@@ -133,6 +133,24 @@ class Recommender:
                              parts=protocol.training, learns_from=learns_from, liked=liked, threads=threads)
         self.begin(recipe, protocol.judging, device)
 
+# %% ../nbs/10_recommender.ipynb #recommender-of
+@patch
+def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
+          judging: Judging,                     # the judging half of a protocol
+          device: str                           # as `pick_device` takes it
+          ):
+    """What every recommender starts with.
+
+    Raises `InputError` for an optimiser that does not suit, and for a device that is not there."""
+    need_optimiser(recipe)
+    self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
+    self.train = self.known = self.trained = None
+    self.learned = None                         # the training clicks that count: all, or the liked
+    self.serving = None                         # the recommender that `refit` made, which lists come from
+    self.owned = None                           # what lists leave out, where that is more than `known`
+    self.history = pd.DataFrame()
+    self.data = {}                              # where the interactions came from, kept with `save`
+
 # %% ../nbs/10_recommender.ipynb #recommender-names
 @patch(as_prop=True)
 def model_name(self: Recommender) -> str:
@@ -160,24 +178,6 @@ def __repr__(self: Recommender) -> str:     # one line
     "Its name, and what it was fitted to."
     state = "not fitted" if self.trained is None else self.train
     return f"Recommender({self.name}, {state})"
-
-# %% ../nbs/10_recommender.ipynb #recommender-of
-@patch
-def begin(self: Recommender, recipe: Recipe,    # as `make_recipe` gives it
-          judging: Judging,                     # the judging half of a protocol
-          device: str                           # as `pick_device` takes it
-          ):
-    """What every recommender starts with.
-
-    Raises `InputError` for an optimiser that does not suit, and for a device that is not there."""
-    need_optimiser(recipe)
-    self.recipe, self.judging, self.device = recipe, judging, pick_device(device)
-    self.train = self.known = self.trained = None
-    self.learned = None                         # the training clicks that count: all, or the liked
-    self.serving = None                         # the recommender that `refit` made, which lists come from
-    self.owned = None                           # what lists leave out, where that is more than `known`
-    self.history = pd.DataFrame()
-    self.data = {}                              # where the interactions came from, kept with `save`
 
 # %% ../nbs/10_recommender.ipynb #of
 @patch(cls_method=True)

@@ -584,7 +584,7 @@ def grow(method: Method,    # untrained, over at least the old users and items; 
         else: left.append(name)
     return left
 
-# %% ../nbs/10_recommender.ipynb #begin-newcomers
+# %% ../nbs/10_recommender.ipynb #old-items
 def old_items_of(clicks: Interactions,  # over old and new users and items
                  places: dict,          # as for `grow`
                  item_ids: pd.Index     # of the old items
@@ -596,6 +596,7 @@ def old_items_of(clicks: Interactions,  # over old and new users and items
     who, users = np.unique(clicks.users[chosen], return_inverse=True)
     return Interactions(users, item_at[clicks.items[chosen]], clicks.user_ids[who], item_ids), who
 
+# %% ../nbs/10_recommender.ipynb #begin-newcomers
 @torch.no_grad()
 def begin_newcomers(method: Method,         # over old and new users and items; rows are put into it
                     run: Run,               # of the old model, on its clicks

@@ -7,8 +7,8 @@ __all__ = ['LARGE', 'ROWS_A_POSITIVE', 'MANY_CLICKS', 'COUNTED', 'squares', 'fac
            'AllParameters', 'Method', 'Normal', 'Callback', 'BestNDCG', 'SecondRise', 'validation_split',
            'validation_ndcg', 'validation_bce', 'Run', 'never', 'best_ndcg', 'second_rise', 'rows_of', 'RowAdam',
            'DenseAdam', 'trainable', 'give_rows', 'dense_adam', 'row_sparse_adam', 'moves_every_row', 'need_optimiser',
-           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'forecast', 'in_minutes',
-           'memory_held', 'tell', 'Progress', 'StopAfter', 'Watch', 'Follow']
+           'suited_optimiser', 'suited_threads', 'Trainer', 'n_threads', 'repeatable', 'in_minutes', 'memory_held',
+           'forecast', 'tell', 'Progress', 'StopAfter', 'Watch', 'Follow']
 
 # %% ../nbs/05_training.ipynb #imports-training
 import logging
@@ -205,7 +205,7 @@ class Normal(Method):
     released_as_sum = over_pairs = True
 
     def loss(self, batch: Batch, step: int) -> torch.Tensor:
-        "Eq. (2): the cross-entropy of the batch, positives and negatives weighing alike."
+        "Eq. (2) with means, and Eq. (4) where clicks have weights: the cross-entropy of the batch."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         return balanced_mean(losses, batch.observed, batch.weights)
@@ -742,6 +742,21 @@ def fit(self: Trainer) -> Trainer:  # itself
     self.method.eval()
     return self
 
+# %% ../nbs/05_training.ipynb #in-minutes
+def in_minutes(seconds: float   # 60 at least
+               ) -> str:        # 'a minute', '12 minutes'
+    "A time in whole minutes."
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else "a minute"
+
+# %% ../nbs/05_training.ipynb #memory-held
+def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
+    "The most memory that this process has held."
+    try:
+        import resource
+    except ImportError: return ""                                       # on Windows
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
+    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
+
 # %% ../nbs/05_training.ipynb #forecast
 def forecast(epochs: int,       # of the whole training
              seconds: float     # that the first took
@@ -751,25 +766,13 @@ def forecast(epochs: int,       # of the whole training
     each = f"{epochs} epochs of {seconds:.1f} s each, fewer by patience"
     return f"at most {in_minutes(epochs * seconds)} ({each}){memory_held()}"
 
-def in_minutes(seconds: float   # 60 at least
-               ) -> str:        # 'a minute', '12 minutes'
-    "A time in whole minutes."
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else "a minute"
-
-def memory_held() -> str:       # ', 1.2 GB of memory so far'; empty where the system does not tell
-    "The most memory that this process has held."
-    try:
-        import resource
-    except ImportError: return ""                                       # on Windows
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss           # kB; on a Mac, bytes
-    return f", {held / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB of memory so far"
-
-# %% ../nbs/05_training.ipynb #callbacks
+# %% ../nbs/05_training.ipynb #tell
 def tell(sentence: str):    # what takes long, and how long
     "Write a sentence to the terminal, above the bars there, and to the log of deca_nb."
     logging.getLogger("deca_nb").info(sentence)
     tqdm.write(sentence, file=sys.stderr)
 
+# %% ../nbs/05_training.ipynb #callbacks
 class Progress(Callback):
     """A bar on a terminal or in a notebook, nothing in a pipe; a line an epoch for the log of deca_nb.
 
