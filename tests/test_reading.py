@@ -493,5 +493,5 @@ def test_a_time_beyond_all_clocks_is_refused(tmp_path: Path):
 def test_what_is_no_encoding_of_the_file_is_refused(tmp_path: Path, encoding: str):
     path = tmp_path / "own.csv"
     path.write_text("user,item\na,x\na,y\nb,x\n")
-    with pytest.raises(InputError, match="no encoding|not written in"):
+    with pytest.raises(InputError, match=r"no encoding|not written in"):
         read_interactions(path, encoding=encoding)
