@@ -157,7 +157,7 @@ def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
 def of_one_kind(frame: pd.DataFrame) -> pd.DataFrame:
     "The frame with text in columns of texts and numbers, such as a sheet may hold: Parquet needs one kind."
     mixed = [name for name in frame if frame[name].dtype == object
-             and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"]
+             and pd.api.types.infer_dtype(frame[name], skipna=True).startswith("mixed")]
     return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in mixed})
 
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),

@@ -4,6 +4,7 @@ import io
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -381,3 +382,6 @@ def test_a_column_of_texts_and_numbers_is_written_to_parquet(tmp_path: Path):
     frame = pd.DataFrame({"user": ["a", 5, None], "item": ["x", "y", "z"], "weight": [1.0, 2.0, 3.0]})
     write_scored(frame, tmp_path / "scored.parquet")
     assert pd.read_parquet(tmp_path / "scored.parquet")["user"].fillna("").tolist() == ["a", "5", ""]
+    days = frame.assign(day=[date(2024, 1, 1)] * 3)
+    write_scored(days, tmp_path / "days.parquet")
+    assert pd.read_parquet(tmp_path / "days.parquet")["day"].iloc[0] == date(2024, 1, 1)

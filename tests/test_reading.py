@@ -495,3 +495,11 @@ def test_what_is_no_encoding_of_the_file_is_refused(tmp_path: Path, encoding: st
     path.write_text("user,item\na,x\na,y\nb,x\n")
     with pytest.raises(InputError, match=r"no encoding|not written in"):
         read_interactions(path, encoding=encoding)
+
+
+def test_times_of_nanoseconds_without_a_sign_keep_their_last_figures(tmp_path: Path):
+    times = np.array([1_700_000_000_000_000_001, 1_700_000_000_000_000_002, 3], np.uint64)
+    pd.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "timestamp": times}).to_parquet(
+        tmp_path / "u.parquet"
+    )
+    assert read_interactions(tmp_path / "u.parquet").timestamps.tolist() == times.tolist()
