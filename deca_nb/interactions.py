@@ -419,7 +419,7 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     elif pd.api.types.is_bool_dtype(df[column]) or begins_as_date(df[column]):
         found = pd.Series(np.nan, df.index)
     else: found = pd.to_numeric(df[column], errors="coerce")
-    if found.dtype.kind == "u" and found.max() >= 2**63: found = found.where(found < 2**63)     # none is so late
+    if found.dtype.kind == "u" and found.max() >= 2**63: found = found.where(found < 2**63)   # none so late
     if found.dtype.kind == "f": found = found.mask(np.isinf(found))
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
     if date_format or found.isna().all():
