@@ -202,12 +202,13 @@ def test_every_source_says_why_it_fails(cache, monkeypatch):
 
         return source
 
-    errors = [
-        FileNotFoundError("no folder"),
-        ConnectionError(),
-        subprocess.TimeoutExpired("pip", 300),
-    ]
-    for source, error in zip(MOVIELENS_SOURCES, errors, strict=True):
+    errors = {
+        "$DECA_DATA": FileNotFoundError("no folder"),
+        "GroupLens": ConnectionError(),
+        "RecBole's wheel through pip": subprocess.TimeoutExpired("pip", 300),
+    }
+    assert set(errors) == set(MOVIELENS_SOURCES)
+    for source, error in errors.items():
         monkeypatch.setitem(MOVIELENS_SOURCES, source, fails(error))
     message = refusal()
     assert [source for source in MOVIELENS_SOURCES if source not in message] == []

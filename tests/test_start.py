@@ -17,6 +17,8 @@ from deca_nb.worlds import World
 STOPPED = """
 import os, runpy, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+
 class Finder:
     def find_spec(name, path=None, target=None):
         if name == {name!r}: os.kill(os.getpid(), signal.SIGINT)
