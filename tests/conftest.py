@@ -26,6 +26,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def exit_codes(processes: list) -> list[int]:
+    """What the processes end with; none is left behind."""
+    try:
+        for process in processes:
+            process.join(100)
+        return [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+
+
 def data_folder() -> Path | None:
     """The folder that $DECA_DATA names, or None where it is unset."""
     return Path(os.environ["DECA_DATA"]) if os.environ.get("DECA_DATA") else None

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import exit_codes
 
 from deca_nb import claims
 from deca_nb import runs as rooms
@@ -73,17 +74,6 @@ def wait_until(holds):
         time.sleep(0.02)
 
 
-def exit_codes(*processes) -> list[int]:
-    """What the processes end with; none is left behind."""
-    try:
-        for process in processes:
-            process.join(60)
-        return [process.exitcode for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-
-
 def same(rows, others):
     """Equal in all but the seconds."""
     assert list(rows) == list(others) and len(rows) == len(others)
@@ -118,7 +108,7 @@ def test_two_processes_do_each_job_once(by, alone, tmp_path):
     nothing = Runs(tmp_path / "nothing")
     meet = SERVER.Barrier(2)
     both = [start(counted, by, tmp_path, meet) for _ in range(2)]
-    assert exit_codes(*both) == [0, 0]
+    assert exit_codes(both) == [0, 0]
     trained = [path.read_text().split() for path in tmp_path.glob("trained-*")]
     assert len(trained) == 2 and all(trained)
     keys = list(chain.from_iterable(trained))
@@ -144,7 +134,7 @@ def test_what_others_have_claimed_is_waited_for(alone, tmp_path):
         assert set(alone["name"]) - set(runs.fingerprints()) == {job.name()}
         run_job(job, runs)
         written = runs.path(job.name()).stat().st_mtime_ns
-    assert exit_codes(other) == [0]
+    assert exit_codes([other]) == [0]
     assert runs.path(job.name()).stat().st_mtime_ns == written
     [line] = said.read_text().splitlines()
     assert line.startswith(f"1 missing run is made by others (process {os.getpid()} on ")
@@ -163,7 +153,7 @@ def test_the_work_of_a_killed_process_is_taken_over_by_one_that_waits(alone, tmp
     second = start(aside, by_sweep, said, folder)
     wait_until(lambda: said.exists() and "waiting for them" in said.read_text())
     first.kill()
-    assert exit_codes(first, second) == [-9, 0]
+    assert exit_codes([first, second]) == [-9, 0]
     same(Runs(folder).read(alone["name"].tolist()), alone)
     assert not (folder / "claims").exists()
 
@@ -244,7 +234,7 @@ def test_of_two_that_take_over_one_wins(tmp_path):
     for n in range(60):
         left_by(tmp_path / "claims" / str(n), process=2**22)
     meet = SERVER.Barrier(2)
-    assert exit_codes(*[start(take_all, tmp_path, meet) for _ in range(2)]) == [0, 0]
+    assert exit_codes([start(take_all, tmp_path, meet) for _ in range(2)]) == [0, 0]
     got = [path.read_text().split() for path in tmp_path.glob("got-*")]
     assert sorted(map(int, chain.from_iterable(got))) == list(range(60))
     assert not (tmp_path / "claims").exists()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import numbers_of
+from conftest import exit_codes, numbers_of
 
 from deca_nb.checkpoints import UNFINISHED, load_state, save_state
 from deca_nb.cli import main
@@ -33,17 +33,6 @@ def start(function, *given) -> multiprocessing.Process:
     process = SERVER.Process(target=function, args=given)
     process.start()
     return process
-
-
-def exit_codes(processes) -> list[int]:
-    """What the processes end with; none is left behind."""
-    try:
-        for process in processes:
-            process.join(100)
-        return [process.exitcode for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
 
 
 # Two processes come to what one comes to.

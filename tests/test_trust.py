@@ -3,22 +3,24 @@
 import hashlib
 import json
 import shutil
-from dataclasses import replace
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import ROOT
 from safetensors.torch import load_file, save_file
 
-from deca_nb.datasets import load_named, world_data
 from deca_nb.files import InputError
-from deca_nb.interactions import Interactions, fingerprint
-from deca_nb.recipe import make_recipe
+from deca_nb.interactions import Interactions
 from deca_nb.recommender import Recommender
-from deca_nb.runs import Job, Runs, kept_in, sweep
+from deca_nb.runs import Runs, kept_in, sweep
 from deca_nb.saved import sealed
+
+sys.path.append(str(ROOT / "tests" / "faults"))
+from ground import jobs
 
 GOLDEN = Path(__file__).parent / "golden" / "saved"
 METHODS = {"DeCA": "GMF", "Normal": "CDAE", "EASE": "GMF", "ItemKNN": "GMF"}
@@ -179,14 +181,6 @@ def test_folders_of_each_format_are_loaded(version):
 
 
 # Kept runs.
-
-
-def jobs() -> list[Job]:
-    data = world_data(n_users=60, n_items=40, seed=1)
-    split = load_named(data, "honest")
-    recipe = make_recipe("MF", "Normal", {"epochs": 2}, data=data)
-    recipe = replace(recipe, fingerprint=fingerprint(split.train, split.valid))
-    return [Job(replace(recipe, seed=seed)) for seed in (0, 1, 2)]
 
 
 @pytest.mark.parametrize("damage", ["flip", "empty", "cut", "text"])
