@@ -21,12 +21,12 @@ from random import Random
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import damaging
 import environments
 import ground
 import hazards
 import killing
 import pandas as pd
-import reading
 import settings
 import texts
 import writing
@@ -37,7 +37,7 @@ from deca_nb.files import write_json, write_text
 from deca_nb.runs import versions
 
 KINDS = (
-    reading.KINDS | writing.KINDS | killing.KINDS | settings.KINDS | texts.KINDS | hazards.KINDS
+    damaging.KINDS | writing.KINDS | killing.KINDS | settings.KINDS | texts.KINDS | hazards.KINDS
 ) | environments.KINDS
 # Of 1,000 cases so many are of each kind: cheap ones more often than dear ones.
 SHARES = {
