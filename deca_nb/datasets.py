@@ -28,13 +28,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .files import InputError, read_frame, replacing, resolve_columns
+from .files import InputError, noted, read_frame, replacing, resolve_columns
 from deca_nb.interactions import (
     Interactions,
     Protocol,
     Split,
     chronological_parts,
     concat,
+    core,
     cut,
     frame_to_pairs,
     get_protocol,
@@ -403,20 +404,30 @@ def load_data(data: str,                # a registered name, or the path of a fi
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                # a registered name, or the path of a file
               protocol="clean",
+              min_user: int | None = None,  # of a file: clicks that a user must have; None: any number
+              min_item: int | None = None,  # ... that an item must have
               **columns                 # for a file: user, item, rating, weight, separator, encoding
               ) -> tuple[pd.DataFrame, dict, Interactions]:
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
-    columns, the column of each role, and the pairs. Raises `InputError`."""
-    given = need_file_for(data, columns)
+    columns and its notes, the column of each role, and the pairs. Raises `InputError`."""
+    need_file_for(data, columns | {"min_user": min_user, "min_item": min_item})
+    given = {name: value for name, value in columns.items() if value is not None}
     if not is_own_file(data):
         split = load_data(data, protocol)
         pairs = concat(split.train, split.valid)
         frame = pairs.to_frame()
         return frame, resolve_columns(frame), pairs
     frame, roles = read_frame(data, **given)
-    pairs = frame_to_pairs(frame, **(roles | {"timestamp": None}), source=data)
+    def pairs_of(frame): return frame_to_pairs(frame, **(roles | {"timestamp": None}), source=data)
+    pairs = pairs_of(frame)
+    left, notes = core(pairs.distinct(), min_user, min_item)
+    if notes:                                                       # some rows do not stay
+        rows = np.isin(pairs.user_ids, left.user_ids)[pairs.users]
+        rows &= np.isin(pairs.item_ids, left.item_ids)[pairs.items]
+        frame = frame[rows].reset_index(drop=True)
+        pairs = pairs_of(frame)
     need_choice(pairs, roles["user"], roles["item"], data)
-    return frame, roles, pairs
+    return noted(frame, *notes), roles, pairs
 
 # %% ../nbs/A2_datasets.ipynb #describe-split
 def describe_split(options: dict, split: Split | None) -> dict:

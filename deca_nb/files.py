@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
            'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
-           'Recoded', 'inside', 'opened', 'long_fields', 'found_encoding', 'found_separator', 'need_separator',
-           'is_binary', 'need_encoding', 'quoting', 'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows',
-           'give_back', 'need_line', 'Lines', 'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows',
-           'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers', 'read_written', 'need_one_header',
-           'read_text', 'with_roles', 'read_parquet', 'read_feather', 'read_json_lines', 'read_sheet', 'unreadable',
-           'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
-           'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left',
-           'settle', 'replacing', 'write_text', 'write_json']
+           'Recoded', 'inside', 'opened', 'long_fields', 'encoding_of', 'found_encoding', 'found_separator',
+           'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once', 'read_header', 'swallowed',
+           'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines', 'read_lines', 'need_few_fields',
+           'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers',
+           'read_written', 'need_one_header', 'read_text', 'with_index', 'with_roles', 'read_parquet', 'read_feather',
+           'read_json_lines', 'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of',
+           'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of',
+           'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -159,12 +159,17 @@ def long_fields():
     try: yield
     finally: csv.field_size_limit(most)
 
-def found_encoding(path: Path) -> str:
-    "utf-16 where the file begins with its mark, or with two letters in it, else utf-8."
-    with opened(path) as file: first = file.read(4)
+def encoding_of(first: bytes) -> str:
+    "utf-16 or utf-32 where the first four bytes are its mark, or letters in it, else utf-8."
+    if first in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"): return "utf-32"
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
-    zeros = [place for place, byte in enumerate(first) if byte == 0]
-    return "utf-16-le" if zeros == [1, 3] else "utf-16-be" if zeros == [0, 2] else "utf-8"
+    zeros = tuple(place for place, byte in enumerate(first) if byte == 0)
+    return {(1, 3): "utf-16-le", (0, 2): "utf-16-be",
+            (1, 2, 3): "utf-32-le", (0, 1, 2): "utf-32-be"}.get(zeros, "utf-8")
+
+def found_encoding(path: Path) -> str:
+    "The encoding that the file's first bytes tell of."
+    with opened(path) as file: return encoding_of(file.read(4))
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -198,6 +203,11 @@ def quoting(separator: str) -> int:
     "Whether a quotation mark holds a field together: after tabs it is a letter like others."
     return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
 
+def need_names_once(path: Path, names: list):
+    "Raise InputError where two columns have one name."
+    for name, n in Counter(names).items():
+        if n > 1: raise InputError(f"{path}: there are several columns '{str(name)[:40]}'; keep one of them.")
+
 def read_header(path: Path, separator: str, encoding: str = "utf-8") -> tuple[list[str], list[str]]:
     "The names in the first line as they are written, and as we use them. Raises `InputError`."
     import pandas as pd
@@ -206,8 +216,7 @@ def read_header(path: Path, separator: str, encoding: str = "utf-8") -> tuple[li
                              keep_default_na=False).iloc[0]
     typed = {".inter", ".item"} & {suffix.lower() for suffix in Path(inside(path)).suffixes}
     names = [(name.split(":")[0] if typed else name) or f"Unnamed: {i}" for i, name in enumerate(header)]
-    for name, n in Counter(names).items():
-        if n > 1: raise InputError(f"{path}: there are several columns '{name[:40]}'; keep one of them.")
+    need_names_once(path, names)
     return list(header), names
 
 # %% ../nbs/A1_files.ipynb #closed-quotes
@@ -422,10 +431,17 @@ def read_text(path: Path,                       # plain, gzipped or zipped
         if is_binary(path): raise
         frame, columns = read_written(path, sign, "latin-1", roles, whole)
         noted(frame, "some letters are no UTF-8, so all are read as latin-1; --encoding can say another")
+    if encoding and frame.empty:
+        raise InputError(f"{path}: it has no rows where it is read as {encoding}; give another --encoding.")
     if separator or sign in (",", "\t"): return frame, columns
     return noted(frame, f"columns are separated by {SEPARATORS[sign]}; --separator can say another"), columns
 
 # %% ../nbs/A1_files.ipynb #read-parquet
+def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+    "The frame with its named index, if it has one, as columns before the others."
+    names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(names) if names else frame
+
 def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":
     "The frame, or its columns of roles, and the column of every role."
     names, frame.attrs = list(frame), {}
@@ -438,7 +454,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     from pyarrow import parquet, types
     with opened(path) as file:
         schema = parquet.read_schema(file)
-        names = list(schema.empty_table().to_pandas().columns)
+        names = list(with_index(schema.empty_table().to_pandas()).columns)
         columns = resolve_columns(names, **roles)
         text = {field.name for field in schema
                 if types.is_string(field.type) or types.is_large_string(field.type)}
@@ -447,9 +463,10 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
         table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False,
                             use_pandas_metadata=True)
     table.validate(full=True)
-    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    frame = with_index(table.to_pandas(split_blocks=True, self_destruct=True))
     frame.attrs = {}                                            # notes of another reading may be stored there
-    return noted(frame, *guesses(names, roles, columns)), columns
+    some = frame if whole else frame[columns_of_roles(columns, names)]
+    return noted(some, *guesses(names, roles, columns)), columns
 
 # %% ../nbs/A1_files.ipynb #read-feather
 def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
@@ -457,7 +474,7 @@ def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     from pyarrow import feather
     with opened(path) as file: table = feather.read_table(file)
     table.validate(full=True)                                   # a damaged one would end the process later
-    return with_roles(table.to_pandas(), roles, whole)
+    return with_roles(with_index(table.to_pandas()), roles, whole)
 
 def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."
@@ -475,6 +492,7 @@ def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFra
     import pandas as pd
     try:
         with opened(path) as file, pd.ExcelFile(file, engine="openpyxl") as book:
+            header = pd.read_excel(book, header=None, nrows=1, dtype=object)
             cells = pd.read_excel(book, dtype=object, keep_default_na=False, na_values=[""])
             frame, names = cells.infer_objects(), book.sheet_names
     except ImportError:
@@ -482,6 +500,7 @@ def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFra
                          "pip install 'deca-nb[excel]', or save the sheet as .csv.") from None
     except (ValueError, KeyError, AttributeError) as error:             # of a sheet that is a chart, for one
         raise InputError(f"{path}: not readable as .xlsx ({error}); save the sheet as .csv.") from None
+    need_names_once(path, header.squeeze("index").dropna().tolist() if header.size else [])
     frame, columns = with_roles(frame, roles, whole)
     if len(names) == 1: return frame, columns
     return noted(frame, f"its first sheet, '{names[0]}', is read of {len(names)}"), columns
@@ -498,6 +517,15 @@ def unreadable() -> tuple[type[Exception], ...]:
     import pyarrow
     return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeError,
             OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
+
+@contextmanager
+def readable(path, kind: str):
+    "A block that reads a file of that kind. Raises `InputError` for what a library has against the file."
+    try: yield
+    except unreadable() as error:
+        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system itself
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
 
 # %% ../nbs/A1_files.ipynb #kinds-of-parts
 def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same columns
@@ -567,13 +595,11 @@ def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataF
     kind = kind_of(path)
     if given and kind not in TEXT:
         raise InputError(f"{path}: a {kind} file is no text, so leave out --{', --'.join(given)}.")
-    try: return READERS[kind](path, roles, whole, **given)
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: the file is empty; give a header and one row per interaction.") from None
-    except unreadable() as error:
-        if getattr(error, "errno", None) not in (None, errno.EINVAL): raise  # of the system itself
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not readable as {kind} ({why}); write the file again.") from None
+    with readable(path, kind):
+        try: return READERS[kind](path, roles, whole, **given)
+        except pd.errors.EmptyDataError:
+            said = "the file is empty; give a header and one row per interaction."
+            raise InputError(f"{path}: {said}") from None
 
 # %% ../nbs/A1_files.ipynb #read-frame-columns
 def read_frame(path,                    # of a file, a folder of parts, or a pattern with * ? or []

@@ -6,14 +6,15 @@
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
            'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'first_row', 'read_ids', 'nested_ids',
-           'need_plain_ids', 'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates',
-           'unit_of', 'need_one_clock', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
-           'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
-           'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
-           'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
-           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
-           'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known',
-           'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
+           'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'plain', 'read_ratings', 'plain_dates',
+           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'dates_among',
+           'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew', 'need_choice', 'read_weights',
+           'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats', 'merged', 'as_pandas', 'read_noted',
+           'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits', 'by_user_and_time',
+           'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times', 'tie_notes', 'cut_by_time',
+           'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat', 'split_of_parts', 'cut', 'align',
+           'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known', 'note_of_masked', 'read_split',
+           'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -21,6 +22,7 @@ import importlib
 import re
 import warnings
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch
 from pandas.tseries.api import guess_datetime_format
 
-from .files import InputError, give_back, notes_of, read_columns, read_frame
+from .files import InputError, give_back, notes_of, read_columns, read_frame, with_index
 from .names import listed
 
 # %% ../nbs/01_interactions.ipynb #plain-ids
@@ -40,6 +42,7 @@ def plain_ids(column: pd.Series     # (n,) ids, none of them missing
     """Ids as int64 where every one of them is a plainly written whole number, else as text.
     Expects no missing value."""
     if pd.api.types.is_bool_dtype(column): return column.astype(str)
+    if column.dtype.kind in "mM": return column.map(str)            # each alone: not as its neighbours are
     if pd.api.types.is_integer_dtype(column): return column.astype(np.int64 if column.max() < 2**63 else str)
     if pd.api.types.is_float_dtype(column):
         whole = (column % 1 == 0).all() and (column.abs() < 2**53).all()
@@ -56,6 +59,8 @@ def coded(column: pd.Series                     # (n,) ids, none of them missing
     """Each row's position in the sorted list of distinct ids, (n,) int64, and that list.
 
     Only distinct ids are looked at, so that millions of rows cost little."""
+    if pd.api.types.infer_dtype(column, skipna=False).startswith("mixed"):
+        column = column.map(lambda one: str(one) if isinstance(one, bool) else one)     # True is not 1
     codes, found = pd.factorize(column)
     ids, place = np.unique(plain_ids(pd.Series(found)).to_numpy(), return_inverse=True)
     return place.astype(np.int64)[codes], pd.Index(ids)
@@ -203,7 +208,7 @@ def hint_of_header(names: pd.Index  # of the columns, as they were read
                    ) -> str:        # the end of a sentence; nothing where the names look like names
     "What may be wrong with a file whose first line holds no usual names."
     texts = [str(name) for name in names]
-    if len(texts) == 1: return ", or say with --separator what parts the columns"
+    if len(texts) == 1 and not texts[0].isalnum(): return ", or say with --separator what parts the columns"
     is_row = any(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts)
     return ", or, if the first line is no header, write one above it" if is_row else ""
 
@@ -261,15 +266,22 @@ def nested_ids(ids: pd.Series       # (n,), none of them missing
     nested = distinct.map(pd.api.types.is_list_like)
     return ids.map(pd.api.types.is_list_like) if nested.any() else pd.Series(False, ids.index)
 
+def no_text(ids: pd.Series          # (n,), none of them missing
+            ) -> pd.Series:         # (n,) bool
+    "Which ids are bytes that no text in UTF-8 has, such as a UUID's sixteen."
+    if not pd.api.types.infer_dtype(ids, skipna=False).startswith(("bytes", "mixed")):
+        return pd.Series(False, ids.index)
+    return ids.map(lambda one: isinstance(one, bytes) and "\ufffd" in one.decode(errors="replace"))
+
 def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
                    role: str, source: str       # what error messages call them
                    ):
-    "Raise InputError where an id is an empty text, a list or an object."
+    "Raise InputError where an id is an empty text, a list, an object, or bytes that are no text."
     words = pd.Series(ids.cat.categories) if isinstance(ids.dtype, pd.CategoricalDtype) else ids
     if not (pd.api.types.is_object_dtype(words) or pd.api.types.is_string_dtype(words)): return
-    if not nested_ids(words).any() and not (words == "").any(): return
+    if not nested_ids(words).any() and not (words == "").any() and not no_text(words).any(): return
     ids = ids.astype(object)
-    nested = nested_ids(ids)
+    nested = nested_ids(ids) | no_text(ids)
     odd = nested | (ids.mask(nested) == "")
     if not odd.any(): return
     row = first_row(odd)
@@ -279,17 +291,35 @@ def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
                      "give a number or a text, or drop that row.")
 
 # %% ../nbs/01_interactions.ipynb #read-ratings
+def is_date(value   # of a cell
+            ) -> bool:
+    "Whether it is a date, with a time or without."
+    return isinstance(value, date)
+
+def as_numbers(column: pd.Series    # (n,)
+               ) -> pd.Series:      # (n,) float64
+    "The column's numbers, NaN for whatever is none: a date is not its nanoseconds."
+    if column.dtype.kind in "mM": return pd.Series(np.nan, column.index)
+    if pd.api.types.is_object_dtype(column): column = column.mask(column.map(is_date))
+    return pd.to_numeric(column, errors="coerce").astype(np.float64)
+
+def plain(value     # of a cell
+          ):        # as a message quotes it with !r
+    "A number without the name of its type, and a date as text."
+    value = value.item() if isinstance(value, np.generic) else value
+    return str(value) if is_date(value) else value
+
 def read_ratings(df: pd.DataFrame,  # one row per interaction
                  column: str,       # with ratings
                  source: str        # what error messages call the frame
                  ) -> np.ndarray:   # (n,) float64
     "That column as float64; InputError names the first row that is no finite number."
     need_column(df, column, "rating", source)
-    ratings = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
+    ratings = as_numbers(df[column])
     odd = ~np.isfinite(ratings)
     if odd.any():
         row = first_row(odd)
-        value = df[column].iloc[row - 1]
+        value = plain(df[column].iloc[row - 1])
         comma = re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
         mend = f"write {str(value).strip().replace(',', '.')}" if comma else "mend that row"
         raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}, which is not a number; "
@@ -397,6 +427,11 @@ def need_one_clock(times: np.ndarray,           # (n,) numbers
                          f"year stands last; {SAY_FORMAT.replace('%d.%m.%Y', '%d%m%Y')}.")
 
 # %% ../nbs/01_interactions.ipynb #begins-as-date
+def dates_among(column: pd.Series   # (n,) cells, as those of a sheet
+                ) -> pd.Series:     # (n,) datetime64 in UTC, missing where a cell is no date
+    "The cells that are dates already."
+    return pd.to_datetime(column.where(column.map(is_date)), utc=True)
+
 def begins_as_date(column: pd.Series    # (n,) times of any kind, n at least 1
                    ) -> bool:
     "Whether the first text is no number, or one is such as 05032024: a date without signs."
@@ -422,18 +457,19 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind == "u" and found.max() >= 2**63: found = found.where(found < 2**63)   # none so late
     if found.dtype.kind == "f": found = found.mask(np.isinf(found))
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
-    if date_format or found.isna().all():
+    if found.dtype.kind != "M" and (date_format or found.isna().all()):
         texts = df[column].astype(str)
         found = read_dates(texts, column, source, date_format)
         if not date_format: found = found.mask(texts.str.isdigit())
+        else: found = found.fillna(dates_among(df[column]))
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
         what = f"not a date written as {date_format}" if date_format else f"neither a number nor a date{like}"
         mend = "give another --date-format" if date_format else SAY_FORMAT
-        raise InputError(f"{source}: column '{column}' holds {df[column].iloc[row - 1]!r} in row {row}, "
-                         f"which is {what}; mend that row, {mend}, or leave the times out with "
-                         "--timestamp none.")
+        value = plain(df[column].iloc[row - 1])
+        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}, which is {what}; mend "
+                         f"that row, {mend}, or leave the times out with --timestamp none.")
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
@@ -507,11 +543,12 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
                  ) -> np.ndarray:       # (n,) float32
     "That column as weights. InputError: a row without one (named), all are 0, or their sum is too large."
     need_column(df, column, "weight", source)
-    weights = pd.to_numeric(df[column], errors="coerce").astype(np.float64)
+    weights = as_numbers(df[column])
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         row = first_row(bad)
-        raise InputError(f"{source}: column '{column}' holds '{df[column].iloc[row - 1]}' in row {row}; a "
+        value = plain(df[column].iloc[row - 1])
+        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}; a "
                          "weight is a number from 0 on, so mend that row, or leave the weights out.")
     if weights.sum() > np.finfo(np.float32).max:
         raise InputError(f"{source}: column '{column}' has a sum of {weights.sum():.3g}, too large for "
@@ -614,8 +651,8 @@ def merged(pairs: Interactions,     # in the order of the rows
 def as_pandas(frame: Any,       # of pandas, or anything with the Arrow stream protocol
               source: str       # what error messages call it
               ) -> pd.DataFrame:
-    "A frame of pandas as it is, and any other that can be handed over by Arrow. Raises `InputError`."
-    if isinstance(frame, pd.DataFrame): return frame
+    "A frame of pandas, with its named index as columns, or what Arrow hands over. Raises `InputError`."
+    if isinstance(frame, pd.DataFrame): return with_index(frame)
     if hasattr(frame, "__arrow_c_stream__"):
         import pyarrow as pa
         return pa.table(frame).to_pandas()
@@ -876,10 +913,14 @@ NO_TIMES = "no column of times was found, so the split is random; --timestamp na
 
 # %% ../nbs/01_interactions.ipynb #core
 def core(pairs: Interactions,   # each pair once
-         min_user: int = 1,     # clicks that a user must have
-         min_item: int = 1      # clicks that an item must have
+         min_user: int | None = None,   # clicks that a user must have; None: 1
+         min_item: int | None = None    # clicks that an item must have; None: 1
          ) -> tuple[Interactions, tuple[str, ...]]:     # over the users and items that stay; a note if any go
-    "The largest part in which every user and item has as many clicks. Raises `InputError` where it is empty."
+    """The largest part in which every user and item has as many clicks. Raises `InputError` where it is
+    empty, or where a number is below 1."""
+    min_user, min_item = (1 if least is None else least for least in (min_user, min_item))
+    for option, least in (("--min-user", min_user), ("--min-item", min_item)):
+        if least < 1: raise InputError(f"{option} {least} is no number of clicks; give 1 or more.")
     rows, before = np.arange(len(pairs)), -1
     while len(rows) != before:
         users, items, before = pairs.users[rows], pairs.items[rows], len(rows)
@@ -1010,10 +1051,7 @@ def cut_file(pairs: Interactions,       # of one file
     "Train, valid and test of one file, how it was cut, and notes. Raises `InputError`."
     kind = split or ("random" if pairs.timestamps is None else "chronological")
     if kind not in CUTS: raise InputError(f"there is no split '{kind}'; choose {', '.join(CUTS)}.")
-    for option, least in (("--min-user", min_user), ("--min-item", min_item)):
-        if least is not None and least < 1:
-            raise InputError(f"{option} {least} is no number of clicks; give 1 or more.")
-    pairs, notes = core(pairs, min_user or 1, min_item or 1)
+    pairs, notes = core(pairs, min_user, min_item)
     parts, told = CUTS[kind](pairs, seed)
     notes += told if split or kind == "chronological" else (NO_TIMES,)
     return [pairs.select(parts == part) for part in range(3)], kind, notes

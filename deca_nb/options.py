@@ -151,7 +151,7 @@ def common(recipe: Annotated[str | None, Option(help="TOML file of options; thos
            write_recipe: Annotated[str | None, Option(help="TOML file to write the options to [recipe.toml "
                                                            "in --out, where that is a folder]")] = None,
            quiet: Annotated[bool, Option("--quiet", help="no notes and no progress")] = False,
-           log: Annotated[str | None, Option(help="file for notes and a line an epoch")] = None,
+           log: Annotated[str | None, Option(help="file to add notes, a line an epoch and errors to")] = None,
            debug: Annotated[bool, Option("--debug", help="a traceback where something goes wrong")] = False):
     "The options that every command has."
 
@@ -165,7 +165,7 @@ def need_files(*paths: str | None):
 
 @contextmanager
 def speaking(quiet: bool,       # nothing on standard error
-             log: str | None    # file for what is logged
+             log: str | None    # file to which what is logged is added, and the error that ends the block
              ):
     "Notes, progress and the log as they were asked for."
     logger = logging.getLogger("deca_nb")
@@ -173,14 +173,17 @@ def speaking(quiet: bool,       # nothing on standard error
     with ExitStack() as stack:
         if quiet: stack.enter_context(redirect_stderr(StringIO()))
         if log is not None:
-            handler = logging.FileHandler(log, "w", encoding="utf-8")
+            handler = logging.FileHandler(log, encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
             logger.addHandler(handler)
             logger.setLevel(logging.DEBUG)
             stack.callback(handler.close)
             stack.callback(logger.removeHandler, handler)
             stack.callback(logger.setLevel, before)
-        yield
+        try: yield
+        except Exception as error:
+            if log is not None: logger.error(error)
+            raise
 
 def keep_options(command: str, about: list[OptionType], given: dict, write_recipe: str | None):
     "Writes the options into the folder that was made, and to the file that was asked for."

@@ -96,7 +96,7 @@ def gathered(self: Group,
              part: torch.Tensor,                # (rows, ...), this process's own
              sizes: list[int] | None = None     # the rows of each process, if these are known
              ) -> list[torch.Tensor]:           # by rank
-    "The tensors of all processes."
+    "The tensors of all processes. Raises `LostProcess`."
     if sizes is None: sizes = self.sizes(len(part))
     padded = part.new_zeros(max(sizes), *part.shape[1:])
     padded[:len(part)] = part
@@ -109,7 +109,7 @@ def gathered(self: Group,
 def summed(self: Group,
            tensor: torch.Tensor     # of one shape in all processes; it is overwritten
            ) -> torch.Tensor:       # the same tensor
-    "The sum of the tensors of all processes, in the place of this one."
+    "The sum of the tensors of all processes, in the place of this one. Raises `LostProcess`."
     self.say(dist.all_reduce, 2 * (self.n - 1) / self.n * tensor.nbytes, tensor)
     return tensor
 
@@ -117,7 +117,7 @@ def summed(self: Group,
 def sizes(self: Group,
           n: int            # this process's own number
           ) -> list[int]:   # by rank
-    "The numbers that the processes give."
+    "The numbers that the processes give. Raises `LostProcess`."
     return torch.cat(self.gathered(torch.tensor([n], device=self.device), [1] * self.n)).tolist()
 
 # %% ../nbs/14_processes.ipynb #told-by-first
@@ -125,7 +125,7 @@ def sizes(self: Group,
 def told(self: Group,
          data: bytes        # of process 0; what the others give is not looked at
          ) -> bytes:        # the same everywhere
-    "What process 0 has there."
+    "What process 0 has there. Raises `LostProcess`."
     size = self.sizes(len(data))[0]
     if not size: return b""
     here = bytearray(data) if self.rank == 0 else bytearray(size)
@@ -414,7 +414,7 @@ def is_first() -> bool:         # true without torchrun, too
 @contextmanager
 def started(device: str             # of torch; with GPUs, each process takes its own
             ) -> Iterator[Group]:   # of this process
-    "The group of the processes that torchrun has started, as long as the block lasts."
+    "The group of the processes that torchrun has started, as long as the block lasts. Raises `LostProcess`."
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu: torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, n = next(dist.rendezvous("env://"))
