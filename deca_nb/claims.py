@@ -126,10 +126,18 @@ def give_back(self: Claims, names: list[str]    # of claims that this process ma
 @patch
 def make(self: Claims, name: str    # of a file, in the folder, which is there
          ):
-    "Makes a claim, in the place of one whose process has ended. Raises `FileExistsError` where there is one."
-    (self.folder / name).unlink(missing_ok=True)
+    """Makes a claim, in the place of one whose process has ended. Raises `FileExistsError` where there is
+    one, and `OSError` where none can be written; nothing of that stays, for nobody could tell whose it is."""
+    place = self.folder / name
+    place.unlink(missing_ok=True)
     self.mine.append(name)
-    with (self.folder / name).open("x") as file: file.write(self.text)
+    with place.open("x") as file:
+        try:
+            file.write(self.text)
+            file.flush()
+        except OSError:
+            place.unlink()
+            raise
 
 # %% ../nbs/A6_claims.ipynb #claims-take
 @patch

@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'Version', 'TRIM_THRESHOLD', 'MMAP_THRESHOLD', 'print_version', 'options', 'make_app', 'keep_memory',
-           'give_up', 'complete', 'why', 'Aside', 'need_streams', 'drop_unwritten', 'main']
+           'give_up', 'complete', 'why', 'Aside', 'need_streams', 'drop_unwritten', 'stops_anywhere', 'main']
 
 # %% ../nbs/15_cli.ipynb #imports-export
+import _thread
 import ctypes
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -135,6 +137,18 @@ def drop_unwritten():
     try: sys.stdout.flush()
     except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
+# %% ../nbs/15_cli.ipynb #stops-anywhere
+@contextmanager
+def stops_anywhere():
+    "A block that Ctrl-C ends in callbacks, too, where Python would drop the exception."
+    usual = sys.unraisablehook
+    def hook(dropped):
+        if not issubclass(dropped.exc_type, KeyboardInterrupt): return usual(dropped)
+        threading.Timer(.02, _thread.interrupt_main).start()            # here it would be dropped again
+    sys.unraisablehook = hook
+    try: yield
+    finally: sys.unraisablehook = usual
+
 # %% ../nbs/15_cli.ipynb #main-command
 def main(begin: Callable = lambda: None    # called when all that the command needs is imported
          ):
@@ -146,7 +160,7 @@ def main(begin: Callable = lambda: None    # called when all that the command ne
         words = complete([word for word in sys.argv[1:] if word != "--debug"])
         app = make_app(words)
         begin()
-        code = app(words, prog_name="deca", standalone_mode=False) or 0
+        with stops_anywhere(): code = app(words, prog_name="deca", standalone_mode=False) or 0
         if code == 130: raise KeyboardInterrupt                             # typer says nothing of Ctrl-C
         sys.stdout.flush()
         sys.exit(code)

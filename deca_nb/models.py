@@ -248,7 +248,7 @@ def named_products(some: torch.Tensor,      # (n_rows, dim)
     return torch.sparse.sampled_addmm(cells, some, others.T, beta=0.).values()
 
 # %% ../nbs/03_models.ipynb #are-cells
-MANY = 1 << 13                              # pairs from which a copy of their rows is more than a cache holds
+MANY = 1 << 13                              # from so many pairs on a copy of their rows outgrows the cache
 
 def are_cells(pairs: Pairs,     # n of them
               n_rows: int       # of the sparse matrix; its columns are the items
@@ -412,7 +412,7 @@ def many_rows(rows: torch.Tensor,                   # (n, n_in)
 def picked(rows: nn.Embedding,      # weight (n_rows, dim)
            index: torch.Tensor      # (n,) int64
            ) -> torch.Tensor:       # (n, dim)
-    "rows(index). A dense gradient is added up row by row, where torch's embedding sorts first."
+    "rows(index). A dense gradient is added up row by row; on a GPU torch's embedding would sort first."
     return rows(index) if rows.sparse else rows.weight.index_select(0, index)
 
 # %% ../nbs/03_models.ipynb #distinct
@@ -432,8 +432,8 @@ def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
                ) -> torch.Tensor:                   # (n, n_out)
     """One half of Eq. (4): F.linear(rows(index), weight, bias), by the product of each row once.
 
-    All rows of a table no longer than the index, else those that it names; on a GPU, which would have to tell
-    the CPU how many they are, each as often as it is named."""
+    A table no longer than the index is multiplied whole; of a longer one only the named rows are. A GPU
+    multiplies those as often as they are named, since the CPU would have to wait for their number."""
     if rows.num_embeddings <= len(index) and not rows.sparse:
         return many_rows(rows.weight, weight, bias).index_select(0, index)
     if index.device.type != "cpu": return F.linear(picked(rows, index), weight, bias)
@@ -838,7 +838,9 @@ def fold_in(self: CDAE,
 def fold_in(self: LightGCN,
             rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
             ) -> torch.Tensor:      # logits (n_rows, n_items)
-    "The answer to users that training never saw: a row of 0 that listens to its items."
+    """The answer to users that training never saw: a row of 0 that listens to its items.
+
+    Each click counts 1, whatever its value."""
     counts = (rows.offsets[1:] - rows.offsets[:-1]).repeat_interleave(rows.offsets[1:] - rows.offsets[:-1])
     values = (counts * self.item_degrees[rows.columns]) ** -.5
     item_table = self.propagate(max(self.n_layers - 1, 0))[1]       # the mean of all layers but the last

@@ -7,6 +7,7 @@ import errno
 import json
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 import time
@@ -218,6 +219,19 @@ def test_a_store_that_cannot_be_written_is_read(tmp_path, monkeypatch):
     runs.folder, runs.packed = tmp_path, tmp_path / "runs.parquet"
     with pytest.raises(InputError, match="claims: cannot be written, since the disk is read-only"):
         sweep([other], runs)
+
+
+def test_nothing_stays_of_a_claim_that_could_not_be_written(tmp_path):
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Claims(tmp_path / "claims", Runs(tmp_path).lock) as ours:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, usual[1]))
+        try:
+            with pytest.raises(InputError, match="claims: cannot be written, since the file is too large"):
+                ours.take(["one"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        assert not claims.holder(tmp_path / "claims" / "one")
+        assert ours.take(["one"])
 
 
 def take_all(folder: Path, meet):

@@ -35,6 +35,28 @@ def test_ctrl_c_while_modules_are_imported(name):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "deca: stopped.\n")
 
 
+def test_ctrl_c_in_a_callback_of_python_is_heard():
+    code = """
+import os, signal, sys
+from deca_nb import cli
+
+class Goes:
+    def __del__(self): os.kill(os.getpid(), signal.SIGINT)
+
+def app(*_, **how):
+    Goes()
+    for _ in range(10**6): pass
+    print("not stopped")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.make_app = lambda words: app
+sys.argv = ["deca", "audit"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "deca: stopped.\n")
+
+
 def test_the_command_starts_in_a_module_that_imports_next_to_nothing():
     settings = configparser.ConfigParser(delimiters=["="])
     settings.read(ROOT / "settings.ini")
