@@ -416,7 +416,7 @@ def fold_in(self: ItemKNN,
 # %% ../nbs/09_baselines.ipynb #fold-in-als
 @patch
 def fold_in(self: ALS,
-            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user
+            rows: SparseRows        # (n_rows, n_items), a row of clicks for each new user, each of value 1
             ) -> torch.Tensor:      # (n_rows, n_items) float32
     "The scores of all items for new users: for each its row, by the ridge regression of the training."
     (shrink, weight), table = self.weights.double(), self.item_factors.double()

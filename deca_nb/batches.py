@@ -100,7 +100,9 @@ def make_batch(positives,   # users and items, int64, (n_positives,) each
 class Batches:
     """Each epoch: the units of `self.order` in random order, `batch_size` at a time.
 
-    Its tensors are on one device, where the generator must be too. It can be left and gone on with."""
+    A subclass has `n_units` and `batch(part, generator)`, and `weights`, (n_pairs,) or None, for
+    `weights_at`. Its tensors are on one device, where the generator must be too. It can be left and gone on
+    with."""
     def __init__(self, batch_size: int,     # units in a batch, at least 1; the last one may have fewer
                  device                     # name or torch.device
                  ):
@@ -214,7 +216,8 @@ def batch(self: RowBatches, part: torch.Tensor,     # (n,) int64, places in `act
 def balance(observed: torch.Tensor,     # 1 for a positive and 0 for a negative, float32, (..., n)
             weights: torch.Tensor | None = None     # what each pair counts, float32, (..., n); None: 1
             ) -> torch.Tensor:          # float32, (..., n)
-    "What each pair weighs: one over the number of positives, of negatives for a negative, times its weight."
+    """What each pair weighs: 1 / number of positives for a positive, 1 / number of negatives for a negative;
+    times its weight."""
     n_positive = observed.sum(-1, keepdim=True)
     each = torch.where(observed > 0, 1 / n_positive, 1 / (observed.shape[-1] - n_positive).clamp(min=1))
     return each if weights is None else each * weights

@@ -1,7 +1,8 @@
 import typer
 from .files import InputError as InputError
 from _typeshed import Incomplete
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 COMMANDS: Incomplete
 
@@ -29,4 +30,6 @@ class Aside:
 
 def need_streams() -> None: ...
 def drop_unwritten() -> None: ...
+@contextmanager
+def stops_anywhere() -> Generator[None, None, Incomplete]: ...
 def main(begin: Callable = ...): ...

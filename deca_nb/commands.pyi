@@ -7,7 +7,7 @@ from .denoising import recipe_for as recipe_for
 from .elsewhere import evaluate_elsewhere as evaluate_elsewhere, known_too as known_too, split_elsewhere as split_elsewhere
 from .evaluation import evaluate as evaluate, metric_columns as metric_columns, need_metric as need_metric, summarise as summarise
 from .export import need_format as need_format, need_order as need_order, need_share as need_share, ready_for as ready_for, told_apart as told_apart, write_scored as write_scored
-from .files import InputError as InputError, need_place as need_place, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
+from .files import InputError as InputError, need_place as need_place, notes_of as notes_of, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
 from .judging import task_beside as task_beside
 from .models import model_class as model_class
 from .names import find as find, is_place as is_place, listed as listed, name_of as name_of, named as named
@@ -20,7 +20,7 @@ from .serving import best_epochs as best_epochs, read_history as read_history, r
 from .statistics import over_seeds as over_seeds
 from .training import Run as Run
 from _typeshed import Incomplete
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from deca_nb.cuts import compared as compared, comparison_table as comparison_table, conclusion as conclusion, denoise as denoise, drop_lowest as drop_lowest, judged as judged, mean_score as mean_score, reweigh as reweigh, weighed_by as weighed_by, weights_by as weights_by, without as without
 from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, TooFew as TooFew, align as align, get_protocol as get_protocol, merged as merged, note_of_masked as note_of_masked, read_known as read_known, read_noted as read_noted
@@ -50,6 +50,7 @@ def collect_data(data: Annotated[str, None] = 'movielens-100k', protocol: Annota
 
 data_options: Incomplete
 
+def say_notes(notes: Iterable[str], source: str): ...
 def load_split(options: dict) -> tuple[Split, Protocol]: ...
 def words_after(words: list[str], *options: str) -> list[str]: ...
 def known_numbers(words: list[str]) -> dict[str, dict]: ...
@@ -143,6 +144,7 @@ def number(value) -> float | None: ...
 ABOUT: Incomplete
 
 def score_rows(split: Split, protocol: Protocol, model: str, method: str, seed: int, ties: str, per_user: pd.DataFrame) -> list[dict]: ...
+def once_each(ids: Iterable) -> list: ...
 def whose_lists(users: str | None, users_file: str | None, everybody: bool, history: str | None = None, column: str | None = None) -> list[str] | None: ...
 def with_notes(make: Callable[[], pd.DataFrame]) -> pd.DataFrame: ...
 def give_lists(table: pd.DataFrame, out: str | None, json: str | None): ...
@@ -154,7 +156,7 @@ def similar_items_command(folder: Saved, items: Annotated[str, None], k: Annotat
 def vectors_command(folder: Saved, out: Annotated[str, None], model: Own = None, method: Own = None): ...
 
 NO_ROWS: Incomplete
-COLUMNS_READ: Incomplete
+READ_OF_ROWS: Incomplete
 OF_ROWS: Incomplete
 
 def row_parameters(words: list[str]) -> list[inspect.Parameter]: ...

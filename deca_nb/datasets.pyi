@@ -1,11 +1,11 @@
 import pandas as pd
-from .files import InputError as InputError, read_frame as read_frame, replacing as replacing, resolve_columns as resolve_columns
+from .files import InputError as InputError, noted as noted, read_frame as read_frame, replacing as replacing, resolve_columns as resolve_columns
 from .names import find as find, listed as listed, named as named
 from .worlds import World as World
 from _typeshed import Incomplete
 from collections.abc import Callable
 from dataclasses import dataclass
-from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, chronological_parts as chronological_parts, concat as concat, cut as cut, frame_to_pairs as frame_to_pairs, get_protocol as get_protocol, need_choice as need_choice, one_each as one_each, random_parts as random_parts, read_split as read_split, split_of_parts as split_of_parts
+from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, chronological_parts as chronological_parts, concat as concat, core as core, cut as cut, frame_to_pairs as frame_to_pairs, get_protocol as get_protocol, need_choice as need_choice, one_each as one_each, random_parts as random_parts, read_split as read_split, split_of_parts as split_of_parts
 from pathlib import Path
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ DATA_HELP: Incomplete
 def load_named(data: str, files: str) -> Split: ...
 def need_file_for(data: str, own: dict) -> dict: ...
 def load_data(data: str, protocol: str = 'clean', **own) -> Split: ...
-def load_rows(data: str, protocol: str = 'clean', **columns) -> tuple[pd.DataFrame, dict, Interactions]: ...
+def load_rows(data: str, protocol: str = 'clean', min_user: int | None = None, min_item: int | None = None, **columns) -> tuple[pd.DataFrame, dict, Interactions]: ...
 def describe_split(options: dict, split: Split | None) -> dict: ...

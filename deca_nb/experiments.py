@@ -9,7 +9,7 @@ __all__ = ['KEY', 'VARIANTS', 'ROWS', 'PROTOCOLS', 'AGREEING', 'FOUR', 'THREE', 
            'judge_ranker', 'ranker_rows', 'label_of', 'Bench', 'Experiment', 'experiment', 'in_turn', 'figure2',
            'where_of', 'table_of', 'table2', 'table3', 'by_probability', 'table4', 'figure3', 'mark_published',
            'figure5', 'ladder_steps', 'rung_cells', 'ladder', 'drawn_for', 'numbered_jobs', 'tune', 'tuned_settings',
-           'tuned', 'head_room', 'map_job', 'by_world_means', 'world_gain', 'map_jobs', 'world_map', 'recovery_jobs',
+           'head_room', 'tuned', 'map_job', 'by_world_means', 'world_gain', 'map_jobs', 'world_map', 'recovery_jobs',
            'recover', 'should_denoise', 'authors_interactions', 'table1', 'audit_page']
 
 # %% ../nbs/11_experiments.ipynb #imports-export
@@ -263,7 +263,8 @@ def sweep(self: Bench,
           ) -> pd.DataFrame:    # a row a job, in their order, columns as of `Runs.read`
     """The rows of these jobs, run where they are missing.
 
-    The method is what a table calls it (`label_of`). Raises `InputError`."""
+    The method is what a table calls it (`label_of`). Raises `InputError` where a run cannot be trained or its
+    data cannot be loaded."""
     rows = sweep(jobs, self.runs, self.jobs, self.load)
     self.made.update(zip(rows["name"], zip(rows["seconds"], rows["versions"], strict=True), strict=True))
     return rows.assign(method=[label_of(json.loads(text)) for text in rows["recipe"]])
@@ -339,7 +340,8 @@ def table_of(bench: Bench,          # whose `models` and `methods`, if given, re
              ) -> dict:  # near (where the paper has numbers), cells, rankers, against-normal, by-ties, figure
     """The models by those methods, beside the paper's numbers and the rankers.
 
-    And paired tests against normal training, and warm and cold users apart."""
+    And paired tests against normal training, and warm and cold users apart. Raises `InputError` where a test
+    has fewer than two users."""
     rows = bench.sweep([bench.job(model, method, seed) for model in bench.models or FOUR
                         for method in bench.methods or methods for seed in range(bench.seeds)])
     ranked, ties = ranker_rows(bench.split, bench.protocol), bench.ties
@@ -539,6 +541,23 @@ def tuned_settings(bench: Bench,                    # on data with validation pa
         best[model, method] = {name: value for name, value in source.items() if name in held}
     return best, pd.concat([table for _, table in found.values()], ignore_index=True)
 
+# %% ../nbs/11_experiments.ipynb #head-room
+def head_room(bench: Bench,         # on data that tell which clicks were meant
+              rows: pd.DataFrame,   # runs that learned from all clicks
+              meant: pd.DataFrame   # runs of the same methods that learned from the liked
+              ) -> pd.DataFrame:    # model, method, what `compare_runs` says
+    """What each method, and EASE, gains by learning from the clicks that were meant only: paired differences.
+
+    Raises `InputError` where there are no such clicks."""
+    own = ["model", "method"]
+    base, metrics = dict(list(rows.groupby(own))), metrics_of(meant, bench.ties)
+    pairs = {key: (group, base[key]) for key, group in meant.groupby(own, sort=False)}
+    on_meant = only_liked(bench.split)
+    pairs["EASE", "-"] = tuple(pd.DataFrame([judge_ranker("EASE", split, bench.split)])
+                               for split in (on_meant, bench.split))
+    return pd.DataFrame([dict(zip(own, key, strict=True)) | compare_runs(*two, metric, bench.ties)
+                         for key, two in pairs.items() for metric in metrics])
+
 # %% ../nbs/11_experiments.ipynb #tuned
 @experiment("tuned", "movielens-100k", "clean", 5)
 def tuned(bench: Bench,         # on data with ratings and validation pairs
@@ -560,23 +579,6 @@ def tuned(bench: Bench,         # on data with ratings and validation pairs
     figure = draw_cells(cells, rankers, f"{where_of(bench)}, every method tuned alike")
     return {"cells": cells, "rankers": rankers, "against-normal": compare_all(rows, ties),
             "head-room": head_room(bench, rows, meant), "trials": trials, "figure": figure}
-
-# %% ../nbs/11_experiments.ipynb #head-room
-def head_room(bench: Bench,         # on data that tell which clicks were meant
-              rows: pd.DataFrame,   # runs that learned from all clicks
-              meant: pd.DataFrame   # runs of the same methods that learned from the liked
-              ) -> pd.DataFrame:    # model, method, what `compare_runs` says
-    """What each method, and EASE, gains by learning from the clicks that were meant only: paired differences.
-
-    Raises `InputError` where there are no such clicks."""
-    own = ["model", "method"]
-    base, metrics = dict(list(rows.groupby(own))), metrics_of(meant, bench.ties)
-    pairs = {key: (group, base[key]) for key, group in meant.groupby(own, sort=False)}
-    on_meant = only_liked(bench.split)
-    pairs["EASE", "-"] = tuple(pd.DataFrame([judge_ranker("EASE", split, bench.split)])
-                               for split in (on_meant, bench.split))
-    return pd.DataFrame([dict(zip(own, key, strict=True)) | compare_runs(*two, metric, bench.ties)
-                         for key, two in pairs.items() for metric in metrics])
 
 # %% ../nbs/11_experiments.ipynb #map
 GRID = {"noise": (0., .01, .03, .05), "popularity_noise": (0., .5, 1.),
@@ -711,7 +713,9 @@ def authors_interactions(name: str              # a key of `STATED`
 @experiment("table1", seeds=1, unused=("seeds", "epochs", "optimiser", "device", *PROTOCOLS, *ROWS))
 def table1(bench: Bench     # on data named authors:NAME
            ) -> dict:       # table: rows counted and paper
-    "Table 1: users, items, interactions and sparsity, as counted and as printed. Raises `InputError`."
+    """Table 1: users, items, interactions and sparsity, as counted and as printed.
+
+    Raises `InputError` for data that the authors did not release."""
     name = parse_data(bench.data)[1]
     counted = describe(authors_interactions(name))
     printed = dict(zip(counted, STATED[name], strict=True))

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
            'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
-           'Recoded', 'inside', 'opened', 'long_fields', 'encoding_of', 'found_encoding', 'found_separator',
+           'Recoded', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields', 'found_separator',
            'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once', 'read_header', 'swallowed',
            'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines', 'read_lines', 'need_few_fields',
            'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers',
-           'read_written', 'need_one_header', 'read_text', 'with_index', 'with_roles', 'read_parquet', 'read_feather',
-           'read_json_lines', 'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of',
-           'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of',
-           'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
+           'read_written', 'need_one_header', 'read_text', 'with_index', 'frame_of', 'with_roles', 'read_parquet',
+           'read_feather', 'read_json_lines', 'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of',
+           'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of',
+           'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text',
+           'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -149,16 +150,7 @@ def opened(path: Path, encoding: str = "utf-8"):
     else: file = (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
     return file if encoding == "utf-8" else Recoded(file, encoding)
 
-# %% ../nbs/A1_files.ipynb #written
-SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}     # and how they are spoken of
-
-@contextmanager
-def long_fields():
-    "A block in which the module csv reads fields of any length."
-    most = csv.field_size_limit(2**31 - 1)
-    try: yield
-    finally: csv.field_size_limit(most)
-
+# %% ../nbs/A1_files.ipynb #encodings
 def encoding_of(first: bytes) -> str:
     "utf-16 or utf-32 where the first four bytes are its mark, or letters in it, else utf-8."
     if first in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"): return "utf-32"
@@ -170,6 +162,16 @@ def encoding_of(first: bytes) -> str:
 def found_encoding(path: Path) -> str:
     "The encoding that the file's first bytes tell of."
     with opened(path) as file: return encoding_of(file.read(4))
+
+# %% ../nbs/A1_files.ipynb #written
+SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}     # and how they are spoken of
+
+@contextmanager
+def long_fields():
+    "A block in which the module csv reads fields of any length."
+    most = csv.field_size_limit(2**31 - 1)
+    try: yield
+    finally: csv.field_size_limit(most)
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -442,6 +444,13 @@ def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
     names = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(names) if names else frame
 
+def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
+    "As `to_pandas(**how)`, with a named index as columns. Raises `ArrowInvalid` for a damaged description."
+    import pyarrow as pa
+    try: return with_index(table.to_pandas(**how))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise pa.ArrowInvalid(f"what pandas wrote beside the table is damaged: {error!r}") from None
+
 def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":
     "The frame, or its columns of roles, and the column of every role."
     names, frame.attrs = list(frame), {}
@@ -454,7 +463,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     from pyarrow import parquet, types
     with opened(path) as file:
         schema = parquet.read_schema(file)
-        names = list(with_index(schema.empty_table().to_pandas()).columns)
+        names = list(frame_of(schema.empty_table()).columns)
         columns = resolve_columns(names, **roles)
         text = {field.name for field in schema
                 if types.is_string(field.type) or types.is_large_string(field.type)}
@@ -463,7 +472,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
         table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False,
                             use_pandas_metadata=True)
     table.validate(full=True)
-    frame = with_index(table.to_pandas(split_blocks=True, self_destruct=True))
+    frame = frame_of(table, split_blocks=True, self_destruct=True)
     frame.attrs = {}                                            # notes of another reading may be stored there
     some = frame if whole else frame[columns_of_roles(columns, names)]
     return noted(some, *guesses(names, roles, columns)), columns
@@ -474,7 +483,7 @@ def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     from pyarrow import feather
     with opened(path) as file: table = feather.read_table(file)
     table.validate(full=True)                                   # a damaged one would end the process later
-    return with_roles(with_index(table.to_pandas()), roles, whole)
+    return with_roles(frame_of(table), roles, whole)
 
 def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."

@@ -449,7 +449,8 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     need_column(df, column, "timestamp", source)
     if date_format and "%" not in date_format:
         raise InputError(f"--date-format {date_format} cannot be used; {SAY_FORMAT}.")
-    if df[column].isna().any(): found = df[column].notna().map({True: 0., False: np.nan})
+    missing = df[column].isna().any()
+    if missing: found = df[column].notna().map({True: 0., False: np.nan})
     elif pd.api.types.is_datetime64_any_dtype(df[column]): found = pd.to_datetime(df[column], utc=True)
     elif pd.api.types.is_bool_dtype(df[column]) or begins_as_date(df[column]):
         found = pd.Series(np.nan, df.index)
@@ -457,7 +458,7 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
     if found.dtype.kind == "u" and found.max() >= 2**63: found = found.where(found < 2**63)   # none so late
     if found.dtype.kind == "f": found = found.mask(np.isinf(found))
     if not date_format and found.dtype.kind in "iuf": need_one_clock(found.to_numpy(), column, source)
-    if found.dtype.kind != "M" and (date_format or found.isna().all()):
+    if not missing and found.dtype.kind != "M" and (date_format or found.isna().all()):
         texts = df[column].astype(str)
         found = read_dates(texts, column, source, date_format)
         if not date_format: found = found.mask(texts.str.isdigit())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SAID', 'WHERE', 'GIVEN', 'COMMON', 'OptionType', 'option_type', 'closest', 'typed', 'need_typed', 'read_options',
-           'fits', 'words_of', 'as_toml', 'write_options', 'common', 'need_files', 'speaking', 'keep_options']
+           'fits', 'words_of', 'as_toml', 'write_options', 'common', 'need_files', 'keep_options', 'speaking']
 
 # %% ../nbs/A1_options.ipynb #imports-export
 import inspect
@@ -163,6 +163,13 @@ def need_files(*paths: str | None):
     for path in paths:
         if path is not None: need_place(path)
 
+def keep_options(command: str, about: list[OptionType], given: dict, write_recipe: str | None):
+    "Writes the options into the folder that was made, and to the file that was asked for."
+    out = given.get("out")
+    if out is not None and Path(out).is_dir(): write_options(Path(out) / "recipe.toml", command, about, given)
+    if write_recipe is not None: write_options(write_recipe, command, about, given)
+
+# %% ../nbs/A1_options.ipynb #speaking
 @contextmanager
 def speaking(quiet: bool,       # nothing on standard error
              log: str | None    # file to which what is logged is added, and the error that ends the block
@@ -184,9 +191,3 @@ def speaking(quiet: bool,       # nothing on standard error
         except Exception as error:
             if log is not None: logger.error(error)
             raise
-
-def keep_options(command: str, about: list[OptionType], given: dict, write_recipe: str | None):
-    "Writes the options into the folder that was made, and to the file that was asked for."
-    out = given.get("out")
-    if out is not None and Path(out).is_dir(): write_options(Path(out) / "recipe.toml", command, about, given)
-    if write_recipe is not None: write_options(write_recipe, command, about, given)

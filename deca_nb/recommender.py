@@ -401,11 +401,11 @@ def evaluate_served(self: Recommender, split: Split,    # as for `evaluate`
 def real_positive_probability(self: Recommender,
                               interactions: Interactions | None = None,  # clicks; None: the training pairs
                               chunk: int = 1 << 18                       # rows at a time; bounds the memory
-                              ) -> pd.Series:                            # in (0, 1) or NaN, float64, (n,)
+                              ) -> pd.Series:                            # in [0, 1] or NaN, float64, (n,)
     """How likely each click was meant (Eq. 16 in DeCA). To rank by; not calibrated.
 
-    NaN stands where nothing was learned of the user or item. Raises `InputError` before `fit`, and for what
-    are no interactions."""
+    NaN stands where nothing was learned of the user or item. Raises `InputError` before `fit`, for what are
+    no interactions, and for a ranker."""
     self.need_fit()
     if self.serving: return self.serving.real_positive_probability(interactions, chunk)
     pairs = self.train if interactions is None else interactions
@@ -486,7 +486,7 @@ def vectors(self: Recommender) -> dict[str, pd.DataFrame]:  # users, items, left
     left_out = (self.known if self.owned is None else self.owned).to_frame()[["user", "item"]]
     return {"users": users, "items": items, "left_out": left_out}
 
-# %% ../nbs/10_recommender.ipynb #own-split
+# %% ../nbs/10_recommender.ipynb #settings-with
 @patch
 def settings_with(self: Recommender, numbers: dict  # name -> value
                   ) -> Settings:                    # the recipe's, with these
@@ -542,7 +542,7 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
     if owns: going.owned = concat(going.known, *owns).distinct()
     return going
 
-# %% ../nbs/10_recommender.ipynb #own-split-of
+# %% ../nbs/10_recommender.ipynb #own-split
 @patch
 def own_split(self: Recommender, split: Split   # of later clicks, with which this recommender went on
               ) -> Split:                       # over its own users and items
@@ -553,7 +553,7 @@ def own_split(self: Recommender, split: Split   # of later clicks, with which th
              "truth": truth.select(~np.isin(truth.keys(), ours.keys()))}
     return dataclasses.replace(split, known=concat(ours, known).distinct(), test=None, **parts)
 
-# %% ../nbs/10_recommender.ipynb #save
+# %% ../nbs/10_recommender.ipynb #ids-json
 def ids_to_json(index: pd.Index     # numbers or texts
                 ) -> dict:          # count, for the ids 0, 1, 2, ..., or else list
     "Ids as JSON."
@@ -612,7 +612,8 @@ def save(self: Recommender,
          ) -> None:
     """Writes `recommender.json` and one safetensors file.
 
-    Raises `InputError` before `fit`, and where the folder holds something else."""
+    Raises `InputError` before `fit`, where the folder holds something else, and where nothing can be
+    written."""
     self.need_fit()
     folder = Path(folder)
     need_own_folder(folder)

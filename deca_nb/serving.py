@@ -229,7 +229,7 @@ def with_new_rows(run: Run,             # on the new users' clicks
 def shares_of_batches(counts: np.ndarray,   # (n,) clicks of each user
                       run: Run              # says the batch size, and of how many clicks
                       ) -> np.ndarray:      # (n,), in [0, 1]
-    "In which share of the batches each user stands."
+    "Eq. (1): in which share of the batches each user stands."
     return 1 - (1 - counts / len(run.train)) ** min(run.settings.batch_size, len(run.train))
 
 # %% ../nbs/10_recommender.ipynb #pace-of-rows
@@ -254,7 +254,7 @@ def shrinkage(run: Run,                     # of the trained model
     weight = run.settings.l2 / run.train.n_users * len(run.train) / len(clicks) * share
     return torch.tensor(weight, dtype=torch.float32, device=run.device)
 
-# %% ../nbs/10_recommender.ipynb #negatives-of
+# %% ../nbs/10_recommender.ipynb #joined
 def joined(train: Interactions,     # of the users whose rows are trained
            clicks: Interactions     # of new users, over the same items
            ) -> Interactions:       # the new users follow on the others
@@ -263,7 +263,7 @@ def joined(train: Interactions,     # of the users whose rows are trained
     return Interactions(np.concatenate([train.users, clicks.users + train.n_users]),
                         np.concatenate([train.items, clicks.items]), user_ids, train.item_ids)
 
-# %% ../nbs/10_recommender.ipynb #new-negatives
+# %% ../nbs/10_recommender.ipynb #negatives-of
 def negatives_of(method: Method,            # may insist on a sampler
                  run: Run,                  # of the trained model; says the sampler and the seed
                  clicks: Interactions       # of new users, by user
@@ -423,7 +423,7 @@ def as_history(history,             # Interactions, or a frame with the columns 
                item_ids: pd.Index   # of the model
                ) -> tuple[Interactions, list[str]]:     # over the model's items; sentences
     """The clicks of a history's users on items that the model knows, and what is to be said of the others.
-    Raises `InputError` for what is neither."""
+    Raises `InputError` for what is neither, and for a frame that lacks a column or a value."""
     if not isinstance(history, Interactions):
         history = frame_to_pairs(as_pandas(history, "the history"), "user", "item", None, None, "the history")
     place = inner(history.item_ids, item_ids)
@@ -498,7 +498,7 @@ class Product:
     bias: torch.Tensor      # (n_items,) float32
 
 def product_of_mf(model: MF    # trained
-                  ) -> Product:   # one bias for all items
+                  ) -> Product:   # without bias
     "Both tables as they are."
     none = torch.zeros(model.n_items, dtype=torch.float32)
     return Product(model.user_factors.weight, model.item_factors.weight, none)
@@ -514,11 +514,11 @@ def product_of_gmf(model: GMF    # trained
 
 # %% ../nbs/10_recommender.ipynb #product-of-lightgcn
 def product_of_lightgcn(model: LightGCN    # trained
-                        ) -> Product:   # one bias for all items
+                        ) -> Product:   # without bias
     "Both tables after propagation."
     return Product(*model.propagated(), torch.zeros(model.n_items, dtype=torch.float32))
 
-# %% ../nbs/10_recommender.ipynb #as-product
+# %% ../nbs/10_recommender.ipynb #product-of-cdae
 def product_of_cdae(model: CDAE     # trained
                     ) -> Product:   # a bias for each item
     "The hidden layer of every user's clicks, and the decoder."
@@ -536,7 +536,7 @@ def product_of_average(model: Average   # of models that are products
                    torch.cat([part.items for part in parts], 1),
                    torch.stack([part.bias for part in parts]).mean(0))
 
-# %% ../nbs/10_recommender.ipynb #as-product-of
+# %% ../nbs/10_recommender.ipynb #product-of-als
 def product_of_als(model: ALS   # learned
                    ) -> Product:   # without bias
     "Both tables as they are."
@@ -586,7 +586,7 @@ def write_vectors(folder,           # made where it is not there
     for name, frame in frames.items():
         with replacing(Path(folder) / f"{name}.parquet") as draft: frame.to_parquet(draft, index=False)
 
-# %% ../nbs/10_recommender.ipynb #grown
+# %% ../nbs/10_recommender.ipynb #tables-of
 def tables_of(module: nn.Module     # a method or a model
               ) -> dict[str, str]:  # name of a weight -> 'user' or 'item'
     "The weights with a row for each user, and those with one for each item."

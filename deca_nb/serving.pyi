@@ -4,7 +4,7 @@ import scipy.sparse as sp
 import torch
 from .baselines import ALS as ALS, Average as Average
 from .batches import make_batch as make_batch
-from .interactions import Interactions as Interactions, as_pandas as as_pandas, frame_to_pairs as frame_to_pairs
+from .interactions import Interactions as Interactions, as_pandas as as_pandas, frame_to_pairs as frame_to_pairs, plain_ids as plain_ids
 from .models import CDAE as CDAE, GMF as GMF, LightGCN as LightGCN, MF as MF, PairModel as PairModel, SparseRows as SparseRows
 from .names import find as find
 from .ranking import score_batch as score_batch, scorer_device as scorer_device, top_items as top_items, users_at_once as users_at_once, with_bar as with_bar
@@ -13,7 +13,7 @@ from .training import Method as Method, Run as Run, StopAfter as StopAfter, Trai
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from deca_nb.files import InputError as InputError, READERS as READERS, USUAL_COLUMNS as USUAL_COLUMNS, likely_columns as likely_columns, read_columns as read_columns, read_frame as read_frame, replacing as replacing
+from deca_nb.files import InputError as InputError, READERS as READERS, USUAL_COLUMNS as USUAL_COLUMNS, encoding_of as encoding_of, inside as inside, likely_columns as likely_columns, opened as opened, read_columns as read_columns, read_frame as read_frame, readable as readable, replacing as replacing
 from torch import nn
 
 def inner(ids: Iterable, index: pd.Index) -> np.ndarray: ...
@@ -26,7 +26,11 @@ NO_IDS: Incomplete
 def unwrapped(one): ...
 def as_list(ids) -> list: ...
 def best_lists(scorer, users: np.ndarray, left_out: sp.csr_matrix, k: int, barred: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]: ...
+
+LONGEST_LIST: Incomplete
+
 def lines_of(path) -> list[str]: ...
+def could_be_id(name, ids: list) -> bool: ...
 def read_id_file(path, role: str = 'item', column: str | None = None) -> list: ...
 def barred_items(item_ids: pd.Index, only: Iterable | None = None, without: Iterable | None = None) -> tuple[np.ndarray | None, list[str]]: ...
 

@@ -193,7 +193,7 @@ class Method(nn.Module):
 def real_positive_probability(self: Method, users: torch.Tensor,    # (n,) int64, on the device of f
                               items: torch.Tensor                   # (n,) int64
                               ) -> torch.Tensor:                    # in (0, 1), float32, (n,)
-    """How likely each clicked pair is really liked: f, unless a method knows better (Eq. 16 in DeCA).
+    """How likely each clicked pair is really liked: f, unless a method knows better (DeCA: paper's Eq. 16).
 
     A score to rank by."""
     return self.f.eval()(users, items).sigmoid()
@@ -280,7 +280,7 @@ class SecondRise(Callback):
     Keeps the last weights (2.4)."""
     def __init__(self, validation_loss: Callable,  # model -> loss, lower is better
                  every: int = 500,                 # steps between two looks
-                 rises: int = 2                    # the rise at which it stops, not necessarily after another
+                 rises: int = 2                    # so many end the training, falls between or not
                  ):
         self.validation_loss, self.every, self.rises_left, self.last = validation_loss, every, rises, np.inf
 
@@ -409,7 +409,8 @@ def n_steps(self: Run) -> int:
 def batches(self: Run) -> PairBatches | RowBatches:     # on the run's device
     """Batches of the kind that the model trains on.
 
-    Their negatives are the protocol's, or those that the method insists on."""
+    Negatives of pairs are drawn by the protocol's sampler or by the one that the method insists on. Those of
+    rows are free cells under every protocol, unless the sampler has row batches of its own, as WBPR's."""
     sampler = find("sampler", self.method_class.sampler or self.parts.sampler)
     undrawn = self.train if self.withheld is None else concat(self.train, self.withheld)
     size, device = self.settings.batch_size, self.device
