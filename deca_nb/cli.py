@@ -153,10 +153,10 @@ def stops_anywhere():
 def main(begin: Callable = lambda: None    # called when all that the command needs is imported
          ):
     "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input, 130 when stopped."
-    keep_memory()
-    os.environ["MPLBACKEND"] = "Agg"                    # figures go to files
-    need_streams()
     try:
+        keep_memory()
+        os.environ["MPLBACKEND"] = "Agg"                # figures go to files
+        need_streams()
         words = complete([word for word in sys.argv[1:] if word != "--debug"])
         app = make_app(words)
         begin()

@@ -448,7 +448,8 @@ def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
     "As `to_pandas(**how)`, with a named index as columns. Raises `ArrowInvalid` for a damaged description."
     import pyarrow as pa
     try: return with_index(table.to_pandas(**how))
-    except (KeyError, TypeError, AttributeError) as error:
+    except pa.ArrowException: raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise pa.ArrowInvalid(f"what pandas wrote beside the table is damaged: {error!r}") from None
 
 def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":

@@ -34,7 +34,7 @@ from safetensors.torch import save_file
 
 import deca_nb
 from .batches import meant_only
-from .checkpoints import MINUTES, UNFINISHED, digest, fit_kept, remove_unfinished, with_needed
+from .checkpoints import MINUTES, UNFINISHED, digest, fit_kept, forget, with_needed
 from .claims import Claims, share
 from .datasets import load_named, world_of
 from .evaluation import metric_columns
@@ -121,8 +121,8 @@ class Weights(MutableMapping):
     """Finished trainings by the key of their recipe, one safetensors file each, so that processes share them.
 
     What is not finished is kept beside them (appendix A6)."""
-    def __init__(self, folder): self.folder = Path(folder)
-    def fit(self, run: Run) -> Trainer: return fit_kept(run, self.folder / "unfinished", MINUTES)
+    def __init__(self, folder): self.folder, self.unfinished = Path(folder), Path(folder) / "unfinished"
+    def fit(self, run: Run) -> Trainer: return fit_kept(run, self.unfinished, MINUTES)
     def path(self, key: str) -> Path: return self.folder / f"{key}.safetensors"
     def __contains__(self, key):
         path = self.path(key)
@@ -141,7 +141,6 @@ class Weights(MutableMapping):
         told = json.dumps(about)
         with replacing(self.path(key)) as draft:
             save_file(weights, draft, {"about": told, "sha256": digest(told, weights)})
-        remove_unfinished(self.folder / "unfinished", key)
 
 # %% ../nbs/A6_runs.ipynb #recovery
 def recovery(method, world: World, train: Interactions) -> dict:
@@ -316,9 +315,11 @@ def pack(self: Runs):
 
 # %% ../nbs/A6_runs.ipynb #run-job
 def run_job(job: Job, runs: Runs, load: Callable = load_named):
-    "Executes a job and keeps its row."
-    split = load(job.recipe.data, job.files)
-    runs.add(describe_job(job, split) | execute(job, split, Weights(runs.folder / "weights")))
+    "Executes a job, forgets what was kept of it on the way, and keeps its row."
+    split, kept = load(job.recipe.data, job.files), Weights(runs.folder / "weights")
+    row = describe_job(job, split) | execute(job, split, kept)
+    forget(Run(job.recipe, split.train, split.valid, job.device), kept.unfinished)
+    runs.add(row)
 
 def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
     "The same for jobs of one of `groups_of`: what has to be trained is trained together first."

@@ -23,6 +23,7 @@ from conftest import exit_codes
 
 from deca_nb import claims
 from deca_nb import runs as rooms
+from deca_nb.checkpoints import unfinished
 from deca_nb.claims import Claims
 from deca_nb.datasets import load_named, world_data
 from deca_nb.interactions import InputError
@@ -232,6 +233,20 @@ def test_nothing_stays_of_a_claim_that_could_not_be_written(tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, usual)
         assert not claims.holder(tmp_path / "claims" / "one")
         assert ours.take(["one"])
+
+
+def test_a_finished_run_leaves_no_state_behind(tmp_path):
+    job, runs = next(job for job in jobs() if job.recipe.method == "DeCA(p)"), Runs(tmp_path)
+    kept = Weights(tmp_path / "weights")
+    rows = sweep([job], runs)
+    left = [unfinished(kept.unfinished, key) for key in kept]
+    assert len(left) == 2  # of the prior, too
+    assert not list(kept.unfinished.iterdir())
+    for path in left:  # as where removing it failed, and the row was not kept either
+        path.write_text("left")
+    runs.path(job.name()).unlink()
+    same(sweep([job], runs), rows)
+    assert not list(kept.unfinished.iterdir())
 
 
 def take_all(folder: Path, meet):
