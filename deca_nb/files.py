@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
            'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
-           'Recoded', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields', 'found_separator',
-           'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once', 'read_header', 'swallowed',
-           'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines', 'read_lines', 'need_few_fields',
-           'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles', 'cast_text', 'with_numbers',
-           'read_written', 'need_one_header', 'read_text', 'with_index', 'frame_of', 'with_roles', 'read_parquet',
-           'read_feather', 'read_json_lines', 'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of',
-           'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of',
-           'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text',
-           'write_json']
+           'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields',
+           'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
+           'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines',
+           'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
+           'cast_text', 'with_numbers', 'read_written', 'need_one_header', 'read_text', 'with_index', 'frame_of',
+           'with_roles', 'read_parquet', 'read_feather', 'read_json_lines', 'read_sheet', 'unreadable', 'readable',
+           'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
+           'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left',
+           'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -130,6 +130,13 @@ class Recoded(io.RawIOBase):
     def close(self):
         self.text.close()
         super().close()
+
+def need_regular(path):
+    "Raise InputError for what is not there, and for a folder, pipe or device, which might never end."
+    if Path(path).is_file(): return
+    said = "this is a folder, a pipe or a device; give a file" if Path(path).exists() else \
+        "there is no such file; check the path"
+    raise InputError(f"{path}: {said}.")
 
 def inside(path: Path) -> str:
     "The name of the file itself: without `.gz`, or of the one file in a .zip archive. Raises `InputError`."

@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple, get_args, get_origin
 from typer import Option
 from typer.models import ArgumentInfo
 
-from .files import InputError, need_place, replacing
+from .files import InputError, need_place, need_regular, replacing
 
 # %% ../nbs/A1_options.ipynb #known
 class OptionType(NamedTuple):
@@ -76,7 +76,8 @@ def need_typed(command: str, words: list[str], about: list[OptionType]):
     by_word = {one.word: one for one in about if one.word}
     for option, value in typed(words, about):
         if option and option not in by_word and option != "--help":
-            near = closest(option, list(by_word)) or ";"
+            alone = option.removeprefix("--") in [one.name for one in about if not one.word]
+            near = "; give its value alone;" if alone else closest(option, list(by_word)) or ";"
             raise InputError(f"deca {command} has no option {option}{near} check deca {command} --help.")
         if value is None or not option or by_word[option].kind is str: continue
         try: by_word[option].kind(value)
@@ -87,9 +88,8 @@ def need_typed(command: str, words: list[str], about: list[OptionType]):
 # %% ../nbs/A1_options.ipynb #read-options
 def read_options(path: str) -> dict:
     "What a TOML file holds. Raises `InputError` for a file that is none, or is not there."
+    need_regular(path)
     try: return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: this is no TOML ({error}); write lines such as epochs = 20.") from None
 

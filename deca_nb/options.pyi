@@ -1,5 +1,5 @@
 import inspect
-from .files import InputError as InputError, need_place as need_place, replacing as replacing
+from .files import InputError as InputError, need_place as need_place, need_regular as need_regular, replacing as replacing
 from _typeshed import Incomplete
 from collections.abc import Iterator
 from contextlib import contextmanager

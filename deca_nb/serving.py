@@ -27,6 +27,7 @@ from deca_nb.files import (
     encoding_of,
     inside,
     likely_columns,
+    need_regular,
     opened,
     read_columns,
     read_frame,
@@ -143,10 +144,8 @@ LONGEST_LIST = 2**28                # bytes
 def lines_of(path           # a text file, plain or packed, in UTF-8 or UTF-16
              ) -> list[str]:    # without their ends
     "The lines that hold something. Raises `InputError` for a file that is not there, too long, or no text."
-    place = Path(path)
-    if not place.exists() or place.is_dir():
-        raise InputError(f"{path}: there is no such file; check the path.")
-    with readable(path, "a list of ids"), opened(place) as file: data = file.read(LONGEST_LIST + 1)
+    need_regular(path)
+    with readable(path, "a list of ids"), opened(Path(path)) as file: data = file.read(LONGEST_LIST + 1)
     if len(data) > LONGEST_LIST:
         raise InputError(f"{path}: more than {LONGEST_LIST:,} bytes; a list of ids is shorter.")
     try: text = data.decode(encoding_of(data[:4])).removeprefix("\ufeff")
