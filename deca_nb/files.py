@@ -457,7 +457,8 @@ def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
     try: return with_index(table.to_pandas(**how))
     except pa.ArrowException: raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise pa.ArrowInvalid(f"what pandas wrote beside the table is damaged: {error!r}") from None
+        told = f"what pandas wrote beside the table is damaged: {type(error).__name__}"
+        raise pa.ArrowInvalid(told) from None
 
 def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":
     "The frame, or its columns of roles, and the column of every role."
@@ -477,8 +478,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
                 if types.is_string(field.type) or types.is_large_string(field.type)}
         ids = set() if whole else {columns["user"], columns["item"]} & text
         stored = parquet.ParquetFile(file, read_dictionary=list(ids))
-        table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False,
-                            use_pandas_metadata=True)
+        table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False)
     table.validate(full=True)
     frame = frame_of(table, split_blocks=True, self_destruct=True)
     frame.attrs = {}                                            # notes of another reading may be stored there
