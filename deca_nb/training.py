@@ -81,7 +81,8 @@ class SquaredRows(torch.autograd.Function):
                 factor,     # float, (1,), or (blocks,) for weights of so many blocks
                 tables,     # of each weight: its `ByRow` or None, and whether its gradient is `named_rows`
                 *weights    # float, (n_rows, ...) each
-                ):
+                ):          # the factor times the sum of squares, (1,) or (blocks,)
+        "The penalty."
         def taken(weight, entries, sparse):
             if entries is None: return weight
             return weight.index_select(0, entries.named[0]) if sparse else weight * entries.is_named[:, None]
@@ -99,6 +100,7 @@ class SquaredRows(torch.autograd.Function):
     def backward(context,   # as `forward` left it
                  gradient   # of what came back, with its shape
                  ):
+        "The gradients of the weights: twice the factor times each."
         slope = 2 * context.factor * gradient
         parts = zip(context.saved_tensors, context.blocks, context.rows, context.shapes, strict=True)
         def of(part, block, rows, shape):
@@ -119,6 +121,7 @@ class BatchRows:
     def __call__(self, model,           # one `PairModel`: the method's f
                  batch: Batch           # says which rows count
                  ) -> torch.Tensor:     # what is added to the loss, (1,), or (blocks,)
+        "Eq. (1) for this batch."
         indices = {"user": batch.users, "item": batch.items}
         tables = {id(module.weight): (by_row(index, len(module.weight)), module.sparse)
                   for kind, index in indices.items() for module in PairModel.tables(model, kind)}
@@ -141,6 +144,7 @@ class AllParameters:
     def __call__(self, model,           # the method's f; it may have an `own_penalty`
                  batch: Batch           # only its number of positives counts, and that for `over_sum`
                  ) -> torch.Tensor:     # what is added to the loss, (1,); a scalar for a penalty of its own
+        "The release's penalty for this model."
         if not hasattr(model, "own_penalty"):
             weights = list(model.parameters())
             factor = factor_of(self.l2 / (2 * self.n_users), weights)
