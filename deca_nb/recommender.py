@@ -92,7 +92,7 @@ def pick_device(device: str     # 'auto', or a name that torch knows: 'cpu', 'cu
 # %% ../nbs/10_recommender.ipynb #need-method
 def need_method(name: str   # as `Recommender` takes it
                 ):
-    "Raise InputError for the name of a ranker, which does not say which clicks were meant, or of nothing."
+    "Raise InputError for an unknown name, and for a ranker's, which does not say which clicks were meant."
     if name_of("method", name) in listed("ranker"):
         raise InputError(f"{name} is a ranker: it orders items and does not say which clicks were meant; "
                          "choose a training method, such as DeCA.")
@@ -237,8 +237,8 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
 
     With `checkpoint`, the same call goes on where one before was cut off (appendix A6).
 
-    `refit` fits again on more. Raises `InputError` for what are no interactions, and as `Run` and its `fit`
-    do."""
+    `refit` fits again on more. Raises `InputError` for what are no interactions, for no training click, and as
+    `Run` and its `fit` do."""
     need_interactions(train, "train")
     if valid is not None:
         need_interactions(valid, "valid")
@@ -306,7 +306,8 @@ def recommend(self: Recommender,
     Users come in the order in which they were asked for. A user of whom nothing was learned is folded in by
     their clicks in the history. Without such clicks they get the most popular items, scored by clicks.
     Warnings say so, and who is left without a list. Raises `InputError` before `fit`, for k out of range, for
-    no users, for no items that may be listed and for NaN scores."""
+    no users or what is no id, for what is no history, where the model cannot fold in its users, for no items
+    that may be listed and for NaN scores."""
     self.need_fit()
     if self.serving: return self.serving.recommend(users, k, only, without, history)
     need_number("k", k, COUNT)
@@ -490,7 +491,8 @@ def vectors(self: Recommender) -> dict[str, pd.DataFrame]:  # users, items, left
 @patch
 def settings_with(self: Recommender, numbers: dict  # name -> value
                   ) -> Settings:                    # the recipe's, with these
-    "Other settings to go on with. Raises `InputError` where a method cannot, and for no setting's number."
+    """Other settings to go on with. Raises `InputError` before `fit`, where a method cannot, for no setting's
+    number and for one out of range."""
     if not self.run().method_class.has_steps:
         raise InputError(f"{self.method_name} cannot go on from what was saved; train it anew on all clicks.")
     own = [one.name for one in dataclasses.fields(self.settings)]

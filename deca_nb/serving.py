@@ -228,7 +228,7 @@ def with_new_rows(run: Run,             # on the new users' clicks
 def shares_of_batches(counts: np.ndarray,   # (n,) clicks of each user
                       run: Run              # says the batch size, and of how many clicks
                       ) -> np.ndarray:      # (n,), in [0, 1]
-    "Eq. (1): in which share of the batches each user stands."
+    "Eq. (1): about in which share of the batches each user stands."
     return 1 - (1 - counts / len(run.train)) ** min(run.settings.batch_size, len(run.train))
 
 # %% ../nbs/10_recommender.ipynb #pace-of-rows
@@ -405,7 +405,7 @@ def fold_in(run: Run,               # of the trained model, on its clicks
     if reader is not None: return Reading(reader, clicks.to_csr(), run.device)
     if user_tables(trained): return with_solved_rows(run, trained, took, clicks).f
     raise InputError(f"{run.recipe.model} cannot fold in a new user: it neither reads clicks (`fold_in`) "
-                     "nor has tables of users; new users get the most popular items.")
+                     "nor has tables of users; ask without a history, and they get the most popular items.")
 
 # %% ../nbs/10_recommender.ipynb #history
 def read_history(path,                      # as `read_interactions` reads it
