@@ -64,9 +64,9 @@ from deca_nb.cuts import (
     conclusion,
     denoise,
     drop_lowest,
-    judged,
     mean_score,
     reweigh,
+    score_clicks,
     weighed_by,
     weights_by,
     without,
@@ -688,9 +688,9 @@ def went_on(before: Recommender, after: Recommender, folder: str) -> list[str]:
 
 def show_judged(after: Recommender, split: Split, protocol: Protocol, lengths: tuple[int, ...]):
     "Prints what a training that went on reaches on the new split, and whether popularity reaches more."
-    judged, k = after.own_split(split), lengths or split.k
-    served = show_scores(after, protocol, judged, k=k)
-    show_popular(after, judged, served, k)
+    later, k = after.own_split(split), lengths or split.k
+    served = show_scores(after, protocol, later, k=k)
+    show_popular(after, later, served, k)
     note(provenance(split, protocol.judging, protocol.name, [after.recipe.seed]))
 
 # %% ../nbs/15_cli.ipynb #go-on-from
@@ -878,7 +878,7 @@ def fit_again(recommender: Recommender, split: Split, options: dict, treat, what
               as_in_file: Callable, how: tuple[int, int, dict], save: str):
     "Compares a training on treated clicks with others, prints that, and saves it, fitted again for lists."
     protocol, clean = get_protocol(options["protocol"]), options["protocol"] == "clean"
-    scores = mean_score(judged(recommender, split.train, *how).ruling).to_numpy()
+    scores = mean_score(score_clicks(recommender, split.train, *how).ruling).to_numpy()
     score = Recommender.evaluate_served if clean else Recommender.evaluate
     result = compared(recommender, split, scores, treat, score=score)
     table, first = comparison_table(result.per_user, max(split.k)), result.first

@@ -22,7 +22,7 @@ from .training import Run as Run
 from _typeshed import Incomplete
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from deca_nb.cuts import compared as compared, comparison_table as comparison_table, conclusion as conclusion, denoise as denoise, drop_lowest as drop_lowest, judged as judged, mean_score as mean_score, reweigh as reweigh, weighed_by as weighed_by, weights_by as weights_by, without as without
+from deca_nb.cuts import compared as compared, comparison_table as comparison_table, conclusion as conclusion, denoise as denoise, drop_lowest as drop_lowest, mean_score as mean_score, reweigh as reweigh, score_clicks as score_clicks, weighed_by as weighed_by, weights_by as weights_by, without as without
 from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, TooFew as TooFew, align as align, get_protocol as get_protocol, merged as merged, note_of_masked as note_of_masked, read_known as read_known, read_noted as read_noted
 from deca_nb.options import COMMON as COMMON, GIVEN as GIVEN, keep_options as keep_options, need_files as need_files, need_typed as need_typed, option_type as option_type, read_options as read_options, speaking as speaking, words_of as words_of
 from deca_nb.recipe import Recipe as Recipe, Settings as Settings, checked as checked, need_number as need_number, numbers_of as numbers_of, settings_of_method as settings_of_method, sizes_of as sizes_of

@@ -237,8 +237,8 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
 
     With `checkpoint`, the same call goes on where one before was cut off (appendix A6).
 
-    `refit` fits again on more. Raises `InputError` for what are no interactions, for no training click, and as
-    `Run` and its `fit` do."""
+    `refit` fits again on more. Raises `InputError` for what are no interactions, for no training click, and
+    as `Run` and its `fit` do."""
     need_interactions(train, "train")
     if valid is not None:
         need_interactions(valid, "valid")

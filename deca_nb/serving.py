@@ -37,7 +37,7 @@ from deca_nb.files import (
 from .interactions import Interactions, as_pandas, frame_to_pairs, plain_ids
 from .models import CDAE, GMF, MF, LightGCN, PairModel, SparseRows
 from .names import find
-from .ranking import score_batch, scorer_device, top_items, users_at_once, with_bar
+from .ranking import mask_of, score_batch, scorer_device, top_items, users_at_once, with_bar
 from .recipe import Recipe
 from .training import Method, Run, StopAfter, Trainer
 
@@ -128,11 +128,10 @@ def best_lists(scorer,                              # has score_all(users) -> (b
     n_items, device = left_out.shape[1], scorer_device(scorer)
     items = np.zeros((len(users), min(k, n_items)), np.int64)
     scores = np.full(items.shape, -np.inf, np.float32)
-    size = users_at_once(n_items, device)
+    size, mask = users_at_once(n_items, device), mask_of(left_out)
     for start in with_bar(range(0, len(users), size), "batch"):
-        rows = slice(start, start + size)
-        batch, owned = score_batch(scorer, users[rows], n_items), left_out[rows].tocoo()
-        batch[owned.row.astype(np.int64), owned.col.astype(np.int64)] = -torch.inf
+        rows = np.arange(len(users))[start:start + size]
+        batch = mask(score_batch(scorer, users[rows], n_items), rows)
         if barred is not None: batch[:, torch.as_tensor(barred, device=batch.device)] = -torch.inf
         best, values = top_items(batch, k)
         items[rows], scores[rows] = best.cpu().numpy(), values.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Each click judged by models that did not train on it; a cut compared and fitted again; other data."""
+"""Each click score_clicks by models that did not train on it; a cut compared and fitted again; other data."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from deca_nb import cli
-from deca_nb.cuts import Judged, fit_without, folds_of, judged, out_of_fold, overlaps
+from deca_nb.cuts import ClickScores, fit_without, folds_of, out_of_fold, overlaps, score_clicks
 from deca_nb.evaluation import evaluate
 from deca_nb.export import lowest, write_scored
 from deca_nb.interactions import Interactions, read_interactions, read_split
@@ -109,8 +109,8 @@ def test_overlaps_are_shared_parts_of_the_doubted():
 
 def test_seeds_are_those_that_follow():
     pairs = pairs_of(log(30, 25))
-    found = judged(Recommender("MF", "Normal", epochs=2, seed=5), pairs, n_folds=0, n_seeds=2)
-    assert isinstance(found, Judged) and found.out_of_fold is None
+    found = score_clicks(Recommender("MF", "Normal", epochs=2, seed=5), pairs, n_folds=0, n_seeds=2)
+    assert isinstance(found, ClickScores) and found.out_of_fold is None
     for seed, scores in zip((5, 6), found.in_sample, strict=True):
         alone = Recommender("MF", "Normal", epochs=2, seed=seed).fit(pairs)
         assert np.array_equal(alone.real_positive_probability(), scores)
@@ -123,7 +123,7 @@ def test_denoise_writes_both_scores_and_says_how_far_seeds_agree(own_file):
     said, _ = deca("denoise", "own.csv", *QUICK, "--folds", 3, "--seeds", 2, "--out", "scored.csv")
     scored = pd.read_csv("scored.csv")
     pairs = pairs_of(log())
-    found = judged(
+    found = score_clicks(
         Recommender("MF", "Normal", epochs=8, learning_rate=0.02, l2=0.001), pairs, n_folds=3, n_seeds=2
     )
     keys = pd.MultiIndex.from_arrays([scored["user"], scored["item"]])
@@ -210,7 +210,7 @@ def cut_again(own_file):
 def test_a_cut_is_compared_on_the_whole_history(cut_again):
     split = read_split("own.csv")
     numbers = dict(epochs=8, learning_rate=0.02, l2=0.001)
-    found = judged(Recommender("MF", "Normal", **numbers), split.train, n_folds=2)
+    found = score_clicks(Recommender("MF", "Normal", **numbers), split.train, n_folds=2)
     scores = pd.Series(found.out_of_fold[0])
     stays = split.train.select(~lowest(scores, 0.1).to_numpy())
     k = max(split.k)
