@@ -12,6 +12,7 @@ __all__ = ['MANY', 'ByPopularity', 'PopularRows', 'WBPR', 'truncated', 'TCESetti
 # %% ../nbs/09_baselines.ipynb #imports-export
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from torch.nn import functional as F
 from .batches import RowBatches, TrueNegatives, balanced_mean
 from .denoising import HasAlpha, HasC1, HasC2, prior_recipe
 from .interactions import InputError, Interactions
-from .models import MF, SparseRows
+from .models import MF, Product, SparseRows, as_product
 from .names import method, named, ranker
 from .objective import bernoulli_kl, deca_loss, from_logits, label_fit
 from .recipe import AtOnce, Number, Recipe, Settings
@@ -216,6 +217,22 @@ class Average(nn.Module):
                   ) -> torch.Tensor:    # logits (batch, n_items)
         "The mean answer to those users for all items."
         return torch.stack([member.score_all(users) for member in self.members]).mean(0)
+
+# %% ../nbs/09_baselines.ipynb #average-reads
+@patch(as_prop=True)
+def fold_in(self: Average) -> Callable | None:      # (rows of clicks) -> logits (n_rows, n_items)
+    "How the members read the clicks of new users, on average; None where one of them reads none."
+    readers = [getattr(member, "fold_in", None) for member in self.members]
+    if None in readers: return None
+    return lambda rows: torch.stack([reader(rows) for reader in readers]).mean(0)
+
+@patch
+def product(self: Average) -> Product:      # as long as those of all members
+    "The members' vectors side by side, the users' divided by how many they are. Raises `InputError`."
+    parts, n = [as_product(member) for member in self.members], len(self.members)
+    return Product(torch.cat([part.users / n for part in parts], 1),
+                   torch.cat([part.items for part in parts], 1),
+                   torch.stack([part.bias for part in parts]).mean(0))
 
 # %% ../nbs/09_baselines.ipynb #ensemble
 def as_normal(recipe: Recipe    # of an ensemble
@@ -425,6 +442,13 @@ def fold_in(self: ALS,
     extra = torch.einsum("ri,ij,ik->rjk", clicks, table, table)
     found = torch.linalg.solve(gram + (weight - 1) * extra, weight * clicks @ table)
     return (found @ table.T).float()
+
+# %% ../nbs/09_baselines.ipynb #product-of-als
+@patch
+def product(self: ALS) -> Product:  # without bias
+    "Both tables as they are."
+    none = torch.zeros(len(self.item_factors), dtype=torch.float32)
+    return Product(self.user_factors, self.item_factors, none)
 
 # %% ../nbs/09_baselines.ipynb #kept
 @patch

@@ -53,7 +53,7 @@ from deca_nb.recipe import (
 )
 from .recommender import SEED, Recommender, need_method, need_own_folder, pick_device
 from .runs import pick_jobs, provenance, versions, watch_truth
-from .serving import best_epochs, read_history, read_id_file, reader_of, write_vectors
+from .serving import best_epochs, read_history, read_id_file, write_vectors
 from .statistics import over_seeds
 from .training import Run
 
@@ -668,7 +668,8 @@ def need_news(before: Recommender, rows: Interactions, data: str):
 def begins_with(after: Recommender, n_users: int, n_items: int) -> list[str]:
     "A line about what the rows of new users and items begin with; none where there are none."
     if not n_users + n_items: return []
-    users = "read by their clicks" if reader_of(after.trained.f) else "with rows solved for by their clicks"
+    reads = getattr(after.trained.f, "fold_in", None)
+    users = "read by their clicks" if reads else "with rows solved for by their clicks"
     return [f"New users begin {users}, new items with untrained ones: where few epochs follow, those stand "
             "in few lists; train anew on the whole log from time to time."]
 

@@ -16,7 +16,7 @@ from .ranking import list_lengths as list_lengths
 from .recipe import class_behind as class_behind, model_of as model_of
 from .recommender import Recommender as Recommender, SEED as SEED, need_method as need_method, need_own_folder as need_own_folder, pick_device as pick_device
 from .runs import pick_jobs as pick_jobs, provenance as provenance, versions as versions, watch_truth as watch_truth
-from .serving import best_epochs as best_epochs, read_history as read_history, read_id_file as read_id_file, reader_of as reader_of, write_vectors as write_vectors
+from .serving import best_epochs as best_epochs, read_history as read_history, read_id_file as read_id_file, write_vectors as write_vectors
 from .statistics import over_seeds as over_seeds
 from .training import Run as Run
 from _typeshed import Incomplete

@@ -8,11 +8,12 @@ __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 
            'are_cells', 'gathered_products', 'named_rows', 'bags_of', 'PairProduct', 'pair_products', 'MF',
            'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'bags',
            'SparseRows', 'degrees_of', 'normalised_graph', 'mean_of_layers', 'Propagation', 'LightGCN', 'CDAE',
-           'is_dense', 'BatchScaledCDAE', 'model_class', 'build_model']
+           'is_dense', 'BatchScaledCDAE', 'Product', 'as_product', 'model_class', 'build_model']
 
 # %% ../nbs/03_models.ipynb #imports-export
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Annotated, Any
@@ -846,6 +847,57 @@ def fold_in(self: LightGCN,
     item_table = self.propagate(max(self.n_layers - 1, 0))[1]       # the mean of all layers but the last
     heard = bags(rows.columns, values, rows.offsets[:-1], item_table)
     return heard * self.n_layers / (self.n_layers + 1) @ self.propagated()[1].T
+
+# %% ../nbs/03_models.ipynb #product
+@dataclass
+class Product:
+    "A model as dot products: the logit of u and i is users[u] . items[i] + bias[i]."
+    users: torch.Tensor     # (n_users, dim) float32
+    items: torch.Tensor     # (n_items, dim) float32
+    bias: torch.Tensor      # (n_items,) float32
+
+@patch
+def product(self: MF) -> Product:   # without bias
+    "Both tables as they are."
+    none = torch.zeros(self.n_items, dtype=torch.float32, device=self.user_factors.weight.device)
+    return Product(self.user_factors.weight, self.item_factors.weight, none)
+
+# %% ../nbs/03_models.ipynb #product-of-gmf
+@patch
+def product(self: GMF) -> Product:  # one bias for all items
+    "Each side takes the root of the weight, the users its sign."
+    weight = self.output.weight[0]
+    half = weight.abs().sqrt()
+    return Product(self.user_factors.weight * half * weight.sign(), self.item_factors.weight * half,
+                   self.output.bias.expand(self.n_items))
+
+# %% ../nbs/03_models.ipynb #product-of-lightgcn
+@patch
+def product(self: LightGCN) -> Product:     # without bias
+    "Both tables after propagation."
+    users, items = self.propagated()
+    return Product(users, items, torch.zeros(self.n_items, dtype=torch.float32, device=items.device))
+
+# %% ../nbs/03_models.ipynb #product-of-cdae
+@patch
+def product(self: CDAE) -> Product:     # a bias for each item
+    "The hidden layer of every user's clicks, and the decoder."
+    everybody = torch.arange(self.n_users, device=self.bias.device)
+    hidden = torch.cat([self.encode(self.rows, part, self.user_vectors(part))
+                        for part in everybody.split(8192)])
+    return Product(hidden, self.item_decoder.weight, self.item_bias.weight.squeeze(1))
+
+# %% ../nbs/03_models.ipynb #as-product
+def as_product(model        # a trained model
+               ) -> Product:    # without gradients
+    """The model's vectors, by the `product` of its own class: a subclass may score otherwise.
+
+    Raises `InputError` for a model whose logit is no dot product."""
+    if "product" not in vars(type(model)):
+        raise InputError(f"{type(model).__name__} is no dot product of a user's and an item's vector; "
+                         "train MF, GMF, LightGCN, CDAE or ALS for vectors and similar items.")
+    with torch.no_grad(): found = model.product()
+    return Product(found.users.detach(), found.items.detach(), found.bias.detach())
 
 # %% ../nbs/03_models.ipynb #build-model
 def model_class(model: str | type,          # a name of the registry, or a class

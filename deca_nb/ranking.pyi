@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
 from .interactions import InputError as InputError, Interactions as Interactions, Split as Split
 from .models import entries as entries
 from .names import find as find, listed as listed, named as named
 from _typeshed import Incomplete
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 def scorer_device(scorer: Any) -> torch.device: ...
@@ -20,6 +21,7 @@ def users_at_once(n_items: int, device: str | torch.device = 'cpu') -> int: ...
 DELAY: float
 
 def with_bar(batches: Iterable, unit: str) -> Iterable: ...
+def mask_of(seen: sp.csr_matrix) -> Callable: ...
 def masked_scores(scorer: Any, known: Interactions, users: np.ndarray, batch_size: int | None = None) -> Iterator[torch.Tensor]: ...
 
 GROUP: int

@@ -36,6 +36,7 @@ from deca_nb.interactions import (
     get_protocol,
 )
 from .judging import judge, task_beside
+from .models import as_product
 from .names import find, is_place, listed, name_of, source_of, table
 from .recipe import Number, Recipe, Settings, checked, make_recipe, need_number, plain
 from deca_nb.saved import (
@@ -60,7 +61,6 @@ from deca_nb.serving import (
     as_history,
     as_list,
     as_long_as,
-    as_product,
     barred_items,
     begin_newcomers,
     best_epochs,
