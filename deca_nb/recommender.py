@@ -26,15 +26,7 @@ from fastcore.basics import patch
 from .checkpoints import UNFINISHED, forget, keeping
 from .evaluation import MostPopular, evaluate, metric_columns
 from .files import InputError, need_place, replacing
-from deca_nb.interactions import (
-    Interactions,
-    Judging,
-    Protocol,
-    Split,
-    align,
-    concat,
-    get_protocol,
-)
+from .interactions import Interactions, Judging, Protocol, Split, align, concat, get_protocol
 from .judging import judge, task_beside
 from .models import as_product
 from .names import find, is_place, listed, name_of, source_of, table
