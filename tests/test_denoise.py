@@ -1,6 +1,7 @@
-"""Each click score_clicks by models that did not train on it; a cut compared and fitted again; other data."""
+"""Each click judged by models that did not train on it; a cut compared and fitted again; other data."""
 
 import io
+import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -150,6 +151,24 @@ def test_no_folds_is_in_sample_only(folds, own_file):
     assert "out_of_fold" not in scored
     alone = Recommender("MF", "Normal", epochs=8, learning_rate=0.02, l2=0.001).fit(pairs_of(log()))
     assert np.allclose(scored["real_positive_probability"], alone.real_positive_probability())
+
+
+def test_users_with_few_clicks_are_neither_scored_nor_trained_on(own_file):
+    """`denoise --min-user` scored every row and trained again without some of them."""
+    frame = pd.read_csv("own.csv")
+    often = frame.groupby("user")["item"].transform("size") >= 8
+    stays = frame[often]
+    words = "--min-user", 8, "--folds", 2, "--drop", 0.1, "--out", "kept.csv"
+    said, told = deca("denoise", "own.csv", *QUICK, *words)
+    assert f"of {len(stays):,} interactions" in said
+    assert told.count(f"{len(stays):,} of {len(frame):,} clicks stay") == 1
+    kept = pd.read_csv("kept.csv")
+    doubted = int(re.search(r"doubts (\d+) of", said)[1])
+    assert 0 < doubted <= 0.1 * len(stays) and len(kept) == len(stays) - doubted
+    assert set(kept["user"]) <= set(stays["user"])
+    said, told = deca("denoise", "own.csv", *QUICK, *words, "--save", "m")
+    assert told.count("clicks stay") == 1
+    assert f"lists are of weights fitted again on all {len(kept):,}" in said
 
 
 def test_repeats_of_a_pair_are_held_out_together(own_file):
