@@ -266,10 +266,11 @@ def unmasked(split: Split   # any split
 # %% ../nbs/04_evaluation.ipynb #most-popular
 @ranker("MostPopular")
 class MostPopular:
-    "Scores every item by its number of training pairs, the same for all users."
+    "Scores every item by its training pairs, the same for all users: their number, or the sum of weights."
     def __init__(self, train: Interactions  # the pairs that are counted
                  ):
-        self.counts = torch.tensor(train.item_counts(), dtype=torch.float32)      # (n_items,)
+        counts = np.asarray(train.to_weighted_csr().sum(0)).ravel()
+        self.counts = torch.tensor(counts, dtype=torch.float32)         # (n_items,)
 
     def score_all(self, users: torch.Tensor     # inner indices, (batch,), int64
                   ) -> torch.Tensor:            # (batch, n_items), float32, on the device of `users`

@@ -223,7 +223,8 @@ def told_apart(scores: pd.Series) -> list[str]:
     "One line where the scores hardly differ, else none."
     if scores.max() - scores.min() >= LEAST_SPREAD: return []
     return [f"The scores hardly differ (all lie between {scores.min():.4f} and {scores.max():.4f}, less than "
-            f"{LEAST_SPREAD:g} apart): the model has learned little. Raise --epochs or --learning-rate."]
+            f"{LEAST_SPREAD:g} apart): the model has learned little. Raise --learning-rate, "
+            "--patience or --epochs."]
 
 def advise(scores: pd.Series, share: float, settings) -> list[str]:
     "How to choose the cut, and when the scores say too little."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
            'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
-           'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields',
+           'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields', 'western',
            'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
            'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
@@ -179,6 +179,14 @@ def long_fields():
     most = csv.field_size_limit(2**31 - 1)
     try: yield
     finally: csv.field_size_limit(most)
+
+def western(path: Path) -> str:
+    "cp1252, as Windows writes letters in the west, where all bytes are some there, else latin-1."
+    try:
+        with opened(path, "cp1252") as file:
+            while file.read(BLOCK): pass
+    except UnicodeError: return "latin-1"
+    return "cp1252"
 
 def found_separator(path: Path, encoding: str) -> str:
     "The separator that parts the header into the most columns; a tab where the ending says so."
@@ -438,8 +446,9 @@ def read_text(path: Path,                       # plain, gzipped or zipped
         if encoding:
             raise InputError(f"{path}: not written in {encoding}; give another --encoding.") from None
         if is_binary(path): raise
-        frame, columns = read_written(path, sign, "latin-1", roles, whole)
-        noted(frame, "some letters are no UTF-8, so all are read as latin-1; --encoding can say another")
+        letters = western(path)
+        frame, columns = read_written(path, sign, letters, roles, whole)
+        noted(frame, f"some letters are no UTF-8, so all are read as {letters}; --encoding can say another")
     if encoding and frame.empty:
         raise InputError(f"{path}: it has no rows where it is read as {encoding}; give another --encoding.")
     if separator or sign in (",", "\t"): return frame, columns
@@ -596,6 +605,7 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
     notes = dict.fromkeys(told)
     for frame in frames: frame.attrs = {}
     whole = pd.concat(frames, ignore_index=True)
+    whole.attrs["parts"] = tuple((file.name, len(frame)) for file, frame in zip(files, frames, strict=True))
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
 
 # %% ../nbs/A1_files.ipynb #read-frame

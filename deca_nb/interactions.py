@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
-           'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'first_row', 'read_ids', 'nested_ids',
-           'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'plain', 'read_ratings', 'plain_dates',
-           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'need_one_clock', 'dates_among',
-           'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew', 'need_choice', 'read_weights',
-           'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats', 'merged', 'as_pandas', 'read_noted',
-           'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits', 'by_user_and_time',
-           'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times', 'tie_notes', 'cut_by_time',
-           'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat', 'split_of_parts', 'cut', 'align',
-           'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known', 'note_of_masked', 'read_split',
-           'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
+           'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'row_of', 'first_row', 'read_ids',
+           'nested_ids', 'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'plain', 'mend_of', 'such',
+           'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of',
+           'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
+           'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
+           'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
+           'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
+           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
+           'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known',
+           'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -235,6 +235,15 @@ def need_rows(df: pd.DataFrame,     # one row per interaction
                          "give one row per interaction, with a user and an item.")
 
 # %% ../nbs/01_interactions.ipynb #first-row
+def row_of(read,            # a frame, or a column of it; joined from parts, or not
+           row: int         # counted from 1
+           ) -> str:        # as messages name it
+    "'row 875', or 'row 4 of may.csv', the part that it stands in."
+    for name, n in read.attrs.get("parts", ()):
+        if row <= n: return f"row {row} of {name}"
+        row -= n
+    return f"row {row}"
+
 def first_row(mask: np.ndarray      # (n,) bool, with a True
               ) -> int: # counted from 1
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
@@ -250,7 +259,7 @@ def read_ids(df: pd.DataFrame,      # one row per interaction
     need_column(df, column, role, source)
     missing = df[column].isna()
     if missing.any():
-        raise InputError(f"{source}: column '{column}' has no {role} in row {first_row(missing)} "
+        raise InputError(f"{source}: column '{column}' has no {role} in {row_of(df, first_row(missing))} "
                          f"({missing.sum()} such rows); fill them in or drop those rows.")
     need_plain_ids(df[column], role, source)
     return df[column]
@@ -287,8 +296,8 @@ def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
     row = first_row(odd)
     value = ids.iloc[row - 1]
     what = f"the {type(value).__name__} {str(value)[:40]}" if nested.iloc[row - 1] else "an empty text"
-    raise InputError(f"{source}: column '{ids.name}' holds {what} in row {row}, which is no {role}'s id; "
-                     "give a number or a text, or drop that row.")
+    raise InputError(f"{source}: column '{ids.name}' holds {what} in {row_of(ids, row)}, which is no "
+                     f"{role}'s id; give a number or a text, or drop that row.")
 
 # %% ../nbs/01_interactions.ipynb #read-ratings
 def is_date(value   # of a cell
@@ -309,6 +318,17 @@ def plain(value     # of a cell
     value = value.item() if isinstance(value, np.generic) else value
     return str(value) if is_date(value) else value
 
+def mend_of(value   # of a cell that should be a number
+            ) -> str:       # the beginning of a remedy
+    "What to do about it: a comma is a point."
+    comma = re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
+    return f"write {str(value).strip().replace(',', '.')}" if comma else "mend that row"
+
+def such(odd: pd.Series     # (n,) bool, with a True
+         ) -> str:          # in brackets; nothing where it is one row
+    "How many such rows there are."
+    return f" ({odd.sum():,} such rows)" if odd.sum() > 1 else ""
+
 def read_ratings(df: pd.DataFrame,  # one row per interaction
                  column: str,       # with ratings
                  source: str        # what error messages call the frame
@@ -320,10 +340,8 @@ def read_ratings(df: pd.DataFrame,  # one row per interaction
     if odd.any():
         row = first_row(odd)
         value = plain(df[column].iloc[row - 1])
-        comma = re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
-        mend = f"write {str(value).strip().replace(',', '.')}" if comma else "mend that row"
-        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}, which is not a number; "
-                         f"{mend}, or leave the ratings out with --rating none.")
+        raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}, which is not a "
+                         f"number{such(odd)}; {mend_of(value)}, or leave ratings out with --rating none.")
     return ratings.to_numpy()
 
 # %% ../nbs/01_interactions.ipynb #date-texts
@@ -469,8 +487,9 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
         what = f"not a date written as {date_format}" if date_format else f"neither a number nor a date{like}"
         mend = "give another --date-format" if date_format else SAY_FORMAT
         value = plain(df[column].iloc[row - 1])
-        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}, which is {what}; mend "
-                         f"that row, {mend}, or leave the times out with --timestamp none.")
+        raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}, which is {what}"
+                         f"{such(found.isna())}; mend that row, {mend}, or leave the times out with "
+                         "--timestamp none.")
     if found.dtype.kind in "iu": return found.to_numpy().astype(np.int64)
     return found.to_numpy() if found.dtype.kind == "f" else found.dt.tz_localize(None).to_numpy()
 
@@ -549,8 +568,8 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
     if bad.any():
         row = first_row(bad)
         value = plain(df[column].iloc[row - 1])
-        raise InputError(f"{source}: column '{column}' holds {value!r} in row {row}; a "
-                         "weight is a number from 0 on, so mend that row, or leave the weights out.")
+        raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}{such(bad)}; a "
+                         f"weight is a number from 0 on, so {mend_of(value)}, or leave the weights out.")
     if weights.sum() > np.finfo(np.float32).max:
         raise InputError(f"{source}: column '{column}' has a sum of {weights.sum():.3g}, too large for "
                          "float32; divide all weights by one number.")

@@ -21,11 +21,13 @@ from torch import nn
 from .batches import make_batch
 from deca_nb.files import (
     READERS,
+    TEXT,
     USUAL_COLUMNS,
     InputError,
     encoding_of,
     inside,
     likely_columns,
+    need_encoding,
     need_regular,
     opened,
     read_columns,
@@ -139,15 +141,18 @@ def best_lists(scorer,                              # has score_all(users) -> (b
 # %% ../nbs/10_recommender.ipynb #item-files
 LONGEST_LIST = 2**28                # bytes
 
-def lines_of(path           # a text file, plain or packed, in UTF-8 or UTF-16
-             ) -> list[str]:    # without their ends
+def lines_of(path,                          # a text file, plain or packed
+             encoding: str | None = None    # of its letters; None: UTF-8, or UTF-16 where it is found
+             ) -> list[str]:                # without their ends
     "The lines that hold something. Raises `InputError` for a file that is not there, too long, or no text."
     need_regular(path)
     with readable(path, "a list of ids"), opened(Path(path)) as file: data = file.read(LONGEST_LIST + 1)
     if len(data) > LONGEST_LIST:
         raise InputError(f"{path}: more than {LONGEST_LIST:,} bytes; a list of ids is shorter.")
-    try: text = data.decode(encoding_of(data[:4])).removeprefix("\ufeff")
-    except UnicodeDecodeError: raise InputError(f"{path}: this is no UTF-8; save it as that.") from None
+    try: text = data.decode(encoding or encoding_of(data[:4])).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: this is no {encoding or 'UTF-8'}; save it as that, or say another "
+                         "--encoding.") from None
     return [line for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_recommender.ipynb #read-items
@@ -159,13 +164,15 @@ def could_be_id(name, ids: list     # what stands above a column, and what is in
 
 def read_id_file(path,                        # of ids, one in each line; or a table, such as .csv or .parquet
                  role: str = "item",          # or user: what the ids are of
-                 column: str | None = None    # its column; None: a usual name, or the only one there is
+                 column: str | None = None,   # its column; None: a usual name, or the only one there is
+                 encoding: str | None = None  # of a text file; None: found
                  ) -> list:                   # ids, in the order of the file
     "The ids in a file. Raises `InputError` for one that cannot be read, or lacks the column."
     there = Path(path).exists()
     kinds = {suffix.lower() for suffix in Path(inside(Path(path)) if there else path).suffixes}
-    if not kinds & set(READERS): return lines_of(path)
-    frame, columns = read_frame(path, **{role: column})
+    letters = encoding and need_encoding(encoding)
+    if not kinds & set(READERS): return lines_of(path, letters)
+    frame, columns = read_frame(path, encoding=letters if kinds & set(TEXT) else None, **{role: column})
     name = frame.columns[0] if column is None and frame.shape[1] == 1 else columns[role]
     if name not in frame.columns:
         raise InputError(f"{path}: there is no column '{name}' with {role}s "
@@ -399,10 +406,11 @@ def fold_in(run: Run,               # of the trained model, on its clicks
 # %% ../nbs/10_recommender.ipynb #history
 def read_history(path,                      # as `read_interactions` reads it
                  user: str | None = None,   # its column with users; None: the usual one
-                 item: str | None = None    # its column with items; None: the usual one
+                 item: str | None = None,   # its column with items; None: the usual one
+                 **written                  # separator and encoding of a text file; without: found
                  ) -> Interactions:         # each pair once, of any number of users and items
     "Later clicks. Raises `InputError` for a file that cannot be read, and for a missing column or value."
-    frame, columns = read_columns(path, user, item)
+    frame, columns = read_columns(path, user, item, **written)
     pairs = frame_to_pairs(frame, columns["user"], columns["item"], None, None, str(path))
     return pairs.distinct()
 

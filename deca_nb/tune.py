@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
-           'table_row', 'shown', 'difference', 'whole_verdict', 'answer', 'write_best', 'tune_command', 'tunable',
-           'report']
+           'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'write_best', 'tune_command',
+           'tunable', 'report']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -238,6 +238,10 @@ def whole_verdict(low: float, high: float,      # ends of the interval
     return ("These data do not show that denoising helps or harms: the interval holds 0",
             f"train {first}, the better one by validation, or tune again with more clicks")
 
+def reached(tested: dict[str, pd.DataFrame], name: str, k: int) -> float:
+    "The mean NDCG of a method's tested runs; -inf of one that was not tuned."
+    return values_of(tested[name], f"ndcg@{k}").mean() if name in tested else -np.inf
+
 def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested runs
            k: int,                              # length of the list
            truth: str = ""                      # what the split's truth means
@@ -253,6 +257,9 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
         return [], ("Whether denoising helps is not told: that takes a method that denoises and one that "
                     "does not; name both in --methods.")
     told, text = difference(tested, ours, other, k)
+    if reached(tested, ours, k) < reached(tested, "MostPopular", k):
+        return [told], (f"Whether denoising helps is not told: {ours} finds less than the most popular items,"
+                        f" so it is not trained enough ({text}); tune again with more --trials or --epochs.")
     first = next(name for name in by_validation if name in (ours, other))
     says, now = whole_verdict(told["low"], told["high"], ours, other, first)
     unknown = ("; there are no ratings, so this tells what finds the next clicks, and not whether noise was "
