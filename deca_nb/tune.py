@@ -257,13 +257,14 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
         return [], ("Whether denoising helps is not told: that takes a method that denoises and one that "
                     "does not; name both in --methods.")
     told, text = difference(tested, ours, other, k)
-    if reached(tested, ours, k) < reached(tested, "MostPopular", k):
-        return [told], (f"Whether denoising helps is not told: {ours} finds less than the most popular items,"
-                        f" so it is not trained enough ({text}); tune again with more --trials or --epochs.")
-    first = next(name for name in by_validation if name in (ours, other))
-    says, now = whole_verdict(told["low"], told["high"], ours, other, first)
     unknown = ("; there are no ratings, so this tells what finds the next clicks, and not whether noise was "
                "removed") if truth == NO_EVIDENCE else ""
+    if reached(tested, ours, k) < reached(tested, "MostPopular", k):
+        return [told], (f"Whether denoising helps is not told: {ours} finds less than the most popular items "
+                        f"({text}), so it is not trained enough; tune again with more --trials or --epochs"
+                        f"{unknown}.")
+    first = next(name for name in by_validation if name in (ours, other))
+    says, now = whole_verdict(told["low"], told["high"], ours, other, first)
     if other == "Normal" or "Normal" not in tested: return [told], f"{says} ({text}); {now}{unknown}."
     same, beside = difference(tested, ours, "Normal", k)
     return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
