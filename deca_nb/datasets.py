@@ -404,13 +404,15 @@ def load_data(data: str,                # a registered name, or the path of a fi
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                # a registered name, or the path of a file
               protocol="clean",
+              date_format: str | None = None,   # of a file: how its dates are written
               min_user: int | None = None,  # of a file: clicks that a user must have; None: any number
               min_item: int | None = None,  # ... that an item must have
-              **columns                 # for a file: user, item, rating, weight, separator, encoding
+              **columns                 # for a file: user, item, rating, timestamp, weight, encoding, ...
               ) -> tuple[pd.DataFrame, dict, Interactions]:
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
     columns and its notes, the column of each role, and the pairs. Raises `InputError`."""
-    need_file_for(data, columns | {"min_user": min_user, "min_item": min_item})
+    own = {"date_format": date_format, "min_user": min_user, "min_item": min_item}
+    need_file_for(data, columns | own)
     given = {name: value for name, value in columns.items() if value is not None}
     if not is_own_file(data):
         split = load_data(data, protocol)
@@ -418,7 +420,7 @@ def load_rows(data: str,                # a registered name, or the path of a fi
         frame = pairs.to_frame()
         return frame, resolve_columns(frame), pairs
     frame, roles = read_frame(data, **given)
-    def pairs_of(frame): return frame_to_pairs(frame, **(roles | {"timestamp": None}), source=data)
+    def pairs_of(frame): return frame_to_pairs(frame, **roles, source=data, date_format=date_format)
     pairs = pairs_of(frame)
     left, notes = core(pairs.distinct(), min_user, min_item)
     if notes:                                                       # some rows do not stay

@@ -269,7 +269,7 @@ class MostPopular:
     "Scores every item by its training pairs, the same for all users: their number, or the sum of weights."
     def __init__(self, train: Interactions  # the pairs that are counted
                  ):
-        counts = np.asarray(train.to_weighted_csr().sum(0)).ravel()
+        counts = np.bincount(train.items, train.weights, train.n_items)
         self.counts = torch.tensor(counts, dtype=torch.float32)         # (n_items,)
 
     def score_all(self, users: torch.Tensor     # inner indices, (batch,), int64

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SCORED', 'SHARES', 'UNHELD', 'WRITERS', 'PLAIN_NUMBER', 'LEAST_SPREAD', 'lowest', 'need_free_names', 'lowest_pairs',
            'add_scores', 'score_interactions', 'mean_of', 'cut_pairs', 'cut_table', 'inter_names', 'inter_text',
-           'need_plain_lines', 'of_one_kind', 'need_format', 'write_scored', 'with_numbers', 'ready_for', 'need_share',
-           'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text']
+           'need_plain_lines', 'of_one_kind', 'need_format', 'write_scored', 'with_numbers', 'spelt', 'ready_for',
+           'need_share', 'tied_at', 'need_order', 'told_apart', 'advise', 'cut_text']
 
 # %% ../nbs/A5_export.ipynb #imports-export
 import csv
@@ -145,7 +145,7 @@ UNHELD = {".csv": ("\r", "carriage return"), ".tsv": ("[\t\r\n]", "tab or line b
 def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
     "Raise InputError where a text holds what a file of lines, .csv or .tsv, would not give back."
     signs, what = UNHELD.get(kind, UNHELD[".csv"])
-    for name in frame.select_dtypes(["object", "string"]):
+    for name in frame.select_dtypes(["object", "string", "category"]):
         held = frame[name].astype(str).str.contains(signs)
         if held.any():
             raise InputError(f"column '{name}' holds a {what} in row {first_row(held)}; "
@@ -190,6 +190,11 @@ def with_numbers(frame: pd.DataFrame, *ids: str) -> pd.DataFrame:
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in plain},
                         **{name: plain_ids(frame[name]) for name in ids})
 
+def spelt(ids: pd.Series    # (n,), none of them missing
+          ) -> pd.Series:   # texts as they are; all others as a model's ids
+    "Ids as a model knows them: bytes and dates are not written as Python shows them."
+    return ids if pd.api.types.infer_dtype(ids) in ("string", "integer", "categorical") else plain_ids(ids)
+
 def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
     """The frame as the format of `out` is to hold it.
 
@@ -198,6 +203,7 @@ def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFra
     need_free_names(frame)
     if kind != ".parquet": need_plain_lines(frame, kind)
     if kind in (".parquet", ".inter"): frame = with_numbers(frame, user, item)
+    else: frame = frame.assign(**{name: spelt(frame[name]) for name in (user, item)})
     if kind == ".inter": inter_text(frame, user, item)
     return frame
 

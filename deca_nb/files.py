@@ -10,10 +10,10 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
            'cast_text', 'with_numbers', 'read_written', 'need_one_header', 'read_text', 'with_index', 'frame_of',
-           'with_roles', 'read_parquet', 'read_feather', 'read_json_lines', 'read_sheet', 'unreadable', 'readable',
-           'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one', 'read_frame',
-           'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running', 'remove_left',
-           'settle', 'replacing', 'write_text', 'write_json']
+           'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines', 'read_sheet',
+           'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one',
+           'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running',
+           'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -163,7 +163,7 @@ def encoding_of(first: bytes) -> str:
     if first in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"): return "utf-32"
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
     zeros = tuple(place for place, byte in enumerate(first) if byte == 0)
-    return {(1, 3): "utf-16-le", (0, 2): "utf-16-be",
+    return {(1,): "utf-16-le", (0,): "utf-16-be", (1, 3): "utf-16-le", (0, 2): "utf-16-be",
             (1, 2, 3): "utf-32-le", (0, 1, 2): "utf-32-be"}.get(zeros, "utf-8")
 
 def found_encoding(path: Path) -> str:
@@ -463,7 +463,7 @@ def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
 def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
     "As `to_pandas(**how)`, with a named index as columns. Raises `ArrowInvalid` for a damaged description."
     import pyarrow as pa
-    try: return with_index(table.to_pandas(**how))
+    try: return with_index(table.to_pandas(integer_object_nulls=True, **how))     # 2**53 + 1 stays
     except pa.ArrowException: raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         told = f"what pandas wrote beside the table is damaged: {type(error).__name__}"
@@ -502,11 +502,23 @@ def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     table.validate(full=True)                                   # a damaged one would end the process later
     return with_roles(frame_of(table), roles, whole)
 
+def need_short_numbers(path: Path):
+    "Raise InputError where a JSON file holds a whole number that pandas would not read as it is written."
+    end = b""
+    with opened(path) as file:
+        for block in iter(lambda: file.read(BLOCK), b""):
+            long = re.search(rb"[:\[,]\s*-?(\d{19,})(?![\d.eE])", end + block)
+            if long and int(long[1]) >= 2**63:
+                raise InputError(f"{path}: {long[1][:40].decode()} is too long for a number here; write such "
+                                 "ids in quotation marks.")
+            end = block[-64:]
+
 def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."
     import pandas as pd
-    with opened(path) as file:
-        try: frame = pd.read_json(file, lines=True, dtype=False, convert_axes=False)
+    need_short_numbers(path)
+    with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig") as text:
+        try: frame = pd.read_json(text, lines=True, dtype=False, convert_axes=False)
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: there is a line that is no JSON object ({error}); "
                              "give one object a line.") from None
@@ -604,6 +616,9 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
     told = [note for frame in frames for note in notes_of(frame)] + notes_of_kinds(frames, columns)
     notes = dict.fromkeys(told)
     for frame in frames: frame.attrs = {}
+    for name in {columns["user"], columns["item"]} & set(first):        # 7 is 7 in each part, True is not 1
+        if len({frame[name].dtype for frame in frames}) > 1:
+            for frame in frames: frame[name] = frame[name].astype(object)
     whole = pd.concat(frames, ignore_index=True)
     whole.attrs["parts"] = tuple((file.name, len(frame)) for file, frame in zip(files, frames, strict=True))
     return noted(whole, f"{len(files)} files are read as one", *notes), columns

@@ -60,7 +60,8 @@ def coded(column: pd.Series                     # (n,) ids, none of them missing
 
     Only distinct ids are looked at, so that millions of rows cost little."""
     if pd.api.types.infer_dtype(column, skipna=False).startswith("mixed"):
-        column = column.map(lambda one: str(one) if isinstance(one, bool) else one)     # True is not 1
+        truths = column.map(lambda one: isinstance(one, bool | np.bool_))           # which are not 1 and 0
+        column = column.where(~truths, column.astype(str))
     codes, found = pd.factorize(column)
     ids, place = np.unique(plain_ids(pd.Series(found)).to_numpy(), return_inverse=True)
     return place.astype(np.int64)[codes], pd.Index(ids)
@@ -480,7 +481,7 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
         texts = df[column].astype(str)
         found = read_dates(texts, column, source, date_format)
         if not date_format: found = found.mask(texts.str.isdigit())
-        else: found = found.fillna(dates_among(df[column]))
+        else: found = dates_among(df[column]).fillna(found)
     if found.isna().any():
         row = first_row(found.isna())
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
@@ -1017,7 +1018,9 @@ def align(*parts: Interactions          # each with ids of its own, one or more
     titled = any(part.titles is not None for part in parts)
     titles = np.array(item_ids.astype(str), object) if titled else None
     for part, items in zip(parts, item_maps, strict=True):
-        if part.titles is not None: titles[items] = part.titles
+        if part.titles is None: continue
+        told = part.titles != np.asarray(part.item_ids.astype(str), object)     # an id stands for none
+        titles[items[told]] = part.titles[told]
     return [replace(part, users=users[part.users], items=items[part.items],
                     user_ids=user_ids, item_ids=item_ids, titles=titles)
             for part, users, items in zip(parts, user_maps, item_maps, strict=True)]
@@ -1093,9 +1096,12 @@ def join_files(pairs: Interactions,     # of the training file
     if len(units) > 1:
         raise InputError(f"{path}: times are {' in one file and '.join(sorted(units))} in another; "
                          "write them in one unit.")
+    both = np.isin(three[1].keys(), three[0].keys())
+    three[1] = three[1].select(~both)
     again = np.isin(three[2].keys(), concat(*three[:2]).keys())
     three[2] = three[2].select(~again)
     notes = tuple(f"{note}, in {Path(file).name}" for file, (_, _, told) in read.items() for note in told)
+    if both.any(): notes += f"{both.sum():,} validation pairs are trained on, and validate nothing",
     if again.any(): notes += f"{again.sum():,} test pairs are trained on or validate, and test nothing",
     return three, "files of their own", notes
 

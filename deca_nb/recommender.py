@@ -541,11 +541,12 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
 def own_split(self: Recommender, split: Split   # of later clicks, with which this recommender went on
               ) -> Split:                       # over its own users and items
     "The split's truth beside all that was learned or is left out, which is no truth any more."
-    ours, truth, known = align(self.known, *(dataclasses.replace(part, timestamps=None)
-                                             for part in (split.truth, split.known)))
+    ours, truth, known, owned = align(self.known, *(dataclasses.replace(part, timestamps=None) for part in
+                                                    (split.truth, split.known, self.owned or self.known)))
+    owned = owned.select(~np.isin(owned.keys(), truth.keys()))
     parts = {"train": self.train, "valid": ours.select(slice(len(self.train), None)),
              "truth": truth.select(~np.isin(truth.keys(), ours.keys()))}
-    return dataclasses.replace(split, known=concat(ours, known).distinct(), test=None, **parts)
+    return dataclasses.replace(split, known=concat(ours, known, owned).distinct(), test=None, **parts)
 
 # %% ../nbs/10_recommender.ipynb #ids-json
 def ids_to_json(index: pd.Index     # numbers or texts

@@ -55,7 +55,8 @@ def inner(ids: Iterable,    # outer ids, (n,)
     places = texts.get_indexer(written)
     missed = written[places < 0]
     whole = missed.str.removesuffix(".0")
-    places[places < 0] = texts.get_indexer(whole.where(whole != missed, missed + ".0"))
+    other = whole.where(whole != missed, missed + ".0").where(whole.str.fullmatch(r"-?\d+"), missed)
+    places[places < 0] = texts.get_indexer(other)
     return places
 
 # %% ../nbs/10_recommender.ipynb #rows-or-none
@@ -183,7 +184,7 @@ def read_id_file(path,                        # of ids, one in each line; or a t
     usual = str(name).lower() in ("id", "ids", "users", "items") or any(
         name in USUAL_COLUMNS[of] or name in likely[of] for of in ("user", "item"))
     headless = frame.shape[1] == 1 and column is None and not usual and could_be_id(name, ids)
-    return [name, *ids] if headless and not kinds & {".parquet", ".feather", ".jsonl"} else ids
+    return [name, *ids] if headless and not kinds & {".parquet", ".feather", ".jsonl", ".ndjson"} else ids
 
 # %% ../nbs/10_recommender.ipynb #barred-items
 def barred_items(item_ids: pd.Index,                # those of the model
