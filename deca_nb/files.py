@@ -619,7 +619,7 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
     for name in {columns["user"], columns["item"]} & set(first):        # 7 is 7 in each part, True is not 1
         if len({frame[name].dtype for frame in frames}) > 1:
             for frame in frames: frame[name] = frame[name].astype(object)
-    whole = pd.concat(frames, ignore_index=True)
+    whole = pd.concat(frames, ignore_index=True).infer_objects()
     whole.attrs["parts"] = tuple((file.name, len(frame)) for file, frame in zip(files, frames, strict=True))
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
 
