@@ -184,8 +184,9 @@ PLAIN_NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 def with_numbers(frame: pd.DataFrame, *ids: str) -> pd.DataFrame:
     """The frame with numbers where all of a text column is plainly written numbers; ids by `plain_ids`.
 
-    For formats that keep types."""
-    text = [name for name in frame if name not in ids and pd.api.types.is_string_dtype(frame[name])]
+    For formats that keep types. What is text in a file that has types stays text."""
+    others = [] if frame.attrs.get("has_types") else [name for name in frame if name not in ids]
+    text = [name for name in others if pd.api.types.is_string_dtype(frame[name])]
     plain = [name for name in text if frame[name].str.fullmatch(PLAIN_NUMBER, na=False).all()]
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in plain},
                         **{name: plain_ids(frame[name]) for name in ids})

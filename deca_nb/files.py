@@ -422,7 +422,9 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
 def need_one_header(frame: "pd.DataFrame", written: dict, ids: list[str], source: str):
     "Raise InputError where a row holds the names of the columns of ids again, as where files were joined."
     if not set(ids) <= set(frame): return
-    again = (frame[ids[0]] == written[ids[0]]) & (frame[ids[1]] == written[ids[1]])
+    again = frame[ids[1]].astype(str).str.strip() == written[ids[1]].strip()
+    if not again.any(): return
+    again &= frame[ids[0]].astype(str).str.strip("\ufeff ") == written[ids[0]].strip()
     if not again.any(): return
     row = int(again.to_numpy().argmax()) + 1
     raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "
@@ -471,7 +473,7 @@ def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
 
 def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":
     "The frame, or its columns of roles, and the column of every role."
-    names, frame.attrs = list(frame), {}
+    names, frame.attrs = list(frame), {"has_types": True}
     columns = resolve_columns(names, **roles)
     some = frame if whole else frame[columns_of_roles(columns, names)]
     return noted(some, *guesses(names, roles, columns)), columns
@@ -490,7 +492,7 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
         table = stored.read(None if whole else columns_of_roles(columns, names), use_threads=False)
     table.validate(full=True)
     frame = frame_of(table, split_blocks=True, self_destruct=True)
-    frame.attrs = {}                                            # notes of another reading may be stored there
+    frame.attrs = {"has_types": True}                           # and no notes that may be stored there
     some = frame if whole else frame[columns_of_roles(columns, names)]
     return noted(some, *guesses(names, roles, columns)), columns
 
@@ -614,12 +616,13 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
             words = pd.api.types.union_categoricals([frame[name] for frame in frames]).categories
             for frame in frames: frame[name] = frame[name].cat.set_categories(words)
     told = [note for frame in frames for note in notes_of(frame)] + notes_of_kinds(frames, columns)
-    notes = dict.fromkeys(told)
+    notes, has_types = dict.fromkeys(told), "has_types" in frames[0].attrs
     for frame in frames: frame.attrs = {}
     for name in {columns["user"], columns["item"]} & set(first):        # 7 is 7 in each part, True is not 1
         if len({frame[name].dtype for frame in frames}) > 1:
             for frame in frames: frame[name] = frame[name].astype(object)
     whole = pd.concat(frames, ignore_index=True).infer_objects()
+    if has_types: whole.attrs["has_types"] = True
     whole.attrs["parts"] = tuple((file.name, len(frame)) for file, frame in zip(files, frames, strict=True))
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
 

@@ -181,3 +181,26 @@ def test_lists_are_not_written_where_they_would_be_read_as_clicks(here):
     deca("train", "--data", "parts", *QUICK, "--out", "m")
     _, said = deca("recommend", "m", "--all", "--out", "parts/lists.parquet", code=2)
     assert "would read it as a part of" in said
+
+
+def test_text_of_a_file_with_types_stays_text(here):
+    frame = log().assign(version=lambda frame: np.where(frame["item"] % 2, "1.10", "1.1"))
+    frame.to_parquet("log.parquet")
+    frame.to_csv("log.csv", index=False)
+    for data, kind in (("log.parquet", "str"), ("log.csv", "float64")):
+        deca("denoise", data, *QUICK, "--folds", 0, "--out", "out.parquet")
+        assert str(pd.read_parquet("out.parquet")["version"].dtype) == kind
+
+
+def test_a_second_header_is_found_behind_its_mark(here):
+    (here / "joined.csv").write_text("user,item\n1,2\n\ufeffuser,item\n3,4\n", encoding="utf-8")
+    with pytest.raises(InputError, match="row 2, which is line 3 .* is the header once more"):
+        read_frame("joined.csv")
+
+
+def test_ids_that_a_table_cannot_hold_are_told_before_lists_are_made(here):
+    frame = log()
+    frame.assign(item=frame["item"].map(lambda n: f"item\t{n}")).to_csv("log.csv", index=False)
+    deca("train", "--data", "log.csv", *QUICK, "--out", "m")
+    _, said = deca("recommend", "m", "--all", "--out", "lists.tsv", code=2)
+    assert "column 'item' holds a tab" in said
