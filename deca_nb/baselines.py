@@ -123,7 +123,7 @@ class TCE(Method):
     def __init__(self, run      # the run that it belongs to
                  ):
         super().__init__(run)
-        share = self.settings.rise_share
+        share, self.reached = self.settings.rise_share, 0.
         self.rise = max(1, int(share * run.n_steps)) if share else self.settings.rise_steps
 
     def drop_rate(self,
@@ -136,8 +136,16 @@ class TCE(Method):
         "The cross-entropy of the batch without the positives that lose most."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
-        kept = truncated(losses, batch.observed, self.drop_rate(step))
+        self.reached = self.drop_rate(step)
+        kept = truncated(losses, batch.observed, self.reached)
         return balanced_mean(kept, batch.observed, batch.weights)
+
+    def remarks(self):
+        "Whether the training was too short for the share to rise."
+        if self.reached >= self.settings.drop_rate / 2: return []
+        return [f"The share that T-CE leaves out reached {100 * self.reached:.2g} % of its "
+                f"{100 * self.settings.drop_rate:g} %, so this is nearly normal training: --rise-share .5 "
+                "goes by its length."]
 
 # %% ../nbs/09_baselines.ipynb #rce
 @dataclass(frozen=True)

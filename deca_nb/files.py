@@ -527,6 +527,7 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     if not len(frame.columns): raise pd.errors.EmptyDataError
     return with_roles(frame, roles, whole)
 
+# %% ../nbs/A1_files.ipynb #read-sheet
 def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
     "The first sheet of an Excel file: text stays text, and numbers numbers. Raises `InputError`."
     import pandas as pd
@@ -600,6 +601,7 @@ def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or 
     raise InputError(f"{path}: there are parts of several kinds ({', '.join(kinds)}); give a pattern that "
                      f"means those of one kind, such as {path.name}/*{kinds[0]}.")
 
+# %% ../nbs/A1_files.ipynb #joined-parts
 def joined_parts(read: list,            # (frame, column of every role) of each part, one at least
                  files: list[Path]      # whose they are
                  ) -> "tuple[pd.DataFrame, dict]":

@@ -191,6 +191,10 @@ class Method(nn.Module):
                     ) -> None:
         "Called after each epoch."
 
+    def remarks(self) -> list[str]:     # sentences
+        "What a user should know of the training when it is over."
+        return []
+
 # %% ../nbs/05_training.ipynb #method-score
 @patch
 @torch.no_grad()

@@ -194,7 +194,7 @@ def test_text_of_a_file_with_types_stays_text(here):
 
 def test_a_second_header_is_found_behind_its_mark(here):
     (here / "joined.csv").write_text("user,item\n1,2\n\ufeffuser,item\n3,4\n", encoding="utf-8")
-    with pytest.raises(InputError, match="row 2, which is line 3 .* is the header once more"):
+    with pytest.raises(InputError, match=r"row 2, which is line 3 .* is the header once more"):
         read_frame("joined.csv")
 
 
