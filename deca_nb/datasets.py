@@ -167,8 +167,8 @@ def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
             failed[source] = error
             continue
         try: write_tables(folder, tables)
-        except OSError as error:
-            raise InputError(f"{folder}: the cache cannot be written ({error}); "
+        except (OSError, InputError) as error:
+            raise InputError(f"{folder}: the cache cannot be written ({in_short(error)}); "
                              "set XDG_CACHE_HOME to a folder that can.") from None
         if is_movielens(folder): return folder
         failed[source] = ValueError("the content is not that of MovieLens-100K")

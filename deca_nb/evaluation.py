@@ -266,11 +266,10 @@ def unmasked(split: Split   # any split
 # %% ../nbs/04_evaluation.ipynb #most-popular
 @ranker("MostPopular")
 class MostPopular:
-    "Scores every item by its training pairs, the same for all users: their number, or the sum of weights."
+    "Scores every item by its number of training pairs, whatever they weigh, the same for all users."
     def __init__(self, train: Interactions  # the pairs that are counted
                  ):
-        counts = np.bincount(train.items, train.weights, train.n_items)
-        self.counts = torch.tensor(counts, dtype=torch.float32)         # (n_items,)
+        self.counts = torch.tensor(train.item_counts(), dtype=torch.float32)      # (n_items,)
 
     def score_all(self, users: torch.Tensor     # inner indices, (batch,), int64
                   ) -> torch.Tensor:            # (batch, n_items), float32, on the device of `users`

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from test_denoise import deca
 
-from deca_nb.evaluation import MostPopular
-from deca_nb.interactions import Interactions, read_interactions
+from deca_nb.interactions import read_interactions
 from deca_nb.tune import answer
 
 QUICK = "--method Normal --model MF --epochs 3 --learning-rate 0.02".split()
@@ -96,13 +95,6 @@ def test_a_row_of_a_part_is_named_with_its_part(shop, tmp_path):
     shop.assign(rating=["5", "", *["4"] * (len(shop) - 2)]).to_csv("parts/june.csv", index=False)
     _, said = deca("audit", "--data", "parts", *ROLES, code=2)
     assert "in row 2 of june.csv" in said
-
-
-def test_popularity_counts_weights():
-    frame = pd.DataFrame({"user": [0, 1, 2, 0], "item": [0, 0, 0, 1], "plays": [1, 1, 1, 9]})
-    plain, weighed = (Interactions.from_frame(frame, weight=weight) for weight in (None, "plays"))
-    assert MostPopular(plain).counts.tolist() == [3, 1]
-    assert MostPopular(weighed).counts.tolist() == [3, 9]
 
 
 def rows(value: float) -> pd.DataFrame:

@@ -281,7 +281,7 @@ def test_counted_repeats_are_said(log):
         ("--repeats sum", "name it with weight=... or --weight"),
         ("--repeats count --weight plays", "choose --repeats sum, or leave out --weight"),
         ("--weight clicks", "no column 'clicks' for the weight"),
-        ("--weight minus", "holds '-1' in row 2"),
+        ("--weight minus", "holds -1 in row 2"),
         ("--repeats often", "choose last, first, count, sum, refuse"),
     ],
 )
@@ -313,7 +313,7 @@ def test_denoise_learns_from_weighted_clicks(log, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["deca", "denoise", log, *words])
     with pytest.raises(SystemExit, match="0"):
         cli.main()
-    pairs = read_interactions(log, weight="plays", repeats="sum", timestamp="none")
+    pairs = replace(read_interactions(log, weight="plays", repeats="sum"), timestamps=None)
     alone = Recommender("GMF", "Normal", epochs=2).fit(pairs).real_positive_probability()
     expected = pairs.to_frame()[["user", "item"]].assign(expected=alone)
     scored = pd.read_csv("scored.csv").merge(expected, on=["user", "item"])
