@@ -42,7 +42,16 @@ from deca_nb.export import (
     told_apart,
     write_scored,
 )
-from .files import InputError, need_place, notes_of, read_frame, replacing, write_json, write_text
+from deca_nb.files import (
+    InputError,
+    need_place,
+    noted,
+    notes_of,
+    read_frame,
+    replacing,
+    write_json,
+    write_text,
+)
 from .judging import task_beside
 from .models import model_class
 
@@ -940,7 +949,12 @@ def need_outside(out: str, data: str):
 
 def rows_and_clicks(data: str, protocol: Protocol, rows: dict, out: str) -> tuple:
     "The file's frame as it will be written, its columns of ids, its rows, each pair once, and notes."
-    frame, columns, pairs = load_rows(data, protocol, **{name: rows[name] for name in READ_OF_ROWS})
+    asked = {name: rows[name] for name in READ_OF_ROWS}
+    try: frame, columns, pairs = load_rows(data, protocol, **asked)
+    except InputError as error:
+        if not is_own_file(data) or asked["timestamp"] or asked["date_format"]: raise
+        frame, columns, pairs = load_rows(data, protocol, **asked | {"timestamp": "none"})
+        frame = noted(frame, f"times are not read, so rows count as they stand ({error})")
     ids, repeats, notes = (columns["user"], columns["item"]), rows["repeats"] or "last", notes_of(frame)
     clicks = merged(pairs, repeats, *ids, data)
     if clicks.n_merged: notes += note_of_repeats(clicks.n_merged, repeats),

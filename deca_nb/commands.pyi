@@ -6,7 +6,7 @@ from .datasets import DATA_HELP as DATA_HELP, NAMES_HELP as NAMES_HELP, describe
 from .denoising import recipe_for as recipe_for
 from .elsewhere import evaluate_elsewhere as evaluate_elsewhere, known_too as known_too, split_elsewhere as split_elsewhere
 from .evaluation import MostPopular as MostPopular, evaluate as evaluate, metric_columns as metric_columns, need_metric as need_metric, summarise as summarise
-from .files import InputError as InputError, need_place as need_place, notes_of as notes_of, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
+from .files import InputError as InputError, need_place as need_place, noted as noted, notes_of as notes_of, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
 from .judging import task_beside as task_beside
 from .models import model_class as model_class
 from .names import find as find, is_place as is_place, listed as listed, name_of as name_of, named as named

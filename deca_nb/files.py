@@ -9,11 +9,11 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
            'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
-           'cast_text', 'with_numbers', 'read_written', 'need_one_header', 'read_text', 'with_index', 'frame_of',
-           'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines', 'read_sheet',
-           'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file', 'read_one',
-           'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of', 'is_running',
-           'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
+           'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
+           'frame_of', 'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines',
+           'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file',
+           'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of',
+           'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -419,12 +419,17 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
 
+def holds_name(column: "pd.Series", name: str) -> "pd.Series":
+    "Which rows hold the column's name, as the header of a joined file may: with a mark or blanks around it."
+    import pandas as pd
+    texts = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column)
+    words = pd.Series(column.unique() if texts else [], dtype=str)         # distinct ones alone are looked at
+    return column.isin(words[words.str.strip("\ufeff ") == name.strip()])
+
 def need_one_header(frame: "pd.DataFrame", written: dict, ids: list[str], source: str):
     "Raise InputError where a row holds the names of the columns of ids again, as where files were joined."
     if not set(ids) <= set(frame): return
-    again = frame[ids[1]].astype(str).str.strip() == written[ids[1]].strip()
-    if not again.any(): return
-    again &= frame[ids[0]].astype(str).str.strip("\ufeff ") == written[ids[0]].strip()
+    again = holds_name(frame[ids[1]], written[ids[1]]) & holds_name(frame[ids[0]], written[ids[0]])
     if not again.any(): return
     row = int(again.to_numpy().argmax()) + 1
     raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "

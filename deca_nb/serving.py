@@ -157,9 +157,10 @@ def lines_of(path,                          # a text file, plain or packed
     return [line for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_recommender.ipynb #read-items
-def could_be_id(name, ids: list     # what stands above a column, and what is in it
-                ) -> bool:
-    "Whether a header may be an id itself: not where all below it are whole numbers, and it is none."
+def could_be_id(name,       # what stands above a column
+                ids: list   # what is in it
+                ) -> bool:  # not where all below are whole numbers, and the name is none
+    "Whether a header may be an id itself."
     whole = pd.api.types.is_integer_dtype
     return not ids or whole(plain_ids(pd.Series([name]))) or not whole(plain_ids(pd.Series(ids)))
 

@@ -17,6 +17,15 @@ DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "pages" / "guides").glob("*.md"))
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_open(request):
+    """Close all pages: one that is slowed down keeps a core busy for as long as it is open."""
+    yield
+    if "browser" in request.fixturenames:
+        for context in request.getfixturevalue("browser").contexts:
+            context.close()
+
+
 class Visitor:
     """A browser's page that keeps an account of what went wrong on it."""
 
