@@ -6,7 +6,6 @@ from .datasets import DATA_HELP as DATA_HELP, NAMES_HELP as NAMES_HELP, describe
 from .denoising import recipe_for as recipe_for
 from .elsewhere import evaluate_elsewhere as evaluate_elsewhere, known_too as known_too, split_elsewhere as split_elsewhere
 from .evaluation import MostPopular as MostPopular, evaluate as evaluate, metric_columns as metric_columns, need_metric as need_metric, summarise as summarise
-from .files import InputError as InputError, need_place as need_place, noted as noted, notes_of as notes_of, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
 from .judging import task_beside as task_beside
 from .models import model_class as model_class
 from .names import find as find, is_place as is_place, listed as listed, name_of as name_of, named as named
@@ -23,10 +22,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from deca_nb.cuts import compared as compared, comparison_table as comparison_table, conclusion as conclusion, denoise as denoise, drop_lowest as drop_lowest, mean_score as mean_score, reweigh as reweigh, score_clicks as score_clicks, weighed_by as weighed_by, weights_by as weights_by, without as without
 from deca_nb.export import need_format as need_format, need_order as need_order, need_plain_lines as need_plain_lines, need_share as need_share, ready_for as ready_for, told_apart as told_apart, write_scored as write_scored
+from deca_nb.files import InputError as InputError, need_place as need_place, notes_of as notes_of, read_frame as read_frame, replacing as replacing, write_json as write_json, write_text as write_text
 from deca_nb.interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, TooFew as TooFew, align as align, concat as concat, get_protocol as get_protocol, merged as merged, note_of_masked as note_of_masked, note_of_repeats as note_of_repeats, read_known as read_known, read_noted as read_noted
 from deca_nb.options import COMMON as COMMON, GIVEN as GIVEN, keep_options as keep_options, need_files as need_files, need_typed as need_typed, option_type as option_type, read_options as read_options, speaking as speaking, words_of as words_of
 from deca_nb.recipe import Recipe as Recipe, Settings as Settings, checked as checked, need_number as need_number, numbers_of as numbers_of, settings_of_method as settings_of_method, sizes_of as sizes_of
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 class Group(NamedTuple):
     parameters: Callable[[list[str]], list[inspect.Parameter]]
@@ -122,6 +122,7 @@ def read_parameters(words: list[str]) -> list[inspect.Parameter]: ...
 elsewhere_options: Incomplete
 
 def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: str | None, names: tuple) -> tuple[Split, Protocol, pd.DataFrame]: ...
+def with_times(read: Callable, columns: dict, asked: dict) -> tuple[Any, tuple[str, ...]]: ...
 def read_other(data: str, repeats: str, columns: dict, asked: dict) -> tuple[Interactions, tuple]: ...
 def on_other_data(recommender: Recommender, read: dict, known: str | None, lengths: tuple, ties: str | None, names: tuple) -> tuple[Split, Protocol, pd.DataFrame]: ...
 def evaluate_command(read: dict, folder: Saved, data: Annotated[Text, None] = None, known: Annotated[Text, None] = None, k: Ks = None, ties: Ties = None, metrics: Metrics = None, json: Json = None, model: Own = None, method: Own = None): ...

@@ -1,6 +1,6 @@
 """Run the guides: `python docs/guides.py docs/pages/guides/export.md`.
 
-The blocks of a page run one after the other in the current folder.
+The blocks of a page run one after the other in a new folder, which goes with what they wrote.
 
 Blocks of `python` share their names; one that begins with `# mine.py` is that file. Blocks of `sh` stop at
 the first command that fails, and a block of `text` is what the block before it prints: the same words and
@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from math import isclose
 from pathlib import Path
 
@@ -70,4 +71,6 @@ def run(page: Path):
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        run(Path(name))
+        guide = Path(name).resolve()
+        with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+            run(guide)
