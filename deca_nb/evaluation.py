@@ -6,9 +6,9 @@
 __all__ = ['discounts', 'hits_and_gains', 'Metric', 'metric', 'names_of', 'found_metric', 'need_metric', 'Ranks', 'recall',
            'ndcg', 'evaluate', 'precision', 'first_hit', 'hit_rate', 'reciprocal_rank', 'truth_in_groups',
            'average_precision', 'ListContents', 'coverage', 'mean_popularity', 'evaluate_lists', 'unmasked',
-           'MostPopular', 'metric_columns', 'summarise', 'truth_by_user', 'recall_ceiling', 'tied_share', 'surplus',
-           'audit_sizes', 'audit_noise', 'audit_truth', 'audit_rankers', 'Report', 'audit', 'paired_values',
-           'paired_difference']
+           'MostPopular', 'metric_columns', 'with_popular', 'summarise', 'truth_by_user', 'recall_ceiling',
+           'tied_share', 'surplus', 'audit_sizes', 'audit_noise', 'audit_truth', 'audit_rankers', 'Report', 'audit',
+           'paired_values', 'paired_difference']
 
 # %% ../nbs/04_evaluation.ipynb #imports-export
 from collections.abc import Callable, Iterable
@@ -298,6 +298,14 @@ def metric_columns(per_user: pd.DataFrame   # as `evaluate` returns it
                    ) -> list[str]:          # in the frame's order
     "The columns that hold a metric, such as recall@20."
     return [column for column in per_user if "@" in str(column)]
+
+# %% ../nbs/04_evaluation.ipynb #with-popular
+def with_popular(own: pd.DataFrame,         # as of `evaluate`
+                 popular: pd.DataFrame,     # the same of the most popular items
+                 cold: np.ndarray           # (n,) bool, a value for each row
+                 ) -> pd.DataFrame:         # as of `evaluate`
+    "The scores of what users are served: cold ones the most popular items."
+    return own.assign(**{name: np.where(cold, popular[name], own[name]) for name in metric_columns(own)})
 
 # %% ../nbs/04_evaluation.ipynb #summarise-groups
 def summarise(per_user: pd.DataFrame    # as `evaluate` returns it

@@ -514,7 +514,7 @@ def need_short_numbers(path: Path):
     end = b""
     with opened(path) as file:
         for block in iter(lambda: file.read(BLOCK), b""):
-            long = re.search(rb"[:\[,]\s*-?(\d{19,})(?![\d.eE])", end + block)
+            long = re.search(rb"[:\[,]\s*-?(\d{19,})(?=\s*[,}\]])", end + block)
             if long and int(long[1]) >= 2**63:
                 raise InputError(f"{path}: {long[1][:40].decode()} is too long for a number here; write such "
                                  "ids in quotation marks.")

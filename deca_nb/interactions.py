@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
            'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
            'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'row_of', 'first_row', 'read_ids',
-           'nested_ids', 'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'plain', 'mend_of', 'such',
+           'nested_ids', 'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'quotable', 'mend_of', 'such',
            'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of',
            'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
            'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
@@ -313,7 +313,7 @@ def as_numbers(column: pd.Series    # (n,)
     if pd.api.types.is_object_dtype(column): column = column.mask(column.map(is_date))
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
 
-def plain(value     # of a cell
+def quotable(value     # of a cell
           ):        # as a message quotes it with !r
     "A number without the name of its type, and a date as text."
     value = value.item() if isinstance(value, np.generic) else value
@@ -340,7 +340,7 @@ def read_ratings(df: pd.DataFrame,  # one row per interaction
     odd = ~np.isfinite(ratings)
     if odd.any():
         row = first_row(odd)
-        value = plain(df[column].iloc[row - 1])
+        value = quotable(df[column].iloc[row - 1])
         raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}, which is not a "
                          f"number{such(odd)}; {mend_of(value)}, or leave ratings out with --rating none.")
     return ratings.to_numpy()
@@ -487,7 +487,7 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
         like = "" if row == 1 else f" written like '{df[column].iloc[0]}' in row 1"
         what = f"not a date written as {date_format}" if date_format else f"neither a number nor a date{like}"
         mend = "give another --date-format" if date_format else SAY_FORMAT
-        value = plain(df[column].iloc[row - 1])
+        value = quotable(df[column].iloc[row - 1])
         raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}, which is {what}"
                          f"{such(found.isna())}; mend that row, {mend}, or leave the times out with "
                          "--timestamp none.")
@@ -568,7 +568,7 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         row = first_row(bad)
-        value = plain(df[column].iloc[row - 1])
+        value = quotable(df[column].iloc[row - 1])
         raise InputError(f"{source}: column '{column}' holds {value!r} in {row_of(df, row)}{such(bad)}; a "
                          f"weight is a number from 0 on, so {mend_of(value)}, or leave the weights out.")
     if weights.sum() > np.finfo(np.float32).max:

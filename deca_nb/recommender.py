@@ -24,7 +24,7 @@ import torch
 from fastcore.basics import patch
 
 from .checkpoints import UNFINISHED, forget, keeping
-from .evaluation import MostPopular, evaluate, metric_columns
+from .evaluation import MostPopular, evaluate, with_popular
 from .files import InputError, need_place, replacing
 from .interactions import Interactions, Judging, Protocol, Split, align, concat, get_protocol
 from .judging import judge, task_beside
@@ -385,9 +385,7 @@ def evaluate_served(self: Recommender, split: Split,    # as for `evaluate`
     of whom nothing was learned. Raises `InputError` as `evaluate` does."""
     served, popular = self.evaluate(split, **how), self.evaluate_popular(split, **how)
     cold = self.learned.user_counts()[inner(served["user"], self.train.user_ids)] == 0
-    metrics = metric_columns(served)
-    served.loc[cold, metrics] = popular.loc[cold, metrics]
-    return served
+    return with_popular(served, popular, cold)
 
 # %% ../nbs/10_recommender.ipynb #doubt
 @patch

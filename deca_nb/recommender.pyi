@@ -1,6 +1,6 @@
 import pandas as pd
 from .checkpoints import UNFINISHED as UNFINISHED, forget as forget, keeping as keeping
-from .evaluation import MostPopular as MostPopular, evaluate as evaluate, metric_columns as metric_columns
+from .evaluation import MostPopular as MostPopular, evaluate as evaluate, with_popular as with_popular
 from .files import InputError as InputError, need_place as need_place, replacing as replacing
 from .interactions import Interactions as Interactions, Judging as Judging, Protocol as Protocol, Split as Split, align as align, concat as concat, get_protocol as get_protocol
 from .judging import judge as judge, task_beside as task_beside

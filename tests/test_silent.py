@@ -204,3 +204,8 @@ def test_ids_that_a_table_cannot_hold_are_told_before_lists_are_made(here):
     deca("train", "--data", "log.csv", *QUICK, "--out", "m")
     _, said = deca("recommend", "m", "--all", "--out", "lists.tsv", code=2)
     assert "column 'item' holds a tab" in said
+
+
+def test_long_numbers_within_a_text_are_read(here):
+    (here / "a.jsonl").write_text('{"user": 1, "item": 2, "note": "tel: 12345678901234567890123"}\n' * 2)
+    assert read_frame("a.jsonl")[0]["note"][0] == "tel: 12345678901234567890123"
