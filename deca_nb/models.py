@@ -6,9 +6,9 @@
 __all__ = ['Dim', 'Layers', 'Corruption', 'MANY', 'table', 'uniform', 'linear', 'PairModel', 'sorting', 'ByRow', 'by_row',
            'block_of', 'of_block', 'sum_by_block', 'Pairs', 'pairs_of', 'quiet_about_sparse', 'named_products',
            'are_cells', 'gathered_products', 'named_rows', 'bags_of', 'PairProduct', 'pair_products', 'MF',
-           'output_layer', 'GMF', 'many_rows', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'bags',
-           'SparseRows', 'degrees_of', 'normalised_graph', 'mean_of_layers', 'Propagation', 'LightGCN', 'CDAE',
-           'is_dense', 'BatchScaledCDAE', 'Product', 'as_product', 'model_class', 'build_model']
+           'output_layer', 'GMF', 'picked', 'distinct', 'rows_times', 'NeuMF', 'entries', 'bags', 'SparseRows',
+           'degrees_of', 'normalised_graph', 'mean_of_layers', 'Propagation', 'LightGCN', 'CDAE', 'is_dense',
+           'BatchScaledCDAE', 'Product', 'as_product', 'model_class', 'build_model']
 
 # %% ../nbs/03_models.ipynb #imports-export
 import warnings
@@ -395,20 +395,6 @@ class GMF(MF):
         weighted = self.user_factors(users) * self.output.weight
         return weighted @ self.item_factors.weight.T + self.output.bias
 
-# %% ../nbs/03_models.ipynb #many-rows
-def many_rows(rows: torch.Tensor,                   # (n, n_in)
-              weight: torch.Tensor,                 # (n_out, n_in)
-              bias: torch.Tensor | None = None      # (n_out,); None: without
-              ) -> torch.Tensor:                    # (n, n_out)
-    "F.linear(rows, weight, bias). On a CPU from 256 rows on by oneDNN, as 16 pictures."
-    n, n_in = rows.shape
-    if n < 256 or rows.device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return F.linear(rows, weight, bias)
-    if n % 16: rows = F.pad(rows, (0, 0, 0, -n % 16))
-    pictures = rows.reshape(16, -1, 1, n_in).permute(0, 3, 1, 2)        # channels last: no number moves
-    seen = F.conv2d(pictures, weight[:, :, None, None], bias)
-    return seen.permute(0, 2, 3, 1).reshape(len(rows), len(weight))[:n]
-
 # %% ../nbs/03_models.ipynb #picked
 def picked(rows: nn.Embedding,      # weight (n_rows, dim)
            index: torch.Tensor      # (n,) int64
@@ -436,10 +422,10 @@ def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
     A table no longer than the index is multiplied whole; of a longer one only the named rows are. A GPU
     multiplies those as often as they are named, since the CPU would have to wait for their number."""
     if rows.num_embeddings <= len(index) and not rows.sparse:
-        return many_rows(rows.weight, weight, bias).index_select(0, index)
+        return F.linear(rows.weight, weight, bias).index_select(0, index)
     if index.device.type != "cpu": return F.linear(picked(rows, index), weight, bias)
     named, place = distinct(index, rows.num_embeddings)
-    return many_rows(picked(rows, named), weight, bias).index_select(0, place)
+    return F.linear(picked(rows, named), weight, bias).index_select(0, place)
 
 # %% ../nbs/03_models.ipynb #neumf
 @model("NeuMF")
@@ -474,7 +460,7 @@ class NeuMF(PairModel):
                    ) -> torch.Tensor:       # (n,)
         "The perceptron's part of the logits."
         hidden = first.relu_()
-        for layer in self.layers[1:]: hidden = many_rows(hidden, layer.weight, layer.bias).relu_()
+        for layer in self.layers[1:]: hidden = layer(hidden).relu_()
         return hidden @ weight
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
