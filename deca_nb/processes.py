@@ -433,13 +433,17 @@ def started(device: str             # of torch; with GPUs, each process takes it
 
 # %% ../nbs/14_processes.ipynb #all-processes
 @contextmanager
-def all_processes(device: str,              # of torch, where the runs are trained
+def all_processes(recipe: Recipe,           # of the runs, but for what they learn from
+                  device: str,              # of torch, where they are trained
                   folder                    # path: where what is not finished is kept
                   ) -> Iterator[Callable]:  # what fits a `Run`
-    "`Run.fit` by all processes that torchrun has started, kept meanwhile. Raises `InputError`."
+    """`Run.fit` by all processes that torchrun has started, kept meanwhile.
+
+    Raises `InputError` as `need_shared` does."""
     if n_processes() == 1:
         yield keeping(folder)
         return
+    need_shared(recipe)
     with started(device) as group:
         def fit(run: Run) -> Trainer:
             about = run.recipe, run.train, run.valid, run.device, run.callbacks, run.kept

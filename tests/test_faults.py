@@ -29,7 +29,7 @@ import safetensors.torch
 from pandas.testing import assert_frame_equal
 
 import deca_nb
-from deca_nb import cli, commands
+from deca_nb import cli, explore
 from deca_nb.explorer import train_world
 from deca_nb.export import score_interactions
 from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
@@ -735,7 +735,7 @@ def test_explore_writes_every_part(deca, own_file):
 
 def test_explore_chooses_users_from_few_clicks_to_many(deca, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        commands, "small_worlds", lambda: [{"name": "none", "epochs": 0, "levels": {}, "curves": {}}]
+        explore, "small_worlds", lambda: [{"name": "none", "epochs": 0, "levels": {}, "curves": {}}]
     )
     frame = pd.DataFrame(
         [(f"user {u:02d}", f"song {i}", t) for u in range(30) for t, i in enumerate(range(u, u + 5 + u))],

@@ -16,7 +16,7 @@ from deca_nb.datasets import load_data
 from deca_nb.files import InputError
 from deca_nb.interactions import Interactions
 from deca_nb.models import MF
-from deca_nb.names import KNOWN, find, method, name_of
+from deca_nb.names import KNOWN, find, method, name_of, table
 from deca_nb.recipe import Number, Recipe, Settings, make_recipe
 from deca_nb.recommender import Recommender
 from deca_nb.training import Callback, Normal, Run
@@ -28,10 +28,13 @@ BRIEF = Settings(epochs=2, learning_rate=0.01, l2=0.001)
 
 
 @pytest.fixture(autouse=True)
-def names_kept(monkeypatch):
-    """Names that a test gives are forgotten after it."""
-    for kind in list(KNOWN):
-        monkeypatch.setitem(KNOWN, kind, dict(KNOWN[kind]))
+def names_kept():
+    """Names that a test gives are forgotten after it; those of a module that it imports first stay."""
+    before = {kind: set(names) for kind, names in KNOWN.items()}
+    yield
+    for kind, names in KNOWN.items():
+        for name in set(names) - before.get(kind, set()) - set(table().get(kind, {})):
+            del names[name]
 
 
 def changed(pairs: Interactions, column: str) -> Interactions:

@@ -118,9 +118,29 @@ def test_a_metric_of_ones_own(followed):
     assert all({"recall", "ndcg", "hit", name} <= set(row) for row in rows)
     assert all(row[name] <= row["hit"] for row in rows if row["n"])
     assert f"{name}@20" in said(followed, "evaluate")
+    trained = said(followed, "train --data")
+    assert trained.count(f"{name}@20") == trained.count("recall@20") == 2, "of the model, and of popularity"
     split = World(n_users=60, n_items=40).sample()
     found = evaluate(MostPopular(split.train), split, metrics=("recall", name))
     assert (found[f"{name}@20"] == (found["recall@20"] > 1 - 1e-9)).all()
+
+
+def test_a_model_of_ones_own_is_tuned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "pages" / "guides" / "own_model.md").read_text(encoding="utf-8")
+    file = next(
+        block
+        for language, block in guides.BLOCK.findall(page)
+        if language == "python" and guides.FILE.match(block)
+    )
+    guides.run_python(file, {})
+    deca(
+        "deca tune --data world --model mine.py:Biased --methods Normal,DeCA --trials 2 --seeds 1 --epochs 2 "
+        "--out tuned"
+    )
+    best = Path("tuned/best.toml").read_text()
+    assert 'model = "mine.py:Biased"' in best
+    assert "mine.py:Biased" in deca("deca train --recipe tuned/best.toml --out model")
 
 
 def test_a_file_is_not_run_unless_it_is_named(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deca_nb.commands import make_recommender, ranker_scores
+from deca_nb.commands import make_recommender
+from deca_nb.compare import ranker_scores
 from deca_nb.datasets import authors_split
 from deca_nb.denoising import RELEASED
 from deca_nb.evaluation import MostPopular, audit, evaluate, metric_columns, summarise

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 import shlex
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -130,6 +131,12 @@ def test_als_says_what_is_missing(monkeypatch, split):
     monkeypatch.setitem(sys.modules, "implicit", None)
     with pytest.raises(InputError, match=r"pip install 'deca-nb\[als\]', or take EASE or ItemKNN"):
         Recommender(method="ALS").fit(split.train)
+
+
+def test_rankers_are_compared_beside_a_method(log):
+    code, out, err = deca("compare --data own.csv --methods MostPopular,EASE,Normal --epochs 2", log)
+    assert code == 0, err
+    assert re.findall(r"^(\w+) +0\.\d{4}", out, re.MULTILINE) == ["MostPopular", "EASE", "Normal"]
 
 
 @each_ranker

@@ -12,7 +12,6 @@ import pytest
 
 from deca_nb import cli, datasets, explorer
 from deca_nb.agreement import clean_and_noisy
-from deca_nb.commands import whose_lists
 from deca_nb.datasets import movielens_from_recbole, world_data
 from deca_nb.evaluation import paired_values
 from deca_nb.experiments import figure2
@@ -20,6 +19,7 @@ from deca_nb.interactions import InputError, Interactions
 from deca_nb.models import GMF
 from deca_nb.processes import need_shared
 from deca_nb.recipe import check_sizes, make_recipe
+from deca_nb.recommend import whose_lists
 from deca_nb.recommender import Recommender
 from deca_nb.training import Method
 from deca_nb.worlds import World

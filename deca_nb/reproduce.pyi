@@ -1,0 +1,23 @@
+from .commands import Resume as Resume, Text as Text, Ties as Ties, command as command, list_of as list_of, need_counts as need_counts, need_places as need_places, note as note
+from .datasets import NAMES_HELP as NAMES_HELP, is_own_file as is_own_file
+from .files import InputError as InputError
+from .interactions import get_protocol as get_protocol
+from .names import find as find, listed as listed, name_of as name_of
+from .recommender import pick_device as pick_device
+from .runs import pick_jobs as pick_jobs, provenance as provenance
+from _typeshed import Incomplete
+from typer import Argument as Argument
+from typing import Annotated
+
+REPRODUCE_HELP: Incomplete
+Scores: Incomplete
+JOBS_HELP: str
+Jobs: Incomplete
+
+def need_used(what: str, unused: tuple, **options): ...
+def pick_models(text: str | None) -> tuple | None: ...
+def pick_methods(text: str | None) -> tuple | None: ...
+def pick_scores(scores: str) -> str: ...
+def pick_judged(ties: str) -> str: ...
+def reproduced(what: str, unused: tuple, bench, seconds: float) -> str: ...
+def reproduce(what: Annotated[str, None], data: Annotated[Text, None] = None, protocol: Annotated[Text, None] = None, seeds: Annotated[int | None, None] = None, jobs: Jobs = '1', ties: Ties = None, scores: Scores = None, epochs: Annotated[int | None, None] = None, optimiser: Annotated[Text, None] = None, device: Annotated[Text, None] = None, models: Annotated[Text, None] = None, methods: Annotated[Text, None] = None, out: Annotated[str, None] = 'results', resume: Resume = False): ...
