@@ -36,7 +36,8 @@ COMMANDS = {
     "denoise": "Score each click: was it meant? Writes all of them (of built-in data: train and validation), "
                "says how many it doubts and how to choose the cut.",
     "explore": "Write one page to play with.",
-    "compare": "Train several methods and print them beside most popular, EASE and item-kNN.",
+    "compare": "Train several methods and print them beside most popular, EASE and item-kNN, or the rankers "
+               "that are named.",
     "reproduce": "Make a table or figure again, beside the paper's numbers, the rankers and intervals.",
 }
 

@@ -320,7 +320,8 @@ def need_outside(out: str, data: str):
         raise InputError(f"{out}: the next command would read it as a part of {data}; choose another folder.")
 
 # %% ../nbs/15_cli.ipynb #read-as
-READ_AS = ("user", "item", "rating", "timestamp", "date_format", "separator", "encoding", "repeats", "weight")
+READ_AS = ("user", "item", "rating", "timestamp", "date_format", "separator", "encoding", "repeats", "weight",
+           "liked")
 
 def read_as_before(data: dict, saved: dict) -> dict:
     "The data options, with how the saved clicks were read where nothing else is given; that is said."

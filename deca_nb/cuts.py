@@ -118,7 +118,8 @@ def how_judged(scores: pd.Series, n_folds: int) -> list[str]:
     line = f"Each is judged by a model that did not train on it ({n_folds} folds)."
     alone = int(scores.isna().sum())
     if not alone: return [line]
-    return [line, f"{alone:,} have no score, since nothing else is known of their user or item: they stay."]
+    return [line, f"{alone:,} rows have no score, since nothing else is known of their user or item: "
+                  "they stay."]
 
 def places_in(pairs: Interactions,      # (n,)
               clicks: Interactions      # over the same ids; each of the pairs, once

@@ -155,6 +155,9 @@ def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: st
     if split.fingerprint() != recommender.data["fingerprint"]:
         raise InputError(f"{options['data']}: the data have changed since {folder} was trained; train again.")
     if recommender.data.get("went on"): split = recommender.own_split(split)
+    if not len(split.truth):
+        raise InputError(f"{folder}: each of its test clicks was known before, so nothing is left to judge "
+                         "it by; give other data with --data.")
     how = {"k": lengths or split.k, "ties": check_ties(ties, protocol), "metrics": names}
     per_user = show_scores(recommender, protocol, split, **how)
     print(whose_scores(recommender))

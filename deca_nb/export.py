@@ -260,7 +260,7 @@ def cut_text(pairs: Interactions,           # (n,)
     "What dropping each share would drop, as a table under a line about all of them."
     below = "" if pairs.ratings is None else f", {(pairs.ratings < 3).mean():.1%} of them rated below 3"
     popularity = pairs.item_counts()[pairs.items].mean()
-    about = (f"What a cut would drop, of {len(pairs):,} interactions "
+    about = (f"What a cut would drop, of {len(pairs):,} rows "
              f"with a mean popularity of {popularity:.1f}{below}:")
     table = cut_pairs(pairs, scores).rename("{:.0%}".format)
     at = table["up to score"].map("{:.5f}".format)                      # scores may differ by little

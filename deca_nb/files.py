@@ -600,7 +600,8 @@ def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or 
     files = sorted(file for file in found if file.is_file())
     if not files:
         kind_of(path / "x.csv" if path.is_dir() else path)
-        raise InputError(f"{path}: there is no such file; check the path.")
+        raise InputError(f"{path}: this folder holds no file; check the path." if path.is_dir() else
+                         f"{path}: there is no such file; check the path.")
     kinds = sorted(set(map(kind_of, files)))
     if len(kinds) == 1: return files
     raise InputError(f"{path}: there are parts of several kinds ({', '.join(kinds)}); give a pattern that "

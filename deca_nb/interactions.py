@@ -193,6 +193,7 @@ def scaled(self: Interactions) -> Interactions:
     if self.weights is None or not len(self): return self
     mean = self.weights.mean(dtype=np.float64)
     if not mean > 0: raise InputError("no pair has a weight above 0; give at least one.")
+    if mean == np.inf: raise InputError("the weights of a pair add up to more than fits; give smaller ones.")
     return self if abs(mean - 1) < 1e-6 else replace(self, weights=(self.weights / mean).astype(np.float32))
 
 # %% ../nbs/01_interactions.ipynb #weighted-csr
@@ -582,7 +583,7 @@ def read_weights(df: pd.DataFrame,      # one row per interaction
 @patch
 def added_up(self: Interactions) -> Interactions:
     "Each pair once, as `distinct` keeps it, with the sum of its rows' weights; a row without one counts 1."
-    if self.are_distinct(): return self
+    if self.are_distinct(): return replace(self, weights=self.weight_each())
     once = self.distinct()
     order = once.keys().argsort()
     place = order[np.searchsorted(once.keys(), self.keys(), sorter=order)]

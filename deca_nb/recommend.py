@@ -23,6 +23,7 @@ from deca_nb.commands import (
     command,
     need_outside,
     need_places,
+    note,
     read_as_before,
     with_notes,
 )
@@ -81,7 +82,7 @@ OutTable = Annotated[Text, Option(help=".csv, .tsv, .parquet or .inter to write,
 def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated by commas")] = None,
               users_file: Annotated[Text, Option(help="file with an id in each line, or a column of a "
                                                       "table")] = None,
-              everybody: Annotated[bool, Option("--all", help="every user with a click, with --out")] = False,
+              everybody: Annotated[bool, Option("--all", help="users with a click; with --out")] = False,
               k: Annotated[int, Option(help="items each")] = 10,
               only: Annotated[Text, Option(help="file of items that may be listed: an id in each line, or a "
                                                 "column of a table")] = None,
@@ -104,6 +105,10 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
     saved = recommender.data.get("options", {})
     if out is not None and saved: need_outside(out, saved["data"])
     if out is not None: need_plain_ids_for(out, recommender.train)
+    few = saved.get("min_user") or saved.get("min_item")
+    if few and history is None:
+        note("The saved model left out users or items with few clicks, and does not know what they have: "
+             "lists for such users may hold it, and --all leaves them out; --history FILE says it.")
     how = {"user": user, "item": item, "separator": separator, "encoding": encoding}
     later = None if history is None else read_later(history, how, saved)
     if later is not None and asked is None and not everybody: asked = later.user_ids

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'SEED', 'OWN_FILES', 'pick_device', 'need_method', 'Recommender', 'need_clicks', 'need_interactions',
-           'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class', 'need_own_parts', 'restore']
+           'counting', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class', 'need_own_parts',
+           'restore']
 
 # %% ../nbs/10_recommender.ipynb #imports-export
 import dataclasses
@@ -61,6 +62,7 @@ from deca_nb.serving import (
     fold_in,
     grow,
     inner,
+    like_theirs,
     rows_or_none,
     users_of,
     vector_frame,
@@ -216,6 +218,12 @@ def run(self: Recommender, callbacks: Iterable[Callback] = ()  # of `deca_nb.tra
     valid = None if self.known is self.train else self.known.select(slice(len(self.train), None))
     return Run(self.recipe, self.train, valid, self.device, callbacks)
 
+# %% ../nbs/10_recommender.ipynb #counting
+def counting(train: Interactions    # with weights or without
+             ) -> Interactions:     # the same, or fewer rows
+    "The clicks that count in training: all but those of weight 0."
+    return train if train.weights is None else train.select(train.weights > 0)
+
 # %% ../nbs/10_recommender.ipynb #fit
 @patch
 def fit(self: Recommender, train: Interactions,     # what to learn from
@@ -242,7 +250,7 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
     need_clicks(train)
     run = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])])
     trainer = by(run) if checkpoint is None else keeping(checkpoint)(run)
-    self.recipe, self.learned = run.recipe, run.train
+    self.recipe, self.learned = run.recipe, counting(run.train)
     self.trained, self.history = trainer.method, pd.DataFrame(trainer.history)
     if checkpoint is not None: forget(run, checkpoint)
     return self
@@ -255,12 +263,12 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     "Users who are asked for. Raises `InputError` for none."
     left_out, counts = self.known if self.owned is None else self.owned, self.learned.user_counts()
     if users is None:
-        users = list(self.train.user_ids[self.train.user_counts() > 0])
+        users = list(self.train.user_ids[self.train.user_counts() + left_out.user_counts() > 0])
         users += [] if late is None else list(late.user_ids[inner(late.user_ids, self.train.user_ids) < 0])
     named = pd.Series(as_list(users), dtype=object)
     if not len(named): raise InputError("no users were given; give at least one id.")
     place = inner(named, self.train.user_ids)
-    named = named.where(place < 0, self.train.user_ids[place])              # as the data have them
+    named = like_theirs(named, self.train.user_ids).where(place < 0, self.train.user_ids[place])
     owned, there = rows_or_none(left_out.to_csr(), place), np.full(len(named), -1)
     if late is not None:
         there = inner(named, late.user_ids)
@@ -539,9 +547,11 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
 def own_split(self: Recommender, split: Split   # of later clicks, with which this recommender went on
               ) -> Split:                       # over its own users and items
     "The split's truth beside all that was learned or is left out, which is no truth any more."
-    ours, truth, known, owned = align(self.known, *(dataclasses.replace(part, timestamps=None) for part in
-                                                    (split.truth, split.known, self.owned or self.known)))
-    owned = owned.select(~np.isin(owned.keys(), truth.keys()))
+    tested = split.truth if split.test is None else split.test          # also what was not liked
+    parts = split.truth, split.known, self.owned or self.known, tested
+    ours, truth, known, owned, tested = align(self.known, *(dataclasses.replace(part, timestamps=None)
+                                                            for part in parts))
+    owned = owned.select(~np.isin(owned.keys(), tested.keys()))
     parts = {"train": self.train, "valid": ours.select(slice(len(self.train), None)),
              "truth": truth.select(~np.isin(truth.keys(), ours.keys()))}
     return dataclasses.replace(split, known=concat(ours, known, owned).distinct(), test=None, **parts)
@@ -679,7 +689,7 @@ def restore(cls,               # `Recommender` or a subclass
     self.train = self.known.select(slice(about["n_train"])) if has_valid else self.known
     self.data, self.history = about["data"], pd.DataFrame(about["history"])
     run = self.run()
-    self.learned, self.trained = run.train, run.untrained()
+    self.learned, self.trained = counting(run.train), run.untrained()
     weights = {key.removeprefix("method."): value for key, value in tensors.items()}
     if run.method_class.is_model: need_finite(weights)
     else: need_weights(weights, self.trained.state_dict())

@@ -11,7 +11,7 @@ from .training import Callback as Callback, Method as Method, Run as Run, Watch 
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from deca_nb.saved import FORMAT as FORMAT, REMEDY as REMEDY, need_finite as need_finite, need_own_history as need_own_history, need_scores as need_scores, need_sound as need_sound, need_weights as need_weights, read_description as read_description, read_tensors as read_tensors, sealed as sealed
-from deca_nb.serving import Asked as Asked, Cosines as Cosines, as_frame as as_frame, as_history as as_history, as_list as as_list, as_long_as as as_long_as, barred_items as barred_items, begin_newcomers as begin_newcomers, best_epochs as best_epochs, best_lists as best_lists, continued as continued, fold_in as fold_in, grow as grow, inner as inner, rows_or_none as rows_or_none, users_of as users_of, vector_frame as vector_frame
+from deca_nb.serving import Asked as Asked, Cosines as Cosines, as_frame as as_frame, as_history as as_history, as_list as as_list, as_long_as as as_long_as, barred_items as barred_items, begin_newcomers as begin_newcomers, best_epochs as best_epochs, best_lists as best_lists, continued as continued, fold_in as fold_in, grow as grow, inner as inner, like_theirs as like_theirs, rows_or_none as rows_or_none, users_of as users_of, vector_frame as vector_frame
 from fastcore.basics import patch as patch
 from pathlib import Path
 
@@ -70,6 +70,7 @@ class Recommender:
 
 def need_clicks(train: Interactions): ...
 def need_interactions(pairs, what: str): ...
+def counting(train: Interactions) -> Interactions: ...
 def ids_to_json(index: pd.Index) -> dict: ...
 def ids_from_json(ids: dict) -> pd.Index: ...
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['JUDGED', 'RAY', 'versions', 'provenance', 'Job', 'set_aside', 'weights_in', 'is_whole', 'Weights', 'recovery',
-           'judge_both', 'only_liked', 'watch_truth', 'train_job', 'execute', 'describe_job', 'settings_of',
-           'write_rows', 'read_rows', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of', 'needed_by',
+           'judge_both', 'only_liked', 'watch_truth', 'train_job', 'of_the_known', 'execute', 'describe_job',
+           'settings_of', 'write_rows', 'read_rows', 'kept_in', 'Runs', 'run_job', 'run_jobs', 'groups_of', 'needed_by',
            'run_unclaimed', 'in_processes', 'need_answer', 'start_ray', 'need_rows', 'in_ray', 'pick_jobs',
            'fingerprint_of', 'without_rows', 'sweep']
 
@@ -205,6 +205,13 @@ def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | No
     own = [record for record in history if record["trains"] == job.recipe.method]
     return method, own, kept[key].get("seconds", np.nan)
 
+def of_the_known(split: Split) -> Interactions:
+    """Validation pairs of users with a training pair, or all where there are none.
+
+    The others are served what is popular, by any method, so they cannot tell which one is better."""
+    known = split.train.user_counts()[split.valid.users] > 0
+    return split.valid.select(known) if known.any() else split.valid
+
 def execute(job: Job, split: Split, kept: MutableMapping) -> dict:
     """Trains and judges: one row for `Runs`.
 
@@ -217,7 +224,7 @@ def execute(job: Job, split: Split, kept: MutableMapping) -> dict:
     row |= judge_both(lambda split, **how: judge(method.f, split, judging, **how), split)
     learned = only_liked(split) if recipe.learns_from == "liked" else split
     if job.masking == "known":
-        to_find = validation_split(learned.train, learned.valid)
+        to_find = validation_split(learned.train, of_the_known(learned))
         row["validation"] = validation_ndcg(method.f, to_find, recipe.parts.stopper_ties)
     world = world_of(recipe.data)
     ranks_only = method.is_model                                    # a ranker, which doubts no click

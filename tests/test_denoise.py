@@ -141,7 +141,7 @@ def test_denoise_writes_both_scores_and_says_how_far_seeds_agree(own_file):
     assert (scored["doubted"] == lowest(scored["out_of_fold"], 0.05)).all()
     for name, scores in (("out of fold", found.out_of_fold), ("in sample", found.in_sample)):
         assert f"Two seeds share {overlaps(scores, 0.05).mean():.0%} of what they doubt {name}" in said
-    assert f"{scored['out_of_fold'].isna().sum()} have no score" in said
+    assert f"{scored['out_of_fold'].isna().sum()} rows have no score" in said
 
 
 @pytest.mark.parametrize("folds", [0, 1])

@@ -1,0 +1,184 @@
+"""Tomorrow's clicks: weights, protocols and what is left to judge, as a shop meets them day after day."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_denoise import deca
+
+from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
+from deca_nb.recommender import Recommender
+
+QUICK = "--method Normal --model MF --epochs 2 --learning-rate 0.02".split()
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch) -> pd.DataFrame:
+    """Twenty users with ten clicks each, in order of time; no pair twice."""
+    monkeypatch.chdir(tmp_path)
+    rows = [(f"u{user:02d}", f"i{(3 * user + n) % 12:02d}", n) for user in range(20) for n in range(10)]
+    frame = pd.DataFrame(rows, columns=["user", "item", "timestamp"])
+    frame.to_csv("log.csv", index=False)
+    pd.concat([frame, frame[:5]]).to_csv("repeats.csv", index=False)
+    later = pd.DataFrame([(f"u{u:02d}", f"n{n}", 100 + n) for u in range(20) for n in range(10)])
+    later.set_axis(frame.columns, axis=1).to_csv("later.csv", index=False)
+    pd.concat([later, later[:5]]).set_axis(frame.columns, axis=1).to_csv("more.csv", index=False)
+    return frame
+
+
+def named_pairs(pairs: Interactions):
+    """Its pairs, by the outer ids."""
+    return zip(pairs.user_ids[pairs.users], pairs.item_ids[pairs.items], strict=True)
+
+
+@pytest.mark.parametrize(("first", "second"), [("repeats", "later"), ("log", "more"), ("log", "later")])
+def test_counting_goes_on_with_a_log_without_repeats(log, first, second):
+    """A file in which no pair stood twice had no weights, and could not go on with one that had some."""
+    deca("train", "--data", f"{first}.csv", "--repeats", "count", *QUICK, "--out", "m")
+    deca("train", "--from", "m", "--data", f"{second}.csv", "--epochs", 1, "--out", "next")
+    assert Recommender.load("next").serving.train.weights is not None
+    once = read_interactions("log.csv", repeats="count")
+    assert once.weights.tolist() == [1] * len(log)
+
+
+def test_a_reweighed_model_goes_on_with_plain_clicks(log):
+    line = "--folds 0 --reweight --out scored.csv --save m".split()
+    deca("denoise", "log.csv", *QUICK, *line)
+    _, said = deca("train", "--from", "m", "--data", "later.csv", "--epochs", 1, "--out", "next")
+    assert "each new one weighs 1" in said
+    new = Recommender.load("next").serving.train
+    is_new = new.item_ids[new.items].str.startswith("n")
+    assert is_new.any() and (new.weights[is_new] == new.weights[is_new][0]).all()
+
+
+def test_what_was_known_before_is_no_verdict(log):
+    """A log that holds one click more gave "ndcg@20 nan, not nan"."""
+    deca("train", "--data", "log.csv", *QUICK, "--out", "m")
+    one = pd.DataFrame({"user": ["u00"], "item": ["i11"], "timestamp": [-1]})
+    pd.concat([log, one]).to_csv("whole.csv", index=False)
+    out, said = deca("train", "--from", "m", "--data", "whole.csv", "--out", "next")
+    assert "nan" not in out and "Empty" not in out and "Nothing is left to be judged by" in said
+    _, said = deca("evaluate", "next", code=2)
+    assert "nothing is left to judge it by" in said
+
+
+def test_disliked_test_clicks_are_no_hint(log):
+    """They were masked when a training went on, and only then."""
+    rng = np.random.default_rng(0)
+    frame = log.assign(rating=rng.integers(1, 6, len(log)))
+    frame[frame["timestamp"] < 5].to_csv("old.csv", index=False)
+    frame[frame["timestamp"] >= 5].to_csv("new.csv", index=False)
+    deca("train", "--data", "old.csv", *QUICK, "--out", "m")
+    deca("train", "--from", "m", "--data", "new.csv", "--epochs", 1, "--out", "next")
+    split = read_split("new.csv")
+    later = Recommender.load("next").own_split(split)
+    disliked = split.test.select(~np.isin(split.test.keys(), split.truth.keys()))
+    assert len(disliked)
+    masked = set(named_pairs(later.known))
+    assert not masked & set(named_pairs(disliked))
+
+
+def test_the_protocol_and_the_liking_of_the_saved_model_go_on(log):
+    frame = log.assign(rating=1 + log["timestamp"] % 5)
+    frame.to_csv("rated.csv", index=False)
+    frame.assign(item="n" + frame["item"]).to_csv("tomorrow.csv", index=False)
+    deca("train", "--data", "rated.csv", "--protocol", "paper", *QUICK, "--out", "p")
+    _, said = deca("train", "--from", "p", "--data", "tomorrow.csv", "--epochs", 1, "--out", "next")
+    assert "protocol paper" in said and "protocol clean" not in said
+    assert Recommender.load("next").serving is None
+    deca("train", "--data", "rated.csv", "--liked", 2, *QUICK, "--out", "l")
+    _, said = deca("train", "--from", "l", "--data", "tomorrow.csv", "--epochs", 1, "--out", "liked")
+    assert "--liked 2" in said and "rating of 2 or more" in said
+    about = json.loads(Path("liked/recommender.json").read_text())
+    assert about["data"]["options"]["liked"] == 2
+
+
+def test_weights_of_zero_teach_nothing(log):
+    frame = log.assign(weight=np.where(log["user"] == "u03", 0, 1))
+    frame.to_csv("weighed.csv", index=False)
+    deca("train", "--data", "weighed.csv", "--weight", "weight", "--method", "EASE", "--out", "m")
+    out, _ = deca("recommend", "m", "--users", "u03", "--k", 2)
+    assert out.count("nothing was learned of this user") == 2
+
+
+def test_all_lists_everybody_with_a_click(log):
+    """Users whose clicks are all tested had none."""
+    late = pd.DataFrame({"user": ["late"] * 3, "item": ["i00", "i01", "i02"], "timestamp": [50, 51, 52]})
+    pd.concat([log, late]).to_csv("log.csv", index=False)
+    deca("train", "--data", "log.csv", "--split", "global", "--method", "EASE", "--no-refit", "--out", "m")
+    deca("recommend", "m", "--all", "--out", "lists.csv")
+    assert set(pd.read_csv("lists.csv")["user"]) == {*log["user"], "late"}
+
+
+def test_who_was_left_out_is_said_beside_lists(log):
+    few = pd.DataFrame({"user": ["few"], "item": ["i00"], "timestamp": [50]})
+    pd.concat([log, few]).to_csv("log.csv", index=False)
+    deca("train", "--data", "log.csv", "--min-user", 2, "--method", "EASE", "--out", "m")
+    _, said = deca("recommend", "m", "--users", "few", "--k", 2)
+    assert "does not know what they have" in said and "--history FILE" in said
+    out, said = deca("recommend", "m", "--users", "few", "--history", "log.csv", "--k", 12)
+    assert "does not know" not in said and "i00" not in out
+
+
+def test_a_model_without_refit_says_what_it_does_not_learn(log):
+    deca("train", "--data", "log.csv", *QUICK, "--no-refit", "--out", "m")
+    _, said = deca("train", "--from", "m", "--data", "later.csv", "--epochs", 1, "--out", "next")
+    assert "trained with --no-refit: what judged it is masked, and not learned now" in said
+
+
+def test_titles_are_read_for_a_log_that_is_too_small_to_judge(log):
+    titles = pd.DataFrame({"item": [*log["item"].unique(), "n1"]})
+    titles.assign(title="T " + titles["item"]).to_csv("titles.csv", index=False)
+    deca("train", "--data", "log.csv", "--items", "titles.csv", *QUICK, "--out", "m")
+    pd.DataFrame({"user": ["u01"], "item": ["n1"], "timestamp": [99]}).to_csv("one.csv", index=False)
+    deca("train", "--from", "m", "--data", "one.csv", "--items", "titles.csv", "--epochs", 1, "--out", "next")
+    found = Recommender.load("next").train
+    assert dict(zip(found.item_ids, found.titles, strict=True))["n1"] == "T n1"
+
+
+def test_unknown_ids_are_numbers_where_the_data_have_numbers(log):
+    frame = log.assign(user=log["user"].str[1:].astype(int) + 1000)
+    frame.to_csv("log.csv", index=False)
+    deca("train", "--data", "log.csv", "--method", "EASE", "--out", "m")
+    pd.DataFrame({"user_id": [1003.0, 99999.0]}).to_csv("who.csv", index=False)
+    deca("recommend", "m", "--users-file", "who.csv", "--k", 1, "--out", "lists.parquet")
+    assert pd.read_parquet("lists.parquet")["user"].tolist() == [1003, 99999]
+
+
+def test_tune_chooses_by_users_of_whom_something_was_learned(tmp_path, monkeypatch):
+    """Under a global cut, untrained rows stood for a method that serves cold users what is popular."""
+    monkeypatch.chdir(tmp_path)
+    rng, rows = np.random.default_rng(3), []
+
+    def user(name, low, high, n):
+        chance = 0.3 / np.arange(1, 41) ** 0.8
+        chance[rng.integers(2) :: 2] *= 5
+        for item in rng.choice(40, n, replace=False, p=chance / chance.sum()):
+            rows.append((name, f"i{item:02d}", int(rng.uniform(low, high) * 1000)))
+
+    for n in range(200):
+        user(f"o{n}", 0, 101, 11)
+    for n in range(90):
+        user(f"n{n}", 100, 104, 7)
+    pd.DataFrame(rows, columns=["user", "item", "timestamp"]).to_csv("cold.csv", index=False)
+    out, _ = deca(
+        *"tune --data cold.csv --split global --methods MostPopular,EASE,ItemKNN --trials 2 --out t".split()
+    )
+    assert re.search(r"Best by validation: (\S+);", out)[1] == "ItemKNN"
+
+
+def test_weights_that_do_not_fit_are_told_as_such():
+    pairs = Interactions.from_frame(pd.DataFrame({"user": [0, 1], "item": [0, 1]}))
+    with pytest.raises(InputError, match="more than fits"):
+        replace(pairs, weights=np.array([np.inf, 1], np.float32)).scaled()
+
+
+def test_an_empty_folder_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").mkdir()
+    _, said = deca("audit", "--data", "parts", code=2)
+    assert "parts: this folder holds no file" in said
