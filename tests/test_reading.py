@@ -274,7 +274,7 @@ def test_parts_are_meant_by_a_pattern(tmp_path):
         read_frame(tmp_path / "log" / "part-*.csv")
     (tmp_path / "none").mkdir()
     for nothing in ("none", "log/x-*.csv"):
-        with pytest.raises(InputError, match="there is no such file|holds no file"):
+        with pytest.raises(InputError, match=r"there is no such file|holds no file"):
             read_frame(tmp_path / nothing)
 
 
