@@ -57,7 +57,7 @@ from .judging import task_beside
 from .models import model_class
 from .names import find, listed, name_of
 from .recipe import checked, settings_of_method
-from .recommender import Recommender
+from .recommender import Recommender, counting
 from .runs import provenance, watch_truth
 from .statistics import over_seeds
 from .training import Run
@@ -75,7 +75,9 @@ def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, numbe
     task = task_beside(model_class(model, protocol.training), split, protocol.judging)
     own = evaluate(find("ranker", name)(split.train, **own_numbers(name, numbers)), task, **how)
     if protocol.name == "paper": return own
-    return with_popular(own, evaluate(MostPopular(split.train), task, **how), ~own["warm"].astype(bool))
+    cold = counting(split.train).user_counts()[np.unique(split.truth.users)] == 0
+    popular = evaluate(MostPopular(split.train), task, **how)
+    return with_popular(own, popular, cold).assign(warm=own["warm"] & ~cold)
 
 def ranker_rows(names: list[str], split: Split, protocol: Protocol, model: str, numbers: dict,
                 **how) -> list[dict]:

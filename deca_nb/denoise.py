@@ -156,6 +156,7 @@ def fit_again(recommender: Recommender, split: Split, options: dict, treat, what
     if is_own_file(options["data"]):
         if clean: first.refit(as_in_file(split.everything()), owned=split.owned())
         first.owned = split.owned()
+    else: first.owned = split.known
     first.data = describe_split(options, split) | {"denoised": what[1]}
     first.save(save)
     print(whose_scores(first))

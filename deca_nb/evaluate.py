@@ -84,12 +84,14 @@ def widened(pairs: Interactions,    # over the model's users
 
 def split_elsewhere(model: Recommender,     # fitted; its own weights and what its lists leave out count
                     new: Interactions,      # pairs over any ids
-                    name: str               # what the split is called
+                    name: str,              # what the split is called
+                    liked: float | None = None      # a rating from here on is a liking; None: the recipe's
                     ) -> tuple[Split, tuple[str, ...]]:     # over the model's users and the strangers; notes
-    """Other data as a split: truth are the pairs that the model could list, rated as its recipe's liking.
+    """Other data as a split: truth are the pairs that the model could list and that were liked.
 
     Raises `InputError` where none is left."""
     train, owned = model.learned, model.known if model.owned is None else model.owned
+    liked = model.recipe.liked if liked is None else liked
     places, items = inner(new.user_ids, train.user_ids), inner(new.item_ids, train.item_ids)
     strangers = new.user_ids[places < 0]
     user_ids = train.user_ids.astype(object).append(strangers.astype(object))
@@ -100,12 +102,12 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
     known = widened(owned, user_ids)
     had = np.isin(truth.keys(), known.keys())
     truth = truth.select(~had)
-    if truth.ratings is not None: truth = truth.select(truth.ratings >= model.recipe.liked)
+    if truth.ratings is not None: truth = truth.select(truth.ratings >= liked)
     notes = told_of(len(new), int((~inside).sum()), int(had.sum()), truth, len(train.user_ids))
     if not len(truth):
         raise InputError(f"{name}: no pair is left to be found ({'; '.join(notes) or 'none is liked'}); "
                          "give clicks of users and items that the model knows.")
-    means = NO_EVIDENCE if new.ratings is None else f"pairs of {name} rated {model.recipe.liked:g} or more"
+    means = NO_EVIDENCE if new.ratings is None else f"pairs of {name} rated {liked:g} or more"
     train = widened(train, user_ids)
     return Split(train, train.select(slice(0, 0)), truth, known, name=name, truth_means=means), notes
 
@@ -123,7 +125,7 @@ def evaluate_elsewhere(model: Recommender,  # as for `split_elsewhere`
                        ) -> tuple[pd.DataFrame, pd.DataFrame]:  # of what is served, of popularity; per user
     "The model's lists for users of whom it learned, the most popular items for others; and these for all."
     task = task_beside(model.run().model_class, split, model.judging)
-    popular = evaluate(MostPopular(split.train), task, **how)
+    popular = evaluate(MostPopular(model.train), task, **how)               # as lists are made
     learned = split.train.user_counts()[split.truth.users] > 0
     if not learned.any(): return popular, popular
     own = judge(model.trained.f, replace(split, truth=split.truth.select(learned)), model.judging, **how)
@@ -177,11 +179,12 @@ def on_other_data(recommender: Recommender, read: dict, known: str | None, lengt
     options = recommender.data.get("options", {})
     repeats = read["repeats"] or options.get("repeats")     # weights, counted or added up, judge nothing
     repeats = repeats if repeats in ("first", "refuse") else "last"
-    columns = read_as_before({name: value for name, value in read.items() if name != "repeats"}, options)
+    asked = {name: read[name] for name in ("data", *READ_ELSEWHERE) if name != "repeats"}
+    columns = read_as_before(asked, options)
     protocol = get_protocol(options.get("protocol", "clean"))
     columns = {name: columns[name] for name in READ_ELSEWHERE if name != "repeats"}
     new, decided = read_other(data, repeats, columns, read)
-    split, notes = split_elsewhere(model, new, Path(data).name)
+    split, notes = split_elsewhere(model, new, Path(data).name, options.get("liked"))
     if known is not None:
         more, of_known = read_known(known, split.truth, columns)
         notes += *of_known, note_of_masked(more, split.truth, known)

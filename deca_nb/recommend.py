@@ -25,6 +25,7 @@ from deca_nb.commands import (
     need_places,
     note,
     read_as_before,
+    some_left_out,
     with_notes,
 )
 
@@ -105,8 +106,7 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
     saved = recommender.data.get("options", {})
     if out is not None and saved: need_outside(out, saved["data"])
     if out is not None: need_plain_ids_for(out, recommender.train)
-    few = saved.get("min_user") or saved.get("min_item")
-    if few and history is None:
+    if some_left_out(recommender) and history is None:
         note("The saved model left out users or items with few clicks, and does not know what they have: "
              "lists for such users may hold it, and --all leaves them out; --history FILE says it.")
     how = {"user": user, "item": item, "separator": separator, "encoding": encoding}

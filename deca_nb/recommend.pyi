@@ -5,7 +5,7 @@ from .interactions import Interactions as Interactions
 from .recommender import Recommender as Recommender
 from .serving import read_history as read_history, read_id_file as read_id_file, write_vectors as write_vectors
 from _typeshed import Incomplete
-from deca_nb.commands import Json as Json, Own as Own, Saved as Saved, Text as Text, command as command, need_outside as need_outside, need_places as need_places, note as note, read_as_before as read_as_before, with_notes as with_notes
+from deca_nb.commands import Json as Json, Own as Own, Saved as Saved, Text as Text, command as command, need_outside as need_outside, need_places as need_places, note as note, read_as_before as read_as_before, some_left_out as some_left_out, with_notes as with_notes
 from typing import Annotated
 
 def whose_lists(users: str | None, users_file: str | None, everybody: bool, history: str | None = None, column: str | None = None, encoding: str | None = None) -> list[str] | None: ...

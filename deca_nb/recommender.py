@@ -390,10 +390,10 @@ def evaluate_served(self: Recommender, split: Split,    # as for `evaluate`
                     **how                               # k, ties, metrics, as for `evaluate`
                     ) -> pd.DataFrame:                  # as of `evaluate`
     """How well the lists of `recommend` find the truth: the model's own, and the most popular items for users
-    of whom nothing was learned. Raises `InputError` as `evaluate` does."""
+    of whom nothing was learned, who are not warm. Raises `InputError` as `evaluate` does."""
     served, popular = self.evaluate(split, **how), self.evaluate_popular(split, **how)
     cold = self.learned.user_counts()[inner(served["user"], self.train.user_ids)] == 0
-    return with_popular(served, popular, cold)
+    return with_popular(served, popular, cold).assign(warm=served["warm"] & ~cold)
 
 # %% ../nbs/10_recommender.ipynb #doubt
 @patch

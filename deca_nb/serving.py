@@ -440,7 +440,7 @@ def as_history(history,             # Interactions, or a frame with the columns 
     clicks = Interactions(known.users, place[known.items], history.user_ids, item_ids).distinct()
     if not late.any(): return clicks, []
     named, unused = ", ".join(map(str, history.item_ids[late][:5])), len(history) - len(known)
-    return clicks, [f"{late.sum():,} items of the history came later than the model ({named}): they stand in "
+    return clicks, [f"{late.sum():,} items of the history are unknown to the model ({named}): they stand in "
                     f"no list, and {unused:,} clicks on them are not used; deca train --from learns them"]
 
 # %% ../nbs/10_recommender.ipynb #asked

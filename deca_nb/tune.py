@@ -53,7 +53,7 @@ from .interactions import NO_EVIDENCE, Protocol, Split
 from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
-from .recommender import pick_device
+from .recommender import counting, pick_device
 from deca_nb.runs import (
     Job,
     Runs,
@@ -186,7 +186,7 @@ def as_served(rows: pd.DataFrame,   # of runs on the split, all of one recipe bu
               ) -> pd.DataFrame:    # the rows, whose metrics are those of the lists that are served
     "Gives users of whom nothing was learned what the most popular items reach."
     learned = only_liked(split).train if rows["learns_from"].iloc[0] == "liked" else split.train
-    cold = learned.user_counts()[np.unique(split.truth.users)] == 0
+    cold = counting(learned).user_counts()[np.unique(split.truth.users)] == 0
     popular = evaluate(MostPopular(split.train), split, k=split.k, ties="expected")
     metrics = [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in split.k]
     return rows.assign(**{f"{name} expected": [np.where(cold, popular[name], own)

@@ -9,7 +9,7 @@ from .interactions import NO_EVIDENCE as NO_EVIDENCE, Protocol as Protocol, Spli
 from .names import find as find, listed as listed, name_of as name_of
 from .options import write_options as write_options
 from .recipe import Recipe as Recipe
-from .recommender import pick_device as pick_device
+from .recommender import counting as counting, pick_device as pick_device
 from .statistics import over_seeds as over_seeds, paired_test as paired_test
 from .training import Run as Run
 from .tuning import draw_numbers as draw_numbers

@@ -127,7 +127,7 @@ def test_who_was_left_out_is_said_beside_lists(log):
 def test_a_model_without_refit_says_what_it_does_not_learn(log):
     deca("train", "--data", "log.csv", *QUICK, "--no-refit", "--out", "m")
     _, said = deca("train", "--from", "m", "--data", "later.csv", "--epochs", 1, "--out", "next")
-    assert "trained with --no-refit: what judged it is masked, and not learned now" in said
+    assert "did not learn what judged it: that is masked, and not learned now" in said
 
 
 def test_titles_are_read_for_a_log_that_is_too_small_to_judge(log):
@@ -182,3 +182,77 @@ def test_an_empty_folder_is_one(tmp_path, monkeypatch):
     (tmp_path / "parts").mkdir()
     _, said = deca("audit", "--data", "parts", code=2)
     assert "parts: this folder holds no file" in said
+
+
+def test_one_popularity_is_served_and_evaluated(log):
+    """Clicks of weight 0 counted in lists, and not where lists for others were judged."""
+    some = [(f"s{u}", item) for u in range(10) for item in ("z0", "i03")]
+    none = pd.DataFrame({"user": log["user"].unique(), "item": "z0", "timestamp": 99, "weight": 0})
+    pd.concat([log[log["timestamp"] > 2].assign(weight=1), none]).to_csv("weighed.csv", index=False)
+    pd.DataFrame(some, columns=["user", "item"]).to_csv("others.csv", index=False)
+    deca("train", "--data", "weighed.csv", "--weight", "weight", "--method", "EASE", "--out", "m")
+    out, _ = deca("recommend", "m", "--users", "s0", "--k", 1)
+    assert " z0 " in out
+    out, said = deca("evaluate", "m", "--data", "others.csv", "--k", 1, "--ties", "lowest-id")
+    assert re.search(r"^all +10 +0\.5 ", out, re.MULTILINE) and "--weight" not in said
+
+
+def test_who_learned_from_weight_0_alone_is_cold(log):
+    frame = log.assign(weight=np.where(log["user"] < "u10", 0, 1))
+    frame.to_csv("weighed.csv", index=False)
+    out, _ = deca("train", "--data", "weighed.csv", "--weight", "weight", "--method", "EASE", "--out", "m")
+    assert re.search(r"^cold +10 ", out, re.MULTILINE) and "cold users are served the most popular" in out
+    out, _ = deca(
+        "compare", "--data", "weighed.csv", "--weight", "weight", "--methods", "EASE", "--json", "c.json"
+    )
+    rows = json.loads(Path("c.json").read_text())
+    assert {row["n"] for row in rows if row["users"] == "cold"} == {10}
+
+
+def test_what_denoise_drops_of_known_data_is_not_listed(log):
+    line = "--folds 0 --drop .2 --out scored.csv --save m".split()
+    deca("denoise", "world", *QUICK, *line)
+    model = Recommender.load("m")
+    assert len(model.owned) > len(model.known)
+    lists = model.recommend(k=10)
+    assert not set(zip(lists["user"], lists["item"], strict=True)) & set(named_pairs(model.owned))
+
+
+def test_what_a_log_brought_holds_on_later_days(log):
+    """Weights by scores, --min-user, --liked and --split were forgotten after a day."""
+    frame = log.assign(rating=1 + log["timestamp"] % 5)
+    for day in range(3):
+        extra = pd.DataFrame({"user": ["few"], "item": ["i00"], "timestamp": [0], "rating": [5]})
+        again = frame.assign(item=[f"{day}{item}" if day else item for item in frame["item"]])
+        (pd.concat([again, extra]) if day == 0 else again).to_csv(f"day{day}.csv", index=False)
+    deca("denoise", "day0.csv", *QUICK, *"--folds 0 --reweight --out scored.csv --save r0".split())
+    deca(
+        "train",
+        "--data",
+        "day0.csv",
+        *QUICK,
+        *"--min-user 2 --liked 2 --split leave-one-out --out m0".split(),
+    )
+    for day in (1, 2):
+        to = ["--data", f"day{day}.csv", "--epochs", 1, "--out"]
+        _, said = deca("train", "--from", f"r{day - 1}", *to, f"r{day}")
+        assert "each new one weighs 1" in said
+        _, said = deca("train", "--from", f"m{day - 1}", *to, f"m{day}")
+        assert "left out users or items with few clicks" in said and "split leave-one-out" in said
+        assert "rating of 2 or more" in said
+    _, said = deca("recommend", "m2", "--users", "few", "--k", 2)
+    assert "does not know what they have" in said
+    _, said = deca("train", "--from", "m2", "--data", "day1.csv", "--liked", 3, "--out", "n", code=2)
+    frame.assign(item="new" + frame["item"]).to_csv("day3.csv", index=False)
+    deca("train", "--from", "m2", "--data", "day3.csv", "--liked", 3, "--epochs", 1, "--out", "m3")
+    log.assign(rating=2, item="new" + log["item"]).assign(user="stranger").to_csv("low.csv", index=False)
+    _, said = deca("evaluate", "m3", "--data", "low.csv", code=2)
+    assert "none is liked" in said
+
+
+def test_only_what_was_not_learned_is_said_not_to_be(log):
+    deca("train", "--data", "log.csv", *QUICK, "--out", "m")
+    pd.DataFrame({"user": ["u01"], "item": ["n1"], "timestamp": [99]}).to_csv("one.csv", index=False)
+    deca("train", "--from", "m", "--data", "one.csv", "--epochs", 1, "--out", "whole")
+    _, said = deca("train", "--from", "whole", "--data", "later.csv", "--epochs", 1, "--out", "next")
+    assert "did not learn" not in said

@@ -177,7 +177,7 @@ def test_history_by_command(folder):
     assert source == {"neo": "folded in by the history", "ada": "most popular", "u001": "GMF + Normal"}
     assert not {"p01", "p03", "p05"} & set(made.loc[made["user"] == "neo", "item"])
     assert "p02" not in set(made.loc[made["user"] == "u001", "item"])
-    assert "1 items of the history came later than the model (later)" in err
+    assert "1 items of the history are unknown to the model (later)" in err
     assert "2 clicks on them are not used" in err
     assert "1 of 3 users have trained rows, which are used" in err
 
@@ -442,7 +442,7 @@ def test_a_user_with_late_items_alone_is_not_left_out_of_all(folder, tmp_path):
     assert lists["user"].drop_duplicates().tolist()[-2:] == ["late", "old"]
     assert lists[lists["user"] == "late"]["source"].str.contains("most popular").all()
     assert lists[lists["user"] == "old"]["source"].str.contains("folded in").all()
-    assert "get the most popular items: late" in err and "1 items of the history came later" in err
+    assert "get the most popular items: late" in err and "1 items of the history are unknown" in err
     code, alone, _ = deca(*given)
     assert code == 0 and "late" in alone
 
