@@ -407,7 +407,7 @@ def spoken_title(name: str) -> str:
     named = re.sub(
         r"^(figure|table)(\d)", r"\1 \2", name.replace("by-", "by ").replace("against-", "against ")
     )
-    return named[:1].upper() + named[1:]
+    return "AUC" if named == "auc" else named[:1].upper() + named[1:]
 
 
 def folded(rows: str) -> str:
