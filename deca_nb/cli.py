@@ -29,7 +29,7 @@ COMMANDS = {
              "popularity. With --full, whether denoising pays.",
     "tune": "Tune every method and ranker alike on your data: does denoising help?",
     "train": "Train one recommender, print its scores and save it.",
-    "evaluate": "Score a saved recommender on the split it was trained with.",
+    "evaluate": "Score a saved recommender on the split it was trained with, or on other clicks.",
     "recommend": "Print the best items for some users.",
     "similar-items": "Print the items that a saved model finds most like some others.",
     "vectors": "Write a saved model as tables of user and item vectors.",

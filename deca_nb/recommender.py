@@ -295,7 +295,7 @@ def scorers(self: Recommender, asked: Asked,    # as of `asked`
 # %% ../nbs/10_recommender.ipynb #recommend
 @patch
 def recommend(self: Recommender,
-              users: Iterable | None = None,    # outer ids, or one; None: all with a click, and in the history
+              users: Iterable | None = None,    # outer ids, or one; None: all with clicks, and in the history
               k: int = 10,                      # items each, at least 1; fewer where fewer are left
               only: Iterable | None = None,     # ids of the items that may be listed; None: all
               without: Iterable | None = None,  # ids of items that may not
