@@ -63,10 +63,10 @@ def inner(ids: Iterable,    # outer ids, (n,)
 def like_theirs(ids: pd.Series,     # outer ids, (n,) objects
                 index: pd.Index     # ids of the data
                 ) -> pd.Series:     # (n,)
-    "The ids, texts such as 7 and 7.0 as numbers where the data's are whole numbers."
+    "The ids, texts such as 7 and 7.0 as numbers where the data's are whole numbers; 007 is none."
     if index.dtype.kind not in "iu": return ids
     texts = ids.astype(str)
-    whole = texts.str.fullmatch(r"-?\d+(\.0+)?")
+    whole = texts.str.fullmatch(r"(0|-?[1-9]\d*)(\.0)?")
     return ids.mask(whole, texts.where(whole, "0").str.partition(".")[0].map(int))
 
 # %% ../nbs/10_recommender.ipynb #rows-or-none

@@ -147,6 +147,9 @@ def test_unknown_ids_are_numbers_where_the_data_have_numbers(log):
     pd.DataFrame({"user_id": [1003.0, 99999.0]}).to_csv("who.csv", index=False)
     deca("recommend", "m", "--users-file", "who.csv", "--k", 1, "--out", "lists.parquet")
     assert pd.read_parquet("lists.parquet")["user"].tolist() == [1003, 99999]
+    with pytest.warns(UserWarning, match="2 of 3 users"):
+        found = Recommender.load("m").recommend(["01003", "1003.00", "1003"], k=1)
+    assert found["user"].tolist() == ["01003", "1003.00", 1003], "a stranger does not bear a known user's id"
 
 
 def test_tune_chooses_by_users_of_whom_something_was_learned(tmp_path, monkeypatch):
