@@ -50,7 +50,7 @@ def group(function: Callable) -> Group:
     return Group(lambda words: list(inspect.signature(function).parameters.values()), function)
 
 def command(name: str, *groups: Group, example: str, more: str = "") -> Callable:
-    "Decorator: the function does what `deca NAME` does; what the groups collect are its first arguments."
+    "Decorator: the function does what `deca NAME` does; its first arguments are what the groups collect."
     return named("command", name, lambda function: (function, groups, example, more))
 
 TOGETHER = ("train",)                           # what torchrun may start several times over
