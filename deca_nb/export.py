@@ -235,11 +235,11 @@ def told_apart(scores: pd.Series) -> list[str]:
 
 def advise(scores: pd.Series, share: float, settings) -> list[str]:
     "How to choose the cut, and when the scores say too little."
-    advice = ["How to choose the cut: by share, since the score ranks and is no calibrated probability. "
-              "Look above at what would go; then try two or three shares with --drop SHARE --save FOLDER, "
-              "which trains on what stays, beside as many dropped at random, and compares on held-out "
-              "likings, the whole history masked: what was dropped is still owned, and no list should "
-              "hold it."]
+    advice = ["Choose the cut by a share, not by a score: the score ranks, and is no calibrated probability.",
+              "Look above at what would go. Then try two or three shares with --drop SHARE --save FOLDER.",
+              "That trains once without these clicks and once without as many at random, and compares both "
+              "on held-out likings.",
+              "Dropped clicks stay out of the lists all the same, since users have them."]
     if (scores < .5).mean() > .5:
         asked = ""
         if hasattr(settings, "c1") and hasattr(settings, "c2"):
