@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OF_FOLDER', 'popularity_won', 'show_popular', 'advice_on', 'train', 'need_untyped', 'split_or_rows', 'need_news',
            'weighing_one', 'weighs_by_scores', 'as_the_saved_ones', 'begins_with', 'learned_whole', 'owned_with',
-           'went_on', 'show_judged', 'go_on_from']
+           'counted', 'went_on', 'show_judged', 'go_on_from']
 
 # %% ../nbs/A0_train.ipynb #imports-export
 from dataclasses import replace
@@ -214,12 +214,17 @@ def owned_with(before: Recommender, split: Split, data: dict) -> Interactions:
     more, _ = read_known(data["known"], both, data)
     return concat(both, replace(more, titles=both.titles)).distinct()
 
+def counted(n: int, what: str) -> str:
+    "So many of them in words, such as 1 user or 2 users."
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
 def went_on(before: Recommender, after: Recommender, folder: str) -> list[str]:
     "Prints how a training went on, and gives what is to be said of new rows."
     n_users, n_items = after.train.n_users - before.train.n_users, after.train.n_items - before.train.n_items
     took = best_epochs(after.history).get(after.method_name, 0)
-    print(f"{after.model_name} + {after.method_name} went on from {folder}: {n_users:,} users and "
-          f"{n_items:,} items are new, {took} epochs; Adam's memory and schedules by steps began anew")
+    new = f"{counted(n_users, 'user')} and {counted(n_items, 'item')}"
+    print(f"{after.model_name} + {after.method_name} went on from {folder}: {new} are new, "
+          f"{counted(took, 'epoch')}; Adam's memory and schedules by steps began anew")
     return begins_with(after, n_users, n_items)
 
 def show_judged(after: Recommender, split: Split, protocol: Protocol, **how):

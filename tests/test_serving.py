@@ -263,7 +263,7 @@ def test_train_from(folder):
     words = ("--from", folder / "model", "--data", folder / "tomorrow.csv", "--out", folder / "next")
     code, out, err = deca("train", *words, "--epochs", 3)
     assert code == 0, err
-    assert "20 users and 1 items are new" in out
+    assert "20 users and 1 item are new" in out
     code, lists, err = deca("recommend", folder / "next", "--users", "nu020,u050", "--k", 6)
     assert code == 0
     assert "most popular" not in lists
@@ -340,7 +340,7 @@ def test_what_new_rows_begin_with_is_said(folder, tmp_path):
     words = ("--from", folder / "model", "--data", tmp_path / "later.csv", "--timestamp", "none")
     code, out, err = deca("train", *words, "--split", "random", "--epochs", 0, "--out", tmp_path / "next")
     assert code == 0, err
-    assert "2 users and 1 items are new" in out
+    assert "2 users and 1 item are new" in out
     assert "New users begin with rows solved for by their clicks, new items with untrained ones" in out
     assert "train anew" in out
     known = pd.DataFrame(rows[:-1], columns=["user", "item"])
