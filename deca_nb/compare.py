@@ -71,7 +71,8 @@ def own_numbers(method: str, numbers: dict) -> dict:
 # %% ../nbs/A0_compare.ipynb #compare-parts
 def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, numbers: dict,
                   **how) -> pd.DataFrame:
-    "A ranker on the task that the model is given: unmasked beside CDAE under 2.2. Raises `InputError`."
+    """A ranker on the task that the model is given: unmasked beside CDAE where the protocol ranks known items
+    for it (2.2, chapter 01). Raises `InputError`."""
     task = task_beside(model_class(model, protocol.training), split, protocol.judging)
     own = evaluate(find("ranker", name)(split.train, **own_numbers(name, numbers)), task, **how)
     if protocol.name == "paper": return own
@@ -89,6 +90,7 @@ def ranker_rows(names: list[str], split: Split, protocol: Protocol, model: str, 
         else: rows += score_rows(split, protocol, name, name, 0, how["ties"], found)
     return rows
 
+# %% ../nbs/A0_compare.ipynb #methods-beside
 def rankers_and_methods(names: list[str]) -> tuple[list[str], list[str]]:
     """The named rankers (without one: those that stand beside every table) and the named methods.
 
@@ -125,6 +127,7 @@ def comparison(rows: list[dict]) -> pd.DataFrame:
     order = list(dict.fromkeys(table["metric"])), list(dict.fromkeys(table["method"]))
     return cells[order[0]].loc[order[1]].rename_axis(index=None, columns=None)
 
+# %% ../nbs/A0_compare.ipynb #write-comparison
 def write_comparison(folder: str, text: str, rows: list[dict], title: str, histories: dict):
     "The table, its rows, and the learning curves with the longest list's recall, into a folder."
     write_text(Path(folder) / "comparison.txt", text)
