@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
-           'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'write_best', 'tune_command',
-           'tunable', 'report']
+           'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'tunable', 'write_best', 'report',
+           'tune_command']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -62,7 +62,6 @@ from deca_nb.runs import (
     groups_of,
     in_processes,
     needed_by,
-    only_liked,
     provenance,
     run_jobs,
 )
@@ -72,19 +71,23 @@ from .tuning import draw_numbers
 
 # %% ../nbs/A7_tune.ipynb #what
 TUNED = ("MostPopular", "EASE", "ItemKNN", "ALS", "Normal", "DeCA", "DeCA(p)", "T-CE", "R-CE")
-PLAIN = ("Normal", "Oracle")            # trained, without denoising; rankers do not denoise either
+PLAIN = ("Normal", "WBPR", "Ensemble", "LabelFit", "LabelSmoothing", "KL", "SelfDistillation")
 TUNED_HELP = f"separated by commas [{','.join(TUNED)}; ALS where implicit is installed]"
 
 # %% ../nbs/A7_tune.ipynb #is-plain
 def is_plain(method: str) -> bool:
-    "Whether a method takes the clicks as they are."
+    "Whether a method doubts no click: rankers, normal training, WBPR, and the controls of chapter 09."
     return method in PLAIN or method in listed("ranker")
 
 # %% ../nbs/A7_tune.ipynb #pick-tuned
 def pick_tuned(text: str | None) -> list[str]:
-    "The named methods and rankers, else the usual ones. Raises `InputError` for a name of neither."
+    """The named methods and rankers, else the usual ones. Raises `InputError` for a name of neither, and for
+    a method that looks at the truth."""
     asked = list(dict.fromkeys(list_of(text) or []))
-    for name in asked: name_of("method", name)
+    for name in asked:
+        if find("method", name_of("method", name)).learns_from != "liked": continue
+        raise InputError(f"{name} looks at the truth, which nobody has of their own clicks; leave it out of "
+                         "--methods.")
     if asked or find_spec("implicit"): return asked or list(TUNED)
     note("ALS is left out, since the package implicit is not installed: pip install 'deca-nb[als]'")
     return [name for name in TUNED if name != "ALS"]
@@ -185,8 +188,7 @@ def as_served(rows: pd.DataFrame,   # of runs on the split, all of one recipe bu
               split: Split          # judged by lists of its lengths
               ) -> pd.DataFrame:    # the rows, whose metrics are those of the lists that are served
     "Gives users of whom nothing was learned what the most popular items reach."
-    learned = only_liked(split).train if rows["learns_from"].iloc[0] == "liked" else split.train
-    cold = counting(learned).user_counts()[np.unique(split.truth.users)] == 0
+    cold = counting(split.train).user_counts()[np.unique(split.truth.users)] == 0
     popular = evaluate(MostPopular(split.train), split, k=split.k, ties="expected")
     metrics = [f"{metric}@{k}" for metric in ("recall", "ndcg") for k in split.k]
     return rows.assign(**{f"{name} expected": [np.where(cold, popular[name], own)
@@ -269,7 +271,17 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
     same, beside = difference(tested, ours, "Normal", k)
     return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
 
-# %% ../nbs/A7_tune.ipynb #tune
+# %% ../nbs/A7_tune.ipynb #tunable
+def tunable(data: dict) -> tuple[Split, Protocol]:
+    "The split and protocol of the data options. Raises `InputError` where validation cannot choose."
+    split, protocol = load_split(data)
+    if protocol.masking != "known":
+        raise InputError("protocol paper keeps no NDCG on validation to tune by; give --protocol clean.")
+    if not len(split.valid):
+        raise InputError(f"{split.name}: there are no validation pairs to tune by; give more interactions.")
+    return split, protocol
+
+# %% ../nbs/A7_tune.ipynb #write-best
 def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...], job: Job):
     "A file of options with which `deca train` makes this training again, and prints lists of these lengths."
     whole = job.recipe.model == job.recipe.method
@@ -279,6 +291,27 @@ def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...],
     given["k"] = ",".join(map(str, lengths))
     write_options(path, "train", options_of("train", [f"--method={job.recipe.method}"]), given)
 
+# %% ../nbs/A7_tune.ipynb #report
+def report(out: str, data: dict, training: dict, split: Split, protocol: Protocol, best: dict[str, Job],
+           tested: dict[str, pd.DataFrame], k: int, json: str | None):
+    "Prints and writes the table, the sentence, best.toml and a recipe for each method."
+    table = pd.DataFrame({name: table_row(rows, k) for name, rows in tested.items()}).T
+    table = table.sort_values("validation ndcg@20", ascending=False, kind="stable").astype({"seeds": int})
+    told, sentence = answer(tested, k, split.truth_means)
+    chosen, recipes = table.index[0], Path(out) / "recipes"
+    write_best(Path(out) / "best.toml", data, training, split.k, best[chosen])
+    for name, job in best.items(): write_best(recipes / f"{name}.toml", data, training, split.k, job)
+    text = f"{shown(table)}\n\n{sentence}"
+    about = [provenance(split, protocol.judging, protocol.name, range(int(table["seeds"].max()))),
+             *(f"{name}: {numbers_text(best[name].recipe)}" for name in table.index)]
+    write_text(Path(out) / "tune.txt", "\n".join([text, "", *about]) + "\n")
+    write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told})
+    print(text)
+    print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER "
+          f"(each method: {recipes})")
+    note("\n".join(about))
+
+# %% ../nbs/A7_tune.ipynb #tune
 @command("tune", data_options, training_options,
          example="deca tune --data own.csv --out tuned --trials 8",
          more="Every method and ranker gets the same number of trials, judged by NDCG@20 on noisy validation "
@@ -312,32 +345,3 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
               for name, some in again.items()}
     report(out, data, training, split, protocol, best, tested, longest, json)
     if not runs.claims.exists(): shutil.rmtree(runs.folder / "weights", ignore_errors=True)     # nobody's now
-
-# %% ../nbs/A7_tune.ipynb #report
-def tunable(data: dict) -> tuple[Split, Protocol]:
-    "The split and protocol of the data options. Raises `InputError` where validation cannot choose."
-    split, protocol = load_split(data)
-    if protocol.masking != "known":
-        raise InputError("protocol paper keeps no NDCG on validation to tune by; give --protocol clean.")
-    if not len(split.valid):
-        raise InputError(f"{split.name}: there are no validation pairs to tune by; give more interactions.")
-    return split, protocol
-
-def report(out: str, data: dict, training: dict, split: Split, protocol: Protocol, best: dict[str, Job],
-           tested: dict[str, pd.DataFrame], k: int, json: str | None):
-    "Prints and writes the table, the sentence, best.toml and a recipe for each method."
-    table = pd.DataFrame({name: table_row(rows, k) for name, rows in tested.items()}).T
-    table = table.sort_values("validation ndcg@20", ascending=False, kind="stable").astype({"seeds": int})
-    told, sentence = answer(tested, k, split.truth_means)
-    chosen, recipes = table.index[0], Path(out) / "recipes"
-    write_best(Path(out) / "best.toml", data, training, split.k, best[chosen])
-    for name, job in best.items(): write_best(recipes / f"{name}.toml", data, training, split.k, job)
-    text = f"{shown(table)}\n\n{sentence}"
-    about = [provenance(split, protocol.judging, protocol.name, range(int(table["seeds"].max()))),
-             *(f"{name}: {numbers_text(best[name].recipe)}" for name in table.index)]
-    write_text(Path(out) / "tune.txt", "\n".join([text, "", *about]) + "\n")
-    write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told})
-    print(text)
-    print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER "
-          f"(each method: {recipes})")
-    note("\n".join(about))
