@@ -33,6 +33,7 @@ COMMANDS = {
     "recommend": "Print the best items for some users.",
     "similar-items": "Print the items that a saved model finds most like some others.",
     "vectors": "Write a saved model as tables of user and item vectors.",
+    "ask": "Write a table of clicks to ask people about: did you like it?",
     "denoise": "Score each click: was it meant? Writes all of them (of built-in data: train and validation), "
                "says how many it doubts and how to choose the cut.",
     "explore": "Write one page to play with.",

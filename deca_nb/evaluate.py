@@ -209,9 +209,15 @@ def evaluate_command(read: dict, folder: Saved,
                      known: Annotated[Text, Option(help="with --data: file of clicks that users have: left "
                                                         "out of lists")] = None,
                      k: Ks = None, ties: Ties = None, metrics: Metrics = None,
+                     labels: Annotated[Text, Option(help="file with user, item and liked (1 or 0), as of "
+                                                         "deca ask, or rating: what they buy, beside the "
+                                                         "scores without them")] = None,
                      json: Json = None, model: Own = None, method: Own = None):
     "`deca evaluate`."
     need_places(json)
+    if labels is not None and data is not None:
+        raise InputError("--labels are judged on the split that the model was trained with; leave out "
+                         "--data.")
     if known is not None and data is None:
         raise InputError("--known masks more for other data; give --data too, or train with --known.")
     idle = [name for name in READ_ELSEWHERE if read[name] is not None]
@@ -221,5 +227,8 @@ def evaluate_command(read: dict, folder: Saved,
     if data is None: split, protocol, per_user = on_its_split(recommender, folder, *asked)
     else: split, protocol, per_user = on_other_data(recommender, read | {"data": data}, known, *asked)
     recipe, policy = recommender.recipe, check_ties(ties, protocol)
+    if labels is not None:
+        from deca_nb.ask import print_bought
+        print_bought(recommender, split, labels, k=asked[0] or split.k, ties=policy, metrics=asked[2])
     note(provenance(split, replace(recommender.judging, ties=policy), protocol.name, [recipe.seed]))
     write_json(json, score_rows(split, protocol, recipe.model, recipe.method, recipe.seed, policy, per_user))

@@ -162,6 +162,11 @@ def name(self: Recommender) -> str:         # 'GMF + DeCA', or of a ranker its n
     return " + ".join(dict.fromkeys([self.model_name, self.method_name]))
 
 @patch(as_prop=True)
+def gives_logits(self: Recommender) -> bool:
+    "Whether its scores are logits; those of a ranker are not."
+    return not find("method", self.method_name).is_model
+
+@patch(as_prop=True)
 def settings(self: Recommender) -> Settings:
     "The numbers of the method and of training."
     return self.recipe.settings
@@ -299,9 +304,12 @@ def recommend(self: Recommender,
               k: int = 10,                      # items each, at least 1; fewer where fewer are left
               only: Iterable | None = None,     # ids of the items that may be listed; None: all
               without: Iterable | None = None,  # ids of items that may not
-              history: Interactions | pd.DataFrame | None = None     # later clicks: columns user and item
+              history: Interactions | pd.DataFrame | None = None,    # later clicks: columns user and item
+              rerank: Callable | None = None    # (scorer, whether it gives logits) -> scorer; None: as it is
               ) -> pd.DataFrame:                # user, rank (from 1), item, title (if known), score, source
     """The best items, by logit, that a user is not known to have; equal scores by lowest inner id.
+
+    With `rerank` by the score that it makes of the logits, or of a ranker's scores, such as chapter 16's.
 
     Users come in the order in which they were asked for. A user of whom nothing was learned is folded in by
     their clicks in the history. Without such clicks they get the most popular items, scored by clicks.
@@ -309,7 +317,7 @@ def recommend(self: Recommender,
     no users or what is no id, for what is no history, where the model cannot fold in its users, for no items
     that may be listed and for NaN scores."""
     self.need_fit()
-    if self.serving: return self.serving.recommend(users, k, only, without, history)
+    if self.serving: return self.serving.recommend(users, k, only, without, history, rerank)
     need_number("k", k, COUNT)
     late, told = as_history(history, self.train.item_ids) if history is not None else (None, [])
     barred, unknown = barred_items(self.train.item_ids, only, without)
@@ -318,6 +326,7 @@ def recommend(self: Recommender,
     scores, source = np.full(items.shape, -np.inf, np.float32), np.empty(len(items), object)
     for chosen, scorer, at, name in self.scorers(asked, late):
         if not chosen.any(): continue
+        if rerank: scorer = rerank(scorer, self.gives_logits and not isinstance(scorer, MostPopular))
         lists = best_lists(scorer, at[chosen], asked.left_out[chosen], k, barred)
         (items[chosen], scores[chosen]), source[chosen] = lists, name
     for text in [*told, *unknown, *asked.notes(np.isneginf(scores).all(1), barred is not None)]:

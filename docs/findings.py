@@ -170,6 +170,17 @@ def who_doubts_best(report: Path) -> str:
     )
 
 
+def what_labels_buy(report: Path) -> str:
+    """How much of the oracle's gain 300 labels recover, and with what interval."""
+    price = table_of(report, "price")
+    at = price[(price["labels"] == 300) & (price["metric"] == "ndcg@20")].set_index("asked")
+    row = at.loc["by exposure"]
+    return (
+        f"300 labels, asked by exposure, recover {row['recovered']:.0%} of the oracle's gain in NDCG@20 "
+        f"[{row['recovered low']:.0%}, {row['recovered high']:.0%}]"
+    )
+
+
 # Speed.
 
 
@@ -264,6 +275,7 @@ FINDINGS: dict[str, Finding] = {
     "tuned": tuned_alike,
     "map": where_it_pays,
     "recovery": who_doubts_best,
+    "labels": what_labels_buy,
     "speed": how_fast,
     "gpu": on_a_gpu,
     "reading": how_files_are_read,
@@ -276,7 +288,7 @@ FINDINGS: dict[str, Finding] = {
 SECTIONS = {
     "The paper's tables": ("table1", "table2", "table3", "table4", "table5", "table6", "probabilities"),
     "The paper's figures": ("figure2", "figure3", "figure4", "figure5", "figure6"),
-    "What the paper did not ask": ("tuned", "journeys", "map", "recovery", "ladder", "audit"),
+    "What the paper did not ask": ("tuned", "labels", "journeys", "map", "recovery", "ladder", "audit"),
     "Speed": ("speed", "gpu", "reading", "serving"),
     "Reliability": ("faults", "soak"),
 }

@@ -32,6 +32,7 @@ BESIDE = (
     "05_batches",
     "14_together",
     "14_processes",
+    "A0_ask",
     "A0_evaluate",
     "A0_recommend",
     "A0_denoise",
@@ -83,6 +84,7 @@ guides/own_csv
 guides/does_it_help
 guides/choose_c1_c2
 guides/read_the_audit
+guides/labels
 guides/export
 guides/own_model
 guides/own_method

@@ -42,6 +42,7 @@ COMMANDS = {
     "recommend json": ["recommend", "trained", "--users", "u1,u2", "--k", "3", "--json", "out.json"],
     "similar-items": ["similar-items", "trained", "--items", "i1", "--k", "3", "--out", "out.csv"],
     "vectors": ["vectors", "trained", "--out", "out"],
+    "ask": ["ask", "trained", "--n", "5", "--out", "out.csv"],
     "audit": ["audit", "--data", "clicks.csv", "--json", "out.json"],
     "denoise": ["denoise", "clicks.csv", *SMALL, "--out", "out.csv"],
     "compare": ["compare", *OWN, "--methods", "Normal,DeCA", "--seeds", "1", "--out", "out"],
