@@ -109,14 +109,14 @@ def draw_price(table: pd.DataFrame,     # rows of the experiment's `price`, of o
             axis.errorbar(rows["labels"] * 1.06 ** (shift - 1), rows["recovered"], away, marker=marker,
                           capsize=2, label=name)
         axis.axhline(0, color="grey", linewidth=1)
-        axis.axhline(.5, color="grey", linewidth=1, linestyle=":")
+        axis.axhline(.5, color="grey", linewidth=1, linestyle=":")          # half of it
         axis.set(xscale="log", xlabel="labels", ylabel="share of the oracle's gain", xticks=SIZES,
                  xticklabels=[f"{n:,}" for n in SIZES])
         axis.minorticks_off()
         axis.legend()
         at = table[table["labels"] == 300].set_index("asked")["recovered"]
-        best = f": {at.max():.0%} of the gain from 300, asked {at.idxmax()}" if len(at) else ""
-        fig.suptitle(f"{where}{best}", size=11)
+        told = f": 300 labels recover at most {at.max():.0%} of it ({at.idxmax()})" if len(at) else ""
+        fig.suptitle(f"{where}{told}", size=11)
     return fig
 
 # %% ../nbs/16-price.ipynb #labels-experiment
