@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'REPEATS', 'HOW_MERGED', 'CUTS', 'NO_TIMES', 'NO_EVIDENCE',
-           'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'locked',
-           'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows', 'row_of', 'first_row', 'read_ids',
-           'nested_ids', 'no_text', 'need_plain_ids', 'is_date', 'as_numbers', 'quotable', 'mend_of', 'such',
-           'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of',
-           'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
-           'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
-           'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
-           'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
-           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
+           'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids', 'coded', 'inner',
+           'like_theirs', 'spelt_as', 'locked', 'Interactions', 'once', 'hint_of_header', 'need_column', 'need_rows',
+           'row_of', 'first_row', 'read_ids', 'nested_ids', 'no_text', 'need_plain_ids', 'is_date', 'as_numbers',
+           'quotable', 'mend_of', 'such', 'read_ratings', 'plain_dates', 'need_one_zone', 'date_formats', 'padded',
+           'read_dates', 'unit_of', 'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash',
+           'need_distinct', 'TooFew', 'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands',
+           'note_of_repeats', 'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint',
+           'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
+           'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
            'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known',
            'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
 
@@ -21,6 +21,7 @@ import hashlib
 import importlib
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import cached_property, wraps
@@ -65,6 +66,48 @@ def coded(column: pd.Series                     # (n,) ids, none of them missing
     codes, found = pd.factorize(column)
     ids, place = np.unique(plain_ids(pd.Series(found)).to_numpy(), return_inverse=True)
     return place.astype(np.int64)[codes], pd.Index(ids)
+
+# %% ../nbs/01_interactions.ipynb #inner
+def inner(ids: Iterable,    # outer ids, (n,)
+          index: pd.Index   # outer ids by position, each once
+          ) -> np.ndarray:  # int64, (n,)
+    """The position of each outer id, -1 for one that is not there.
+
+    Ids are compared as they are written, so the text 7 finds the integer 7. What is not found is looked for
+    once more as 7 where it is 7.0, and as 7.0 where it is 7."""
+    if isinstance(ids, pd.Index) and ids.dtype == index.dtype:
+        places = index.get_indexer(ids)
+        if ids.dtype.kind == "i" or (places >= 0).all(): return places
+    texts, written = index.astype(str), pd.Index([str(one) for one in ids], dtype=str)
+    places = texts.get_indexer(written)
+    missed = written[places < 0]
+    whole = missed.str.removesuffix(".0")
+    other = whole.where(whole != missed, missed + ".0").where(whole.str.fullmatch("-?[0-9]+"), missed)
+    places[places < 0] = texts.get_indexer(other)
+    return places
+
+# %% ../nbs/01_interactions.ipynb #like-theirs
+def like_theirs(ids: pd.Series,     # outer ids, (n,) objects
+                index: pd.Index     # ids of the data
+                ) -> pd.Series:     # (n,)
+    "The ids, texts such as 7 and 7.0 as numbers where the data's are whole numbers; 007 is none."
+    if index.dtype.kind not in "iu": return ids
+    texts = ids.astype(str)
+    whole = texts.str.fullmatch(r"(0|-?[1-9][0-9]{0,17})(\.0)?")
+    return ids.mask(whole, texts.where(whole, "0").str.partition(".")[0].map(int))
+
+def spelt_as(ids: pd.Index,         # outer ids, (n,)
+             theirs: pd.Index       # those of the data
+             ) -> pd.Index:         # (n,) whole numbers or texts; one may stand there twice
+    "Each id as the data write it, where `inner` finds it there; others as `like_theirs` has them."
+    if ids.dtype.kind == theirs.dtype.kind == "i": return ids
+    if theirs.dtype.kind == "i":
+        found = like_theirs(pd.Series(ids, dtype=object), theirs)
+        return pd.Index(found.astype(np.int64 if found.map(type).eq(int).all() else str))
+    places, texts = inner(ids, theirs), ids.astype(str)
+    known = places >= 0
+    if not known.any(): return texts
+    return pd.Index(np.where(known, theirs.astype(str)[places], texts), dtype=texts.dtype)
 
 # %% ../nbs/01_interactions.ipynb #columns-of-pairs
 COLUMNS = ("users", "items", "ratings", "timestamps", "noise", "weights")       # of interactions, (n,) each
@@ -1006,14 +1049,18 @@ def cut(pairs: Interactions,    # n rows
 # %% ../nbs/01_interactions.ipynb #align
 def align(*parts: Interactions          # each with ids of its own, one or more
           ) -> list[Interactions]:      # in the same order, over common ids
-    "The same pairs over the union of all their users and items."
+    """The same pairs over the union of all their users and items; an id is written as in the first part that
+    has it (`inner`). A pair that one part writes in two ways stands there twice."""
     def common(field    # 'user_ids' or 'item_ids'
                ):
         ids = [getattr(part, field) for part in parts]
-        if len({index.dtype.kind == "i" for index in ids}) > 1: ids = [index.astype(str) for index in ids]
         union = ids[0]
-        for index in ids[1:]: union = union.union(index)
-        return union, [union.get_indexer(index) for index in ids]
+        for place, index in enumerate(ids[1:], 1):
+            ids[place] = spelt_as(index, union)
+            if ids[place].dtype.kind != "i": union = union.astype(str)
+            union = union.union(ids[place].unique())
+        return union, [union.get_indexer(index if union.dtype.kind == "i" else index.astype(str))
+                       for index in ids]
     user_ids, user_maps = common("user_ids")
     item_ids, item_maps = common("item_ids")
     titled = any(part.titles is not None for part in parts)
@@ -1040,7 +1087,8 @@ def read_titles(path: str | Path,           # of a file with an id and a title i
     if not others:
         raise InputError(f"{path}: there is no column with titles beside '{key}'; add a column 'title'.")
     ids, looked = pairs.item_ids.astype(str), dict.fromkeys([key, *frame.columns[:100]])
-    found = {name: int(ids.isin(plain_ids(frame[name].dropna()).astype(str)).sum()) for name in looked}
+    at = {name: inner(pd.Index(plain_ids(frame[name].dropna())), pairs.item_ids) for name in looked}
+    found = {name: len(np.unique(places[places >= 0])) for name, places in at.items()}
     best = max(found, key=found.get)
     if not found[key] or found[key] < found[best]:
         told = f"{found[key]:,} of the {len(ids):,} items" if found[key] else "none of the items"
@@ -1049,9 +1097,8 @@ def read_titles(path: str | Path,           # of a file with an id and a title i
                          "name the right one with item=... or --item.")
     title = "title" if "title" in others else others[0]
     texts = frame[title].astype(str).astype(object).where(frame[title].notna(), None)
-    given = frame[key].notna()
-    titles = pd.Series(texts[given].to_numpy(), index=plain_ids(frame.loc[given, key]).astype(str).to_numpy())
-    titles = titles[~titles.index.duplicated()].reindex(ids)
+    titles = pd.Series(texts[frame[key].notna()].to_numpy(), index=at[key])
+    titles = titles[~titles.index.duplicated()].reindex(range(len(ids)))
     titles = np.where(titles.isna() | (titles == ""), ids, titles).astype(object)
     note = f"{path} has titles for {found[key]:,} of {len(ids):,} items"
     return replace(pairs, titles=titles), (note,) * (found[key] < len(ids))
@@ -1089,7 +1136,7 @@ def join_files(pairs: Interactions,     # of the training file
                ) -> tuple[list[Interactions], str, tuple[str, ...]]:    # three parts; how; sentences
     "Train, valid and test of three files over common ids, how they were cut, and notes. Raises `InputError`."
     read = {file: read_noted(file, **columns) for file in (valid, test)}
-    three = align(pairs, *(part for part, _, _ in read.values()))
+    three = [part.distinct() for part in align(pairs, *(part for part, _, _ in read.values()))]
     timed = [part.timestamps for part in three if part.timestamps is not None]
     if len({times.dtype.kind in "iuf" for times in timed}) > 1:
         raise InputError(f"{path}: times are numbers in one file and dates in another; write them alike.")
@@ -1116,9 +1163,8 @@ def read_known(path: str | Path,        # of a file of clicks that users have
     given = {name: columns.get(name) for name in ("user", "item", "separator", "encoding")}
     frame, named = read_columns(path, rating="none", timestamp="none", **given)
     pairs = frame_to_pairs(frame, named["user"], named["item"], None, None, str(path))
-    places = [ids.astype(str).get_indexer(theirs.astype(str))
-              for ids, theirs in ((like.user_ids, pairs.user_ids), (like.item_ids, pairs.item_ids))]
-    users, items = places[0][pairs.users], places[1][pairs.items]
+    users = inner(pairs.user_ids, like.user_ids)[pairs.users]
+    items = inner(pairs.item_ids, like.item_ids)[pairs.items]
     inside = (users >= 0) & (items >= 0)
     if not inside.any():
         raise InputError(f"{path}: none of its rows has a user and an item of the data; check its ids.")

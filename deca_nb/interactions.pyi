@@ -4,6 +4,7 @@ import scipy.sparse as sp
 from .files import InputError as InputError, give_back as give_back, notes_of as notes_of, read_columns as read_columns, read_frame as read_frame, with_index as with_index
 from .names import listed as listed
 from _typeshed import Incomplete
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fastcore.basics import patch as patch
 from functools import cached_property
@@ -12,6 +13,9 @@ from typing import Any
 
 def plain_ids(column: pd.Series) -> pd.Series: ...
 def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]: ...
+def inner(ids: Iterable, index: pd.Index) -> np.ndarray: ...
+def like_theirs(ids: pd.Series, index: pd.Index) -> pd.Series: ...
+def spelt_as(ids: pd.Index, theirs: pd.Index) -> pd.Index: ...
 
 COLUMNS: Incomplete
 

@@ -259,3 +259,64 @@ def test_only_what_was_not_learned_is_said_not_to_be(log):
     deca("train", "--from", "m", "--data", "one.csv", "--epochs", 1, "--out", "whole")
     _, said = deca("train", "--from", "whole", "--data", "later.csv", "--epochs", 1, "--out", "next")
     assert "did not learn" not in said
+
+
+def test_a_later_file_names_users_in_either_spelling(log):
+    """A single long id, or one of 7.5, made 5.0 of 5: everybody was new, and lists held what they had."""
+    ours = log.assign(user=log["user"].str[1:].astype(int), item=log["item"].str[1:].astype(int))
+    ours.to_csv("ours.csv", index=False)
+    deca("train", "--data", "ours.csv", *QUICK, "--out", "m")
+    floats = ours.assign(user=ours["user"].astype(float), item=ours["item"] + 100, timestamp=99)
+    floats.loc[0, "user"] = 2.0**60
+    floats.to_parquet("long.parquet")
+    texts = floats.assign(user=[f"{user}.0" if n % 3 else str(user) for n, user in enumerate(ours["user"])])
+    texts.loc[0, "user"] = "7.5"
+    texts.to_csv("odd.csv", index=False)
+    for number, later in enumerate(("long.parquet", "odd.csv")):
+        out, _ = deca("train", "--from", "m", "--data", later, "--epochs", 1, "--out", f"n{number}")
+        assert ": 1 users and 12 items are new" in out
+        have = set(zip(ours["user"].map(str), ours["item"].map(str), strict=True))
+        lists = Recommender.load(f"n{number}").recommend(k=24).astype(str)
+        assert not have & set(zip(lists["user"], lists["item"], strict=True))
+    owned = ours.assign(user=texts["user"], item=11 - ours["item"])
+    owned.to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "ours.csv", "--known", "known.csv", *QUICK, "--out", "k")
+    assert "199 of 200 rows of known.csv have a user and an item of the data" in said
+    owned[["user", "item"]].to_csv("history.csv", index=False)
+    _, said = deca("recommend", "m", "--history", "history.csv", "--k", 12, "--out", "lists.csv")
+    lists = pd.read_csv("lists.csv", dtype=str)
+    whole = owned.assign(user=owned["user"].str.removesuffix(".0"), item=owned["item"].map(str))
+    assert not set(zip(whole["user"], whole["item"], strict=True)) & set(
+        zip(lists["user"], lists["item"], strict=True)
+    )
+
+
+def test_texts_that_end_in_a_dot_and_zero_are_found_among_texts(log):
+    """Two columns of text were compared letter by letter, numbers and text were not."""
+    ours = log.assign(user=log["user"].str[1:].replace("00", "guest").str.lstrip("0"))
+    ours.to_csv("ours.csv", index=False)
+    deca("train", "--data", "ours.csv", *QUICK, "--out", "m")
+    later = ours.assign(item="n" + ours["item"], user=[u + ".0" * u.isdigit() for u in ours["user"]])
+    later.loc[20, "user"] = "x.y"
+    later.to_csv("next.csv", index=False)
+    text = later["user"].mask(later["user"] == "guest", "7.5")
+    later.assign(user=text).to_csv("decimal.csv", index=False)
+    for name in ("next", "decimal"):
+        out, _ = deca("train", "--from", "m", "--data", f"{name}.csv", "--epochs", 1, "--out", name)
+        assert f": {1 if name == 'next' else 2} users and 12 items are new" in out
+
+
+def test_titles_and_files_of_a_split_meet_in_either_spelling(log):
+    ours = log.assign(user=log["user"].str[1:].astype(int), item=log["item"].str[1:].astype(int))
+    ours.to_csv("ours.csv", index=False)
+    names = [f"{item}.0" for item in range(12)]
+    pd.DataFrame({"item": [*names, "7.5"], "title": [*"abcdefghijkl", "none"]}).to_csv("t.csv", index=False)
+    for part in ("valid", "test"):
+        again = pd.concat([ours[:40]] * 2).assign(user=[str(u) for u in ours["user"][:40]] * 2, item=0)
+        again["item"] = [*range(40), *range(40)] if part == "valid" else [*range(40, 80), *range(40, 80)]
+        again["user"] = [f"{u}.0" if n >= 40 else u for n, u in enumerate(again["user"])]
+        odd = pd.DataFrame({"user": ["7.5"], "item": [1], "timestamp": [1]})
+        pd.concat([again, odd]).to_csv(f"{part}.csv", index=False)
+    split = read_split("ours.csv", valid="valid.csv", test="test.csv", items="t.csv")
+    assert split.n_users == 21 and split.train.titles.tolist()[:12] != list(map(str, range(12)))
+    assert "b" in split.train.titles and all(part.are_distinct() for part in (split.valid, split.test))
