@@ -799,6 +799,8 @@ class Split:
     cut_by: str = field(default="", repr=False)             # how a file was cut, such as chronological
     notes: tuple[str, ...] = field(default=(), repr=False)  # what was decided while it was read and cut
     test: Interactions | None = field(default=None, repr=False)     # a file's test pairs, liked or not
+    again: Interactions | None = field(default=None, repr=False)    # of files of their own: rows whose pair
+                                     # trains or validates already, where the weights of a pair add up
 
     @property
     def n_users(self) -> int: return self.train.n_users
@@ -806,11 +808,13 @@ class Split:
     def n_items(self) -> int: return self.train.n_items
 
     def everything(self) -> Interactions:
-        "Train, validation and test, each pair once. Raises `InputError` where what was tested is not known."
+        """Train, validation and test, each pair once, with all of its weights where they add up. Raises
+        `InputError` where what was tested is not known."""
         if self.test is None:
             raise InputError(f"{self.name}: it is not known which pairs were tested; "
                              "fit again on pairs at hand.")
-        return concat(self.train, self.valid, self.test).distinct("first")
+        whole = concat(self.train, self.valid, self.test)
+        return whole.distinct("first") if self.again is None else concat(whole, self.again).added_up()
 
     def owned(self) -> Interactions:
         "All that users have, tested or not, each pair once. Raises `InputError` as `everything` does."
@@ -824,6 +828,7 @@ class Split:
         "A SHA-256 over all four parts."
         return fingerprint(self.train, self.valid, self.truth, self.known)
 
+# %% ../nbs/01_interactions.ipynb #fingerprint
 def fingerprint(*parts: Interactions | None) -> str:
     "A SHA-256 over these parts: pairs, ratings, times and noise. None is a part that is not there."
     return hashlib.sha256(b"".join(b"|" if part is None else part.digest for part in parts)).hexdigest()
@@ -1133,10 +1138,13 @@ def join_files(pairs: Interactions,     # of the training file
                valid: str | Path,       # the validation file
                test: str | Path,        # the test file
                columns: dict            # role -> column, as they are to be read
-               ) -> tuple[list[Interactions], str, tuple[str, ...]]:    # three parts; how; sentences
-    "Train, valid and test of three files over common ids, how they were cut, and notes. Raises `InputError`."
+               ) -> tuple[list[Interactions], Interactions | None, str, tuple[str, ...]]:
+    """Train, valid and test of three files over common ids, rows of pairs that one before has (None: they add
+    nothing), how the files were cut, and notes. Raises `InputError`."""
+    adds_up = columns.get("repeats") in HOW_MERGED
     read = {file: read_noted(file, **columns) for file in (valid, test)}
-    three = [part.distinct() for part in align(pairs, *(part for part, _, _ in read.values()))]
+    three = [part.added_up() if adds_up else part.distinct()
+             for part in align(pairs, *(part for part, _, _ in read.values()))]
     timed = [part.timestamps for part in three if part.timestamps is not None]
     if len({times.dtype.kind in "iuf" for times in timed}) > 1:
         raise InputError(f"{path}: times are numbers in one file and dates in another; write them alike.")
@@ -1145,13 +1153,14 @@ def join_files(pairs: Interactions,     # of the training file
         raise InputError(f"{path}: times are {' in one file and '.join(sorted(units))} in another; "
                          "write them in one unit.")
     both = np.isin(three[1].keys(), three[0].keys())
-    three[1] = three[1].select(~both)
     again = np.isin(three[2].keys(), concat(*three[:2]).keys())
-    three[2] = three[2].select(~again)
+    more = concat(three[1].select(both), three[2].select(again)) if adds_up else None
+    three[1:] = three[1].select(~both), three[2].select(~again)
     notes = tuple(f"{note}, in {Path(file).name}" for file, (_, _, told) in read.items() for note in told)
     if both.any(): notes += f"{both.sum():,} validation pairs are trained on, and validate nothing",
     if again.any(): notes += f"{again.sum():,} test pairs are trained on or validate, and test nothing",
-    return three, "files of their own", notes
+    if more: notes += f"those {len(more):,} weigh in lists, whose weights are the sums over all files",
+    return three, more, "files of their own", notes
 
 # %% ../nbs/01_interactions.ipynb #read-known
 def read_known(path: str | Path,        # of a file of clicks that users have
@@ -1207,8 +1216,9 @@ def read_split(path: str | Path,        # the interactions (the training file, w
     if liked is not None and pairs.ratings is None:
         raise InputError(f"{path}: there are no ratings to compare with {liked:g}; "
                          "name their column with --rating, or leave out --liked.")
+    again = None
     if test is None: three, kind, told = cut_file(pairs, split, seed, min_user, min_item)
-    else: three, kind, told = join_files(pairs, path, valid, test, columns)
+    else: three, again, kind, told = join_files(pairs, path, valid, test, columns)
     notes += told
     if items is not None:
         titled, told = read_titles(items, three[0], columns.get("item"))
@@ -1216,7 +1226,7 @@ def read_split(path: str | Path,        # the interactions (the training file, w
     more, told = (None, ()) if known is None else read_known(known, three[0], columns)
     if known is not None: told += note_of_masked(more, three[2], known),
     return split_of_parts(*three, 4 if liked is None else liked, more, name=Path(path).name, cut_by=kind,
-                          notes=tuple(dict.fromkeys(notes + told)))
+                          again=again, notes=tuple(dict.fromkeys(notes + told)))
 
 # %% ../nbs/01_interactions.ipynb #later
 LATER = {"movielens_100k": "deca_nb.datasets", "authors_split": "deca_nb.datasets"}

@@ -320,3 +320,29 @@ def test_titles_and_files_of_a_split_meet_in_either_spelling(log):
     split = read_split("ours.csv", valid="valid.csv", test="test.csv", items="t.csv")
     assert split.n_users == 21 and split.train.titles.tolist()[:12] != list(map(str, range(12)))
     assert "b" in split.train.titles and all(part.are_distinct() for part in (split.valid, split.test))
+
+
+@pytest.mark.parametrize(("repeats", "weight"), [("count", None), ("sum", "plays")])
+def test_weights_for_lists_are_those_of_all_three_files(log, repeats, weight):
+    """What a pair weighs in the second and third file was lost where the first has it."""
+    rng = np.random.default_rng(0)
+    frame = log.assign(plays=rng.integers(1, 9, len(log)))
+    files = {"a": frame, "b": frame[5::7], "c": frame[::3].assign(item=frame["item"].str[::-1])}
+    files["c"] = pd.concat([files["c"], frame[::11], frame[::11], frame[5::14]])
+    for name, rows in files.items():
+        rows.to_csv(f"{name}.csv", index=False)
+    split = read_split("a.csv", valid="b.csv", test="c.csv", repeats=repeats, weight=weight)
+    whole = read_split_of(pd.concat(files.values()), repeats, weight)
+    weighed = split.everything().to_frame().set_index(["user", "item"])["weight"].sort_index()
+    assert weighed.equals(whole) and len(split.train) == len(log)
+    assert split.train.weights.sum() == (len(frame) if weight is None else frame["plays"].sum())
+    assert any("weigh in lists" in note for note in split.notes)
+    once = read_split("a.csv", valid="b.csv", test="c.csv")
+    assert once.everything().weights is None and not any("weigh" in note for note in once.notes)
+
+
+def read_split_of(frame: pd.DataFrame, repeats: str, weight: str | None) -> pd.Series:
+    """The weight of each pair where all rows stand in one file."""
+    frame.to_csv("whole.csv", index=False)
+    found = read_interactions("whole.csv", repeats=repeats, weight=weight).to_frame()
+    return found.set_index(["user", "item"])["weight"].sort_index()
