@@ -542,11 +542,12 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
 def row_hash(pairs: Interactions,   # any
              seed: int = 0          # another one gives another order
              ) -> np.ndarray:       # (n,) uint64
-    "A number for each row that hangs on its ids, its rating and the seed, and not on where it stands."
+    "A number for each row that hangs on its ids, rating, weight and the seed, and not on where it stands."
     users, items = (pd.util.hash_array(np.asarray(ids), categorize=False)       # each of them once
                     for ids in (pairs.user_ids, pairs.item_ids))
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
-    if pairs.ratings is not None: mixed += pd.util.hash_array(pairs.ratings)
+    for column in (pairs.ratings, pairs.weights):
+        if column is not None: mixed += pd.util.hash_array(column)
     return pd.util.hash_array(mixed)
 
 # %% ../nbs/01_interactions.ipynb #are-distinct
@@ -904,7 +905,7 @@ def tie_order(pairs: Interactions,  # n rows, in any order
               seed: int = 0         # another seed, another order
               ) -> np.ndarray:      # places in `pairs`, (n,) int64
     "The rows, (n,) int64, in an order that hangs on their ids and the seed, and not on where they stand."
-    return row_hash(replace(pairs, ratings=None), seed).argsort(kind="stable")
+    return row_hash(replace(pairs, ratings=None, weights=None), seed).argsort(kind="stable")
 
 # %% ../nbs/01_interactions.ipynb #need-times
 def need_times(pairs: Interactions,     # to be cut

@@ -346,3 +346,14 @@ def read_split_of(frame: pd.DataFrame, repeats: str, weight: str | None) -> pd.S
     frame.to_csv("whole.csv", index=False)
     found = read_interactions("whole.csv", repeats=repeats, weight=weight).to_frame()
     return found.set_index(["user", "item"])["weight"].sort_index()
+
+
+def test_the_order_of_rows_does_not_choose_a_weight(log):
+    """Rows of a pair that have one time and one rating were kept as they stood."""
+    frame = pd.concat([log.assign(plays=1), log.assign(plays=5)])
+    for name, rows in (("up", frame), ("down", frame[::-1])):
+        rows.to_csv(f"{name}.csv", index=False)
+    for repeats in ("last", "first"):
+        read = [read_interactions(f"{name}.csv", weight="plays", repeats=repeats) for name in ("up", "down")]
+        up, down = (one.to_frame().set_index(["user", "item"])["weight"].sort_index() for one in read)
+        assert up.equals(down) and set(up) == {1, 5}
