@@ -20,12 +20,11 @@ from torch import nn
 
 from .batches import make_batch
 from deca_nb.files import (
-    READERS,
     TEXT,
     USUAL_COLUMNS,
     InputError,
     encoding_of,
-    inside,
+    kind_at,
     likely_columns,
     need_encoding,
     need_regular,
@@ -153,11 +152,9 @@ def read_id_file(path,                        # of ids, one in each line; or a t
                  encoding: str | None = None  # of a text file; None: found
                  ) -> list:                   # ids, in the order of the file
     "The ids in a file. Raises `InputError` for one that cannot be read, or lacks the column."
-    there = Path(path).exists()
-    kinds = {suffix.lower() for suffix in Path(inside(Path(path)) if there else path).suffixes}
-    letters = encoding and need_encoding(encoding)
-    if not kinds & set(READERS): return lines_of(path, letters)
-    frame, columns = read_frame(path, encoding=letters if kinds & set(TEXT) else None, **{role: column})
+    kind, letters = kind_at(path), encoding and need_encoding(encoding)
+    if kind is None: return lines_of(path, letters)
+    frame, columns = read_frame(path, encoding=letters if kind in TEXT else None, **{role: column})
     name = frame.columns[0] if column is None and frame.shape[1] == 1 else columns[role]
     if name not in frame.columns:
         raise InputError(f"{path}: there is no column '{name}' with {role}s "
@@ -168,7 +165,7 @@ def read_id_file(path,                        # of ids, one in each line; or a t
     usual = str(name).lower() in ("id", "ids", "users", "items") or any(
         name in USUAL_COLUMNS[of] or name in likely[of] for of in ("user", "item"))
     headless = frame.shape[1] == 1 and column is None and not usual and could_be_id(name, ids)
-    return [name, *ids] if headless and not kinds & {".parquet", ".feather", ".jsonl", ".ndjson"} else ids
+    return [name, *ids] if headless and kind not in (".parquet", ".feather", ".jsonl", ".ndjson") else ids
 
 # %% ../nbs/10_recommender.ipynb #barred-items
 def barred_items(item_ids: pd.Index,                # those of the model

@@ -12,7 +12,7 @@ from .training import Method as Method, Run as Run, StopAfter as StopAfter, Trai
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from deca_nb.files import InputError as InputError, READERS as READERS, TEXT as TEXT, USUAL_COLUMNS as USUAL_COLUMNS, encoding_of as encoding_of, inside as inside, likely_columns as likely_columns, need_encoding as need_encoding, need_regular as need_regular, opened as opened, read_columns as read_columns, read_frame as read_frame, readable as readable, replacing as replacing
+from deca_nb.files import InputError as InputError, TEXT as TEXT, USUAL_COLUMNS as USUAL_COLUMNS, encoding_of as encoding_of, kind_at as kind_at, likely_columns as likely_columns, need_encoding as need_encoding, need_regular as need_regular, opened as opened, read_columns as read_columns, read_frame as read_frame, readable as readable, replacing as replacing
 from torch import nn
 
 def rows_or_none(matrix: sp.csr_matrix, rows: np.ndarray) -> sp.csr_matrix: ...

@@ -12,6 +12,7 @@ from test_denoise import deca
 
 from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
 from deca_nb.recommender import Recommender
+from deca_nb.serving import read_id_file
 
 QUICK = "--method Normal --model MF --epochs 2 --learning-rate 0.02".split()
 
@@ -357,3 +358,38 @@ def test_the_order_of_rows_does_not_choose_a_weight(log):
         read = [read_interactions(f"{name}.csv", weight="plays", repeats=repeats) for name in ("up", "down")]
         up, down = (one.to_frame().set_index(["user", "item"])["weight"].sort_index() for one in read)
         assert up.equals(down) and set(up) == {1, 5}
+
+
+@pytest.mark.parametrize(
+    ("today", "tomorrow"),
+    [
+        ("log.2024-03-01.csv", "log.2024-03-02.csv"),
+        ("day.csv", "day.v2.csv.gz"),
+        ("parts/a.csv", "parts-2.csv"),
+        ("gone/log.csv.gz", "log.new.csv"),
+    ],
+)
+def test_a_later_file_of_one_kind_is_read_as_the_first(log, today, tomorrow):
+    """A dot in a name, a packed file or a folder of parts was another kind: č01 was read as è01."""
+    ours = log.assign(user="č" + log["user"])
+    how = {"index": False, "sep": "|", "encoding": "cp1250"}
+    Path(today).parent.mkdir(exist_ok=True)
+    ours.to_csv(today, **how)
+    ours.assign(item="n" + ours["item"]).to_csv(tomorrow, **how)
+    data = "parts" if today.startswith("parts") else today
+    deca("train", "--data", data, "--encoding", "cp1250", "--separator", "|", *QUICK, "--out", "m")
+    if today.startswith("gone"):
+        Path(today).unlink()
+    out, said = deca("train", "--from", "m", "--data", tomorrow, "--epochs", 1, "--out", "next")
+    assert "--separator |, --encoding cp1250" in said and ": 0 users and 12 items are new" in out
+    ours.assign(item="p" + ours["item"]).to_parquet("later.parquet")
+    out, said = deca("train", "--from", "m", "--data", "later.parquet", "--epochs", 1, "--out", "p")
+    assert "--encoding" not in said and ": 0 users and 12 items are new" in out
+
+
+def test_the_last_ending_says_what_a_file_is(log):
+    """A list of ids called who.csv.txt was no format, and log.item.csv lost what stands behind a colon."""
+    Path("who.csv.txt").write_text("u01\nu02\n")
+    assert read_id_file("who.csv.txt", "user") == ["u01", "u02"]
+    log.rename(columns={"user": "a:user"}).to_csv("log.item.csv", index=False)
+    assert read_interactions("log.item.csv", user="a:user").n_users == 20
