@@ -393,3 +393,48 @@ def test_the_last_ending_says_what_a_file_is(log):
     assert read_id_file("who.csv.txt", "user") == ["u01", "u02"]
     log.rename(columns={"user": "a:user"}).to_csv("log.item.csv", index=False)
     assert read_interactions("log.item.csv", user="a:user").n_users == 20
+
+
+def moments(n: int = 400) -> pd.DatetimeIndex:
+    """Moments of two years, of which none is at midnight."""
+    rng = np.random.default_rng(0)
+    return pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(1, 2 * 365 * 1440, n), unit="min")
+
+
+@pytest.mark.parametrize("clock", ["", "%H%M", "%H%M%S"])
+@pytest.mark.parametrize("day", ["%d%m%Y", "%m%d%Y", "%d%m%y", "%m%d%y"])
+def test_numbers_that_are_dates_with_the_year_last_are_refused(tmp_path, day, clock):
+    """Without its leading zero such a date is a number, and sorts by the day of its month."""
+    numbers = moments().strftime(day + clock).astype("int64")
+    frame = pd.DataFrame({"user": range(400), "item": 1, "timestamp": numbers})
+    frame.loc[0, "item"] = 2
+    frame.to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(InputError, match=f"year stands last; say how .* such as %d%m%[yY]{clock}"):
+        read_interactions(tmp_path / "log.parquet")
+    read = read_interactions(tmp_path / "log.parquet", date_format=day + clock)
+    unit = {"": "D", "%H%M": "min", "%H%M%S": "min"}[clock]
+    assert (read.timestamps == moments().floor(unit).to_numpy()).all()
+
+
+def plain_numbers() -> dict[str, np.ndarray]:
+    """Columns of times that are numbers, in the order of time."""
+    rng = np.random.default_rng(0)
+    days, seconds = np.arange(0, 20_000), rng.integers(0, 2_000_000_000, 5000)
+    kept = {"midnights": days * 86400, "days": days, "hours": days * 24, "seconds": seconds}
+    kept |= {"milliseconds": seconds * 1000, "early milliseconds": rng.integers(10**11, 10**12, 5000)}
+    kept |= {f"milliseconds of {n} days": 10**11 * n + rng.integers(0, 86_400_000, 99) for n in range(1, 9)}
+    kept |= {f"seconds of days from {n}": 10**8 * n + rng.integers(0, 864_000, 30) for n in range(1, 19)}
+    kept |= {f"counter from {n}": np.arange(n, n + 1000) for n in (1, 10_100, 10_101, 101_010, 241_200)}
+    kept |= {f"counter in steps of {n}": n * np.arange(1, 3000) for n in (10, 100, 600, 3600, 10_000)}
+    written = ["%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d", "%y%m%d%H%M", "%Y%j", "%Y%m"]
+    return kept | {one: moments().strftime(one).astype("int64").to_numpy() for one in written}
+
+
+@pytest.mark.parametrize("name", plain_numbers())
+def test_numbers_that_stand_in_the_order_of_time_are_read(name):
+    times = plain_numbers()[name]
+    for some in (times, times[:3], times[:12], times[:60]):
+        frame = pd.DataFrame({"user": range(len(some)), "item": 1, "timestamp": some})
+        frame.loc[0, "item"] = 2
+        read = Interactions.from_frame(frame, timestamp="timestamp")
+        assert (read.timestamps == some).all()
