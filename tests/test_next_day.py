@@ -438,3 +438,40 @@ def test_numbers_that_stand_in_the_order_of_time_are_read(name):
         frame.loc[0, "item"] = 2
         read = Interactions.from_frame(frame, timestamp="timestamp")
         assert (read.timestamps == some).all()
+
+
+def test_only_plain_digits_are_numbers(tmp_path):
+    """A full-width or an Arabic 3 was read as 3, and three users became one."""
+    frame = pd.DataFrame({"user": ["13", "1\uff13", "1\u0663"], "item": ["1", "2", "1\uff10"]})
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    for read in (read_interactions(tmp_path / "log.csv"), Interactions.from_frame(frame.astype(object))):
+        assert set(read.user_ids) == set(frame["user"]) and set(read.item_ids) == set(frame["item"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_two_spellings_of_one_id_are_told(tmp_path, kind):
+    """1 and 1.0 in a column of text are one user; nobody said so."""
+    users = ["1", "1.0", "2.0", "x", "3", "3.0"]
+    frame = pd.DataFrame({"user": users, "item": list("abcdef")})
+    file = tmp_path / f"log.{kind}"
+    write = {"csv": frame.to_csv, "parquet": frame.to_parquet}.get(kind)
+    if write:
+        write(file, index=False)
+    else:
+        frame.to_json(file, orient="records", lines=True)
+    said = r"column 'user' writes 1 as 1\.0 too, which is one id \(2 such ids\)"
+    with pytest.warns(UserWarning, match=said):
+        assert read_interactions(file).user_ids.tolist() == ["1", "2", "3", "x"]
+    with pytest.warns(UserWarning, match=f"the frame: {said}"):
+        Interactions.from_frame(frame)
+
+
+def test_versions_stay_apart_and_nothing_is_told(tmp_path, recwarn):
+    frame = pd.DataFrame({"user": ["1", "1.0", "2.1"], "item": ["a", "b", "c"]})
+    assert Interactions.from_frame(frame).n_users == 3
+    assert Interactions.from_frame(frame.assign(user=["1.0", "2.0", "x"])).user_ids.tolist() == [
+        "1",
+        "2",
+        "x",
+    ]
+    assert not recwarn.list
