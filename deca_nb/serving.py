@@ -126,7 +126,7 @@ LONGEST_LIST = 2**28                # bytes
 
 def lines_of(path,                          # a text file, plain or packed
              encoding: str | None = None    # of its letters; None: UTF-8, or UTF-16 where it is found
-             ) -> list[str]:                # without their ends
+             ) -> list[str]:                # without blanks around them
     "The lines that hold something. Raises `InputError` for a file that is not there, too long, or no text."
     need_regular(path)
     with readable(path, "a list of ids"), opened(Path(path)) as file: data = file.read(LONGEST_LIST + 1)
@@ -136,7 +136,7 @@ def lines_of(path,                          # a text file, plain or packed
     except UnicodeDecodeError:
         raise InputError(f"{path}: this is no {encoding or 'UTF-8'}; save it as that, or say another "
                          "--encoding.") from None
-    return [line for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 # %% ../nbs/10_recommender.ipynb #read-items
 def could_be_id(name,       # what stands above a column

@@ -475,3 +475,13 @@ def test_versions_stay_apart_and_nothing_is_told(tmp_path, recwarn):
         "x",
     ]
     assert not recwarn.list
+
+
+def test_blanks_around_an_id_in_a_list_of_lines_are_none_of_it(log):
+    """They made a stranger of a user, and an item that may not be listed was."""
+    deca("train", "--data", "log.csv", *QUICK, "--out", "m")
+    Path("who.txt").write_text("u01 \n\tu02\n \n")
+    Path("not.txt").write_text("".join(f"i{n:02d}  \r\n" for n in range(11)))
+    out, said = deca("recommend", "m", "--users-file", "who.txt", "--without", "not.txt", "--k", 12)
+    assert "unknown" not in said and "popular" not in out
+    assert not re.search("i0[0-9]|i10", out)
