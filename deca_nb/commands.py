@@ -30,7 +30,7 @@ from .datasets import DATA_HELP, load_data
 from .denoising import recipe_for
 from .evaluation import audit as audit_report
 from .evaluation import metric_columns, need_metric, summarise
-from .files import InputError, need_place, write_json
+from .files import TEXT, InputError, kind_at, need_place, write_json
 from .interactions import Protocol, Split, get_protocol
 from .names import find, is_place, listed, name_of, named
 from .processes import is_first, n_processes
@@ -331,7 +331,8 @@ READ_AS = ("user", "item", "rating", "timestamp", "date_format", "separator", "e
 
 def read_as_before(data: dict, saved: dict) -> dict:
     "The data options, with how the saved clicks were read where nothing else is given; that is said."
-    alike = Path(data["data"]).suffixes == Path(saved.get("data", "")).suffixes     # else of another kind
+    kind, before = (kind_at(name) if name else None for name in (data["data"], saved.get("data")))
+    alike = kind == before if before else kind in TEXT          # else it is written in another way
     names = [name for name in READ_AS if name in data and (alike or name not in ("separator", "encoding"))]
     taken = {name: saved[name] for name in names if data[name] is None and saved.get(name) is not None}
     if taken:

@@ -5,7 +5,7 @@ from .checkpoints import UNFINISHED as UNFINISHED
 from .datasets import DATA_HELP as DATA_HELP, load_data as load_data
 from .denoising import recipe_for as recipe_for
 from .evaluation import metric_columns as metric_columns, need_metric as need_metric, summarise as summarise
-from .files import InputError as InputError, need_place as need_place, write_json as write_json
+from .files import InputError as InputError, TEXT as TEXT, kind_at as kind_at, need_place as need_place, write_json as write_json
 from .interactions import Protocol as Protocol, Split as Split, get_protocol as get_protocol
 from .names import find as find, is_place as is_place, listed as listed, name_of as name_of, named as named
 from .processes import is_first as is_first, n_processes as n_processes

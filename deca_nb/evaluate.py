@@ -101,7 +101,7 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
                          ratings=None if new.ratings is None else new.ratings[inside])
     known = widened(owned, user_ids)
     had = np.isin(truth.keys(), known.keys())
-    truth = truth.select(~had)
+    truth = truth.select(~had).distinct()                       # a user may be written as 7 and as 7.0
     if truth.ratings is not None: truth = truth.select(truth.ratings >= liked)
     notes = told_of(len(new), int((~inside).sum()), int(had.sum()), truth, len(train.user_ids))
     if not len(truth):

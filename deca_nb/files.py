@@ -11,9 +11,9 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
            'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
            'frame_of', 'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines',
-           'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'read_file',
-           'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream', 'draft_of',
-           'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
+           'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'kind_at',
+           'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream',
+           'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -231,7 +231,7 @@ def read_header(path: Path, separator: str, encoding: str = "utf-8") -> tuple[li
     with opened(path, encoding) as file:
         header = pd.read_csv(file, sep=separator, quoting=quoting(separator), header=None, nrows=1, dtype=str,
                              keep_default_na=False).iloc[0]
-    typed = {".inter", ".item"} & {suffix.lower() for suffix in Path(inside(path)).suffixes}
+    typed = Path(inside(path)).suffix.lower() in (".inter", ".item")
     names = [(name.split(":")[0] if typed else name) or f"Unnamed: {i}" for i, name in enumerate(header)]
     need_names_once(path, names)
     return list(header), names
@@ -633,6 +633,16 @@ def joined_parts(read: list,            # (frame, column of every role) of each 
     if has_types: whole.attrs["has_types"] = True
     whole.attrs["parts"] = tuple((file.name, len(frame)) for file, frame in zip(files, frames, strict=True))
     return noted(whole, f"{len(files)} files are read as one", *notes), columns
+
+# %% ../nbs/A1_files.ipynb #kind-at
+def kind_at(path            # of a file, a folder, or a pattern, there or not
+            ) -> str | None:    # an ending, such as .csv; None where nothing tells
+    "The kind of the files that are meant; where they cannot be looked at, the one that the name has."
+    try: return kind_of(parts_of(Path(path))[0])
+    except (InputError, OSError): pass
+    name = Path(path).name.lower()
+    kind = Path(name.removesuffix(".gz").removesuffix(".zip")).suffix
+    return kind if kind in READERS else None
 
 # %% ../nbs/A1_files.ipynb #read-frame
 def read_file(path, roles: dict, whole: bool, **written) -> "tuple[pd.DataFrame, dict]":

@@ -47,6 +47,7 @@ from deca_nb.saved import (
 from .training import Callback, Method, Run, Watch, need_optimiser
 
 # %% ../nbs/10_recommender.ipynb #imports-serving
+from .interactions import inner, like_theirs
 from deca_nb.serving import (
     Asked,
     Cosines,
@@ -61,8 +62,6 @@ from deca_nb.serving import (
     continued,
     fold_in,
     grow,
-    inner,
-    like_theirs,
     rows_or_none,
     users_of,
     vector_frame,
@@ -319,7 +318,8 @@ def recommend(self: Recommender,
     self.need_fit()
     if self.serving: return self.serving.recommend(users, k, only, without, history, rerank)
     need_number("k", k, COUNT)
-    late, told = as_history(history, self.train.item_ids) if history is not None else (None, [])
+    late, told = (None, [])
+    if history is not None: late, told = as_history(history, self.train.item_ids, self.train.user_ids)
     barred, unknown = barred_items(self.train.item_ids, only, without)
     asked = self.asked(users, late)
     items = np.zeros((len(asked.named), min(k, self.train.n_items)), np.int64)
@@ -544,7 +544,8 @@ def go_on(self: Recommender, train: Interactions,   # tomorrow's clicks, to lear
         left = grow(method, self.trained.state_dict(), places)
         begin_newcomers(method, self.run(), self.trained, best_epochs(self.history), merged, places)
         if left: warnings.warn(f"{', '.join(left)} could not be kept and begins anew", stacklevel=2)
-    if valid is not None: valid = given["valid"].select(~np.isin(given["valid"].keys(), merged.keys()))
+    if valid is not None: valid = given["valid"].distinct()
+    if valid is not None: valid = valid.select(~np.isin(valid.keys(), merged.keys()))
     going = Recommender.of(dataclasses.replace(self.recipe, settings=settings), self.judging, self.device)
     going.fit(merged, valid, by=lambda run: continued(run, begin, epochs))
     owns = [given[name] for name in ("owned", "ours") if name in given]
@@ -562,7 +563,7 @@ def own_split(self: Recommender, split: Split   # of later clicks, with which th
                                                             for part in parts))
     owned = owned.select(~np.isin(owned.keys(), tested.keys()))
     parts = {"train": self.train, "valid": ours.select(slice(len(self.train), None)),
-             "truth": truth.select(~np.isin(truth.keys(), ours.keys()))}
+             "truth": truth.select(~np.isin(truth.keys(), ours.keys())).distinct()}
     return dataclasses.replace(split, known=concat(ours, known, owned).distinct(), test=None, **parts)
 
 # %% ../nbs/10_recommender.ipynb #ids-json

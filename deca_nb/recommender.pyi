@@ -2,7 +2,7 @@ import pandas as pd
 from .checkpoints import UNFINISHED as UNFINISHED, forget as forget, keeping as keeping
 from .evaluation import MostPopular as MostPopular, evaluate as evaluate, with_popular as with_popular
 from .files import InputError as InputError, need_place as need_place, replacing as replacing
-from .interactions import Interactions as Interactions, Judging as Judging, Protocol as Protocol, Split as Split, align as align, concat as concat, get_protocol as get_protocol
+from .interactions import Interactions as Interactions, Judging as Judging, Protocol as Protocol, Split as Split, align as align, concat as concat, get_protocol as get_protocol, inner as inner, like_theirs as like_theirs
 from .judging import judge as judge, task_beside as task_beside
 from .models import as_product as as_product
 from .names import find as find, is_place as is_place, listed as listed, name_of as name_of, source_of as source_of, table as table
@@ -11,7 +11,7 @@ from .training import Callback as Callback, Method as Method, Run as Run, Watch 
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterable
 from deca_nb.saved import FORMAT as FORMAT, REMEDY as REMEDY, need_finite as need_finite, need_own_history as need_own_history, need_scores as need_scores, need_sound as need_sound, need_weights as need_weights, read_description as read_description, read_tensors as read_tensors, sealed as sealed
-from deca_nb.serving import Asked as Asked, Cosines as Cosines, as_frame as as_frame, as_history as as_history, as_list as as_list, as_long_as as as_long_as, barred_items as barred_items, begin_newcomers as begin_newcomers, best_epochs as best_epochs, best_lists as best_lists, continued as continued, fold_in as fold_in, grow as grow, inner as inner, like_theirs as like_theirs, rows_or_none as rows_or_none, users_of as users_of, vector_frame as vector_frame
+from deca_nb.serving import Asked as Asked, Cosines as Cosines, as_frame as as_frame, as_history as as_history, as_list as as_list, as_long_as as as_long_as, barred_items as barred_items, begin_newcomers as begin_newcomers, best_epochs as best_epochs, best_lists as best_lists, continued as continued, fold_in as fold_in, grow as grow, rows_or_none as rows_or_none, users_of as users_of, vector_frame as vector_frame
 from fastcore.basics import patch as patch
 from pathlib import Path
 

@@ -12,6 +12,7 @@ from test_denoise import deca
 
 from deca_nb.interactions import InputError, Interactions, read_interactions, read_split
 from deca_nb.recommender import Recommender
+from deca_nb.serving import read_id_file
 
 QUICK = "--method Normal --model MF --epochs 2 --learning-rate 0.02".split()
 
@@ -259,3 +260,228 @@ def test_only_what_was_not_learned_is_said_not_to_be(log):
     deca("train", "--from", "m", "--data", "one.csv", "--epochs", 1, "--out", "whole")
     _, said = deca("train", "--from", "whole", "--data", "later.csv", "--epochs", 1, "--out", "next")
     assert "did not learn" not in said
+
+
+def test_a_later_file_names_users_in_either_spelling(log):
+    """A single long id, or one of 7.5, made 5.0 of 5: everybody was new, and lists held what they had."""
+    ours = log.assign(user=log["user"].str[1:].astype(int), item=log["item"].str[1:].astype(int))
+    ours.to_csv("ours.csv", index=False)
+    deca("train", "--data", "ours.csv", *QUICK, "--out", "m")
+    floats = ours.assign(user=ours["user"].astype(float), item=ours["item"] + 100, timestamp=99)
+    floats.loc[0, "user"] = 2.0**60
+    floats.to_parquet("long.parquet")
+    texts = floats.assign(user=[f"{user}.0" if n % 3 else str(user) for n, user in enumerate(ours["user"])])
+    texts.loc[0, "user"] = "7.5"
+    texts.to_csv("odd.csv", index=False)
+    for number, later in enumerate(("long.parquet", "odd.csv")):
+        out, _ = deca("train", "--from", "m", "--data", later, "--epochs", 1, "--out", f"n{number}")
+        assert ": 1 users and 12 items are new" in out
+        have = set(zip(ours["user"].map(str), ours["item"].map(str), strict=True))
+        lists = Recommender.load(f"n{number}").recommend(k=24).astype(str)
+        assert not have & set(zip(lists["user"], lists["item"], strict=True))
+    owned = ours.assign(user=texts["user"], item=11 - ours["item"])
+    owned.to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "ours.csv", "--known", "known.csv", *QUICK, "--out", "k")
+    assert "199 of 200 rows of known.csv have a user and an item of the data" in said
+    owned[["user", "item"]].to_csv("history.csv", index=False)
+    _, said = deca("recommend", "m", "--history", "history.csv", "--k", 12, "--out", "lists.csv")
+    lists = pd.read_csv("lists.csv", dtype=str)
+    whole = owned.assign(user=owned["user"].str.removesuffix(".0"), item=owned["item"].map(str))
+    assert not set(zip(whole["user"], whole["item"], strict=True)) & set(
+        zip(lists["user"], lists["item"], strict=True)
+    )
+
+
+def test_texts_that_end_in_a_dot_and_zero_are_found_among_texts(log):
+    """Two columns of text were compared letter by letter, numbers and text were not."""
+    ours = log.assign(user=log["user"].str[1:].replace("00", "guest").str.lstrip("0"))
+    ours.to_csv("ours.csv", index=False)
+    deca("train", "--data", "ours.csv", *QUICK, "--out", "m")
+    later = ours.assign(item="n" + ours["item"], user=[u + ".0" * u.isdigit() for u in ours["user"]])
+    later.loc[20, "user"] = "x.y"
+    later.to_csv("next.csv", index=False)
+    text = later["user"].mask(later["user"] == "guest", "7.5")
+    later.assign(user=text).to_csv("decimal.csv", index=False)
+    for name in ("next", "decimal"):
+        out, _ = deca("train", "--from", "m", "--data", f"{name}.csv", "--epochs", 1, "--out", name)
+        assert f": {1 if name == 'next' else 2} users and 12 items are new" in out
+
+
+def test_titles_and_files_of_a_split_meet_in_either_spelling(log):
+    ours = log.assign(user=log["user"].str[1:].astype(int), item=log["item"].str[1:].astype(int))
+    ours.to_csv("ours.csv", index=False)
+    names = [f"{item}.0" for item in range(12)]
+    pd.DataFrame({"item": [*names, "7.5"], "title": [*"abcdefghijkl", "none"]}).to_csv("t.csv", index=False)
+    for part in ("valid", "test"):
+        again = pd.concat([ours[:40]] * 2).assign(user=[str(u) for u in ours["user"][:40]] * 2, item=0)
+        again["item"] = [*range(40), *range(40)] if part == "valid" else [*range(40, 80), *range(40, 80)]
+        again["user"] = [f"{u}.0" if n >= 40 else u for n, u in enumerate(again["user"])]
+        odd = pd.DataFrame({"user": ["7.5"], "item": [1], "timestamp": [1]})
+        pd.concat([again, odd]).to_csv(f"{part}.csv", index=False)
+    split = read_split("ours.csv", valid="valid.csv", test="test.csv", items="t.csv")
+    assert split.n_users == 21 and split.train.titles.tolist()[:12] != list(map(str, range(12)))
+    assert "b" in split.train.titles and all(part.are_distinct() for part in (split.valid, split.test))
+
+
+@pytest.mark.parametrize(("repeats", "weight"), [("count", None), ("sum", "plays")])
+def test_weights_for_lists_are_those_of_all_three_files(log, repeats, weight):
+    """What a pair weighs in the second and third file was lost where the first has it."""
+    rng = np.random.default_rng(0)
+    frame = log.assign(plays=rng.integers(1, 9, len(log)))
+    files = {"a": frame, "b": frame[5::7], "c": frame[::3].assign(item=frame["item"].str[::-1])}
+    files["c"] = pd.concat([files["c"], frame[::11], frame[::11], frame[5::14]])
+    for name, rows in files.items():
+        rows.to_csv(f"{name}.csv", index=False)
+    split = read_split("a.csv", valid="b.csv", test="c.csv", repeats=repeats, weight=weight)
+    whole = read_split_of(pd.concat(files.values()), repeats, weight)
+    weighed = split.everything().to_frame().set_index(["user", "item"])["weight"].sort_index()
+    assert weighed.equals(whole) and len(split.train) == len(log)
+    assert split.train.weights.sum() == (len(frame) if weight is None else frame["plays"].sum())
+    assert any("weigh in lists" in note for note in split.notes)
+    once = read_split("a.csv", valid="b.csv", test="c.csv")
+    assert once.everything().weights is None and not any("weigh" in note for note in once.notes)
+
+
+def read_split_of(frame: pd.DataFrame, repeats: str, weight: str | None) -> pd.Series:
+    """The weight of each pair where all rows stand in one file."""
+    frame.to_csv("whole.csv", index=False)
+    found = read_interactions("whole.csv", repeats=repeats, weight=weight).to_frame()
+    return found.set_index(["user", "item"])["weight"].sort_index()
+
+
+def test_the_order_of_rows_does_not_choose_a_weight(log):
+    """Rows of a pair that have one time and one rating were kept as they stood."""
+    frame = pd.concat([log.assign(plays=1), log.assign(plays=5)])
+    for name, rows in (("up", frame), ("down", frame[::-1])):
+        rows.to_csv(f"{name}.csv", index=False)
+    for repeats in ("last", "first"):
+        read = [read_interactions(f"{name}.csv", weight="plays", repeats=repeats) for name in ("up", "down")]
+        up, down = (one.to_frame().set_index(["user", "item"])["weight"].sort_index() for one in read)
+        assert up.equals(down) and set(up) == {1, 5}
+
+
+@pytest.mark.parametrize(
+    ("today", "tomorrow"),
+    [
+        ("log.2024-03-01.csv", "log.2024-03-02.csv"),
+        ("day.csv", "day.v2.csv.gz"),
+        ("parts/a.csv", "parts-2.csv"),
+        ("gone/log.csv.gz", "log.new.csv"),
+    ],
+)
+def test_a_later_file_of_one_kind_is_read_as_the_first(log, today, tomorrow):
+    """A dot in a name, a packed file or a folder of parts was another kind: č01 was read as è01."""
+    ours = log.assign(user="č" + log["user"])
+    how = {"index": False, "sep": "|", "encoding": "cp1250"}
+    Path(today).parent.mkdir(exist_ok=True)
+    ours.to_csv(today, **how)
+    ours.assign(item="n" + ours["item"]).to_csv(tomorrow, **how)
+    data = "parts" if today.startswith("parts") else today
+    deca("train", "--data", data, "--encoding", "cp1250", "--separator", "|", *QUICK, "--out", "m")
+    if today.startswith("gone"):
+        Path(today).unlink()
+    out, said = deca("train", "--from", "m", "--data", tomorrow, "--epochs", 1, "--out", "next")
+    assert "--separator |, --encoding cp1250" in said and ": 0 users and 12 items are new" in out
+    ours.assign(item="p" + ours["item"]).to_parquet("later.parquet")
+    out, said = deca("train", "--from", "m", "--data", "later.parquet", "--epochs", 1, "--out", "p")
+    assert "--encoding" not in said and ": 0 users and 12 items are new" in out
+
+
+def test_the_last_ending_says_what_a_file_is(log):
+    """A list of ids called who.csv.txt was no format, and log.item.csv lost what stands behind a colon."""
+    Path("who.csv.txt").write_text("u01\nu02\n")
+    assert read_id_file("who.csv.txt", "user") == ["u01", "u02"]
+    log.rename(columns={"user": "a:user"}).to_csv("log.item.csv", index=False)
+    assert read_interactions("log.item.csv", user="a:user").n_users == 20
+
+
+def moments(n: int = 400) -> pd.DatetimeIndex:
+    """Moments of two years, of which none is at midnight."""
+    rng = np.random.default_rng(0)
+    return pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(1, 2 * 365 * 1440, n), unit="min")
+
+
+@pytest.mark.parametrize("clock", ["", "%H%M", "%H%M%S"])
+@pytest.mark.parametrize("day", ["%d%m%Y", "%m%d%Y", "%d%m%y", "%m%d%y"])
+def test_numbers_that_are_dates_with_the_year_last_are_refused(tmp_path, day, clock):
+    """Without its leading zero such a date is a number, and sorts by the day of its month."""
+    numbers = moments().strftime(day + clock).astype("int64")
+    frame = pd.DataFrame({"user": range(400), "item": 1, "timestamp": numbers})
+    frame.loc[0, "item"] = 2
+    frame.to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(InputError, match=f"year stands last; say how .* such as %d%m%[yY]{clock}"):
+        read_interactions(tmp_path / "log.parquet")
+    read = read_interactions(tmp_path / "log.parquet", date_format=day + clock)
+    unit = {"": "D", "%H%M": "min", "%H%M%S": "min"}[clock]
+    assert (read.timestamps == moments().floor(unit).to_numpy()).all()
+
+
+def plain_numbers() -> dict[str, np.ndarray]:
+    """Columns of times that are numbers, in the order of time."""
+    rng = np.random.default_rng(0)
+    days, seconds = np.arange(0, 20_000), rng.integers(0, 2_000_000_000, 5000)
+    kept = {"midnights": days * 86400, "days": days, "hours": days * 24, "seconds": seconds}
+    kept |= {"milliseconds": seconds * 1000, "early milliseconds": rng.integers(10**11, 10**12, 5000)}
+    kept |= {f"milliseconds of {n} days": 10**11 * n + rng.integers(0, 86_400_000, 99) for n in range(1, 9)}
+    kept |= {f"seconds of days from {n}": 10**8 * n + rng.integers(0, 864_000, 30) for n in range(1, 19)}
+    kept |= {f"counter from {n}": np.arange(n, n + 1000) for n in (1, 10_100, 10_101, 101_010, 241_200)}
+    kept |= {f"counter in steps of {n}": n * np.arange(1, 3000) for n in (10, 100, 600, 3600, 10_000)}
+    written = ["%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d", "%y%m%d%H%M", "%Y%j", "%Y%m"]
+    return kept | {one: moments().strftime(one).astype("int64").to_numpy() for one in written}
+
+
+@pytest.mark.parametrize("name", plain_numbers())
+def test_numbers_that_stand_in_the_order_of_time_are_read(name):
+    times = plain_numbers()[name]
+    for some in (times, times[:3], times[:12], times[:60]):
+        frame = pd.DataFrame({"user": range(len(some)), "item": 1, "timestamp": some})
+        frame.loc[0, "item"] = 2
+        read = Interactions.from_frame(frame, timestamp="timestamp")
+        assert (read.timestamps == some).all()
+
+
+def test_only_plain_digits_are_numbers(tmp_path):
+    """A full-width or an Arabic 3 was read as 3, and three users became one."""
+    frame = pd.DataFrame({"user": ["13", "1\uff13", "1\u0663"], "item": ["1", "2", "1\uff10"]})
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    for read in (read_interactions(tmp_path / "log.csv"), Interactions.from_frame(frame.astype(object))):
+        assert set(read.user_ids) == set(frame["user"]) and set(read.item_ids) == set(frame["item"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_two_spellings_of_one_id_are_told(tmp_path, kind):
+    """1 and 1.0 in a column of text are one user; nobody said so."""
+    users = ["1", "1.0", "2.0", "x", "3", "3.0"]
+    frame = pd.DataFrame({"user": users, "item": list("abcdef")})
+    file = tmp_path / f"log.{kind}"
+    write = {"csv": frame.to_csv, "parquet": frame.to_parquet}.get(kind)
+    if write:
+        write(file, index=False)
+    else:
+        frame.to_json(file, orient="records", lines=True)
+    said = r"column 'user' writes 1 as 1\.0 too, which is one id \(2 such ids\)"
+    with pytest.warns(UserWarning, match=said):
+        assert read_interactions(file).user_ids.tolist() == ["1", "2", "3", "x"]
+    with pytest.warns(UserWarning, match=f"the frame: {said}"):
+        Interactions.from_frame(frame)
+
+
+def test_versions_stay_apart_and_nothing_is_told(tmp_path, recwarn):
+    frame = pd.DataFrame({"user": ["1", "1.0", "2.1"], "item": ["a", "b", "c"]})
+    assert Interactions.from_frame(frame).n_users == 3
+    assert Interactions.from_frame(frame.assign(user=["1.0", "2.0", "x"])).user_ids.tolist() == [
+        "1",
+        "2",
+        "x",
+    ]
+    assert not recwarn.list
+
+
+def test_blanks_around_an_id_in_a_list_of_lines_are_none_of_it(log):
+    """They made a stranger of a user, and an item that may not be listed was."""
+    deca("train", "--data", "log.csv", *QUICK, "--out", "m")
+    Path("who.txt").write_text("u01 \n\tu02\n \n")
+    Path("not.txt").write_text("".join(f"i{n:02d}  \r\n" for n in range(11)))
+    out, said = deca("recommend", "m", "--users-file", "who.txt", "--without", "not.txt", "--k", 12)
+    assert "unknown" not in said and "popular" not in out
+    assert not re.search("i0[0-9]|i10", out)
