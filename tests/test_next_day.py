@@ -275,7 +275,7 @@ def test_a_later_file_names_users_in_either_spelling(log):
     texts.to_csv("odd.csv", index=False)
     for number, later in enumerate(("long.parquet", "odd.csv")):
         out, _ = deca("train", "--from", "m", "--data", later, "--epochs", 1, "--out", f"n{number}")
-        assert ": 1 users and 12 items are new" in out
+        assert ": 1 user and 12 items are new" in out
         have = set(zip(ours["user"].map(str), ours["item"].map(str), strict=True))
         lists = Recommender.load(f"n{number}").recommend(k=24).astype(str)
         assert not have & set(zip(lists["user"], lists["item"], strict=True))
@@ -304,7 +304,7 @@ def test_texts_that_end_in_a_dot_and_zero_are_found_among_texts(log):
     later.assign(user=text).to_csv("decimal.csv", index=False)
     for name in ("next", "decimal"):
         out, _ = deca("train", "--from", "m", "--data", f"{name}.csv", "--epochs", 1, "--out", name)
-        assert f": {1 if name == 'next' else 2} users and 12 items are new" in out
+        assert f": {'1 user' if name == 'next' else '2 users'} and 12 items are new" in out
 
 
 def test_titles_and_files_of_a_split_meet_in_either_spelling(log):
