@@ -485,3 +485,29 @@ def test_blanks_around_an_id_in_a_list_of_lines_are_none_of_it(log):
     out, said = deca("recommend", "m", "--users-file", "who.txt", "--without", "not.txt", "--k", 12)
     assert "unknown" not in said and "popular" not in out
     assert not re.search("i0[0-9]|i10", out)
+
+
+def test_a_history_is_said_to_be_read_as_it_is_read(log):
+    """The note named --user for a file that has no such column, and the error no saved separator."""
+    ours = log.rename(columns={"user": "who", "item": "what"})
+    ours.to_csv("ours.csv", index=False, sep="|")
+    roles = "--user", "who", "--item", "what", "--separator", "|"
+    deca("train", "--data", "ours.csv", *roles, *QUICK, "--out", "m")
+    ours[:5].to_csv("comma.csv", index=False)
+    _, said = deca("recommend", "m", "--history", "comma.csv", "--k", 1, code=2)
+    assert "comma.csv: with the saved --separator | there is one column alone, 'who,what,timestamp'" in said
+    assert "say its own with --separator" in said
+    out, _ = deca("recommend", "m", "--history", "comma.csv", "--separator", ",", "--k", 1)
+    assert "u00" in out
+    log[:5].to_json("h.jsonl", orient="records", lines=True)
+    out, said = deca("recommend", "m", "--history", "h.jsonl", "--k", 1)
+    assert "u00" in out and "--user" not in said and "--separator" not in said
+    log[:5].to_csv("usual.csv", index=False, sep="|")
+    out, said = deca("recommend", "m", "--history", "usual.csv", "--k", 1)
+    assert "u00" in out and "read as the saved clicks were (--separator |)" in said
+    ours[:5].to_csv("alike.csv", index=False, sep="|")
+    out, said = deca("recommend", "m", "--history", "alike.csv", "--k", 1)
+    assert "u00" in out and "(--user who, --item what, --separator |)" in said
+    for line in (["train", "--from", "m", "--out", "next"], ["evaluate", "m"]):
+        _, said = deca(*line, "--data", "comma.csv", code=2)
+        assert "with the saved --separator | there is one column alone" in said
