@@ -31,7 +31,7 @@ from .denoising import recipe_for
 from .evaluation import audit as audit_report
 from .evaluation import metric_columns, need_metric, summarise
 from .files import TEXT, InputError, kind_at, names_at, need_place, write_json
-from .interactions import Protocol, Split, get_protocol
+from .interactions import Interactions, Protocol, Split, get_protocol
 from .names import find, is_place, listed, name_of, named
 from .processes import is_first, n_processes
 from .ranking import list_lengths
@@ -164,9 +164,11 @@ def say_notes(notes: Iterable[str], source: str):
     "What was decided while the source was read."
     for told in notes: note(f"{source}: {told}.")
 
-def load_split(options: dict) -> tuple[Split, Protocol]:
-    "The split and the protocol that the data options name; the split's notes are said. Raises `InputError`."
+def load_split(options: dict, before: Interactions | None = None) -> tuple[Split, Protocol]:
+    """The split and the protocol that the data options name; the split's notes are said, beside what a model
+    has learned before. Raises `InputError`."""
     protocol, split = get_protocol(options["protocol"]), load_data(**options)
+    if before is not None: split = split.beside(before)
     if is_first(): say_notes(split.notes, split.name)
     return split, protocol
 

@@ -511,3 +511,24 @@ def test_a_history_is_said_to_be_read_as_it_is_read(log):
     for line in (["train", "--from", "m", "--out", "next"], ["evaluate", "m"]):
         _, said = deca(*line, "--data", "comma.csv", code=2)
         assert "with the saved --separator | there is one column alone" in said
+
+
+def test_users_who_were_there_before_came_not_after_the_cut(log):
+    """A log cut in time called them cold, though the saved model has learned of them."""
+    deca("train", "--data", "log.csv", "--split", "global", *QUICK, "--out", "m")
+    later = log.assign(item="n" + log["item"], timestamp=100 + log["timestamp"])
+    late = later[later["user"].isin(["u00", "u01"])].assign(timestamp=999)
+    later = pd.concat([later[~later["user"].isin(["u00", "u01"])], late])
+    later.to_csv("next.csv", index=False)
+    new = pd.DataFrame({"user": ["new"], "item": ["i01"], "timestamp": [1000]})
+    pd.concat([later, new]).to_csv("new.csv", index=False)
+    _, said = deca("train", "--from", "m", "--data", "next.csv", "--epochs", 1, "--out", "a")
+    assert "came after the cut" not in said and "--split global" in said
+    _, said = deca("train", "--from", "m", "--data", "new.csv", "--epochs", 1, "--out", "b")
+    assert "1 of 21 users came after the cut in time" in said
+    for folder, n in (("a", 0), ("b", 1)):
+        _, said = deca("evaluate", folder)
+        assert ("1 of 21 users came after the cut in time" in said) == n
+        assert said.count("came after the cut") == n
+    _, said = deca("train", "--data", "new.csv", "--split", "global", *QUICK, "--out", "c")
+    assert "3 of 21 users came after the cut in time" in said
