@@ -153,7 +153,8 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  valid: Annotated[Text, Option(help="validation file of its own (with --test)")] = None,
                  test: Annotated[Text, Option(help="test file of its own (with --valid)")] = None,
                  known: Annotated[Text, Option(help="file of clicks that users have: left out of lists, and "
-                                                    "not trained on")] = None) -> dict:
+                                                    "not trained on; rows of strangers are forgotten")] = None
+                 ) -> dict:
     "The data options as a dict: what `load_data` takes, and what JSON can keep."
     return dict(locals())
 

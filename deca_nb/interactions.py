@@ -1259,8 +1259,11 @@ def read_known(path: str | Path,        # of a file of clicks that users have
     once = found.distinct()
     notes = tuple(f"{note}, in {Path(path).name}" for note in notes_of(frame))
     if once.n_merged: notes += f"{once.n_merged:,} rows repeat a pair, in {Path(path).name}",
-    return once, (*notes, f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the "
-                          "data")
+    told = f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the data"
+    if not inside.all():
+        told += ("; of users and items that no click trains or tests nothing is kept "
+                 "(recommend --history FILE serves such users)")
+    return once, (*notes, told)
 
 def note_of_masked(more: Interactions,      # each pair once, as of `read_known`
                    tested: Interactions,    # over the same ids

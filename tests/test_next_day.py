@@ -532,3 +532,19 @@ def test_users_who_were_there_before_came_not_after_the_cut(log):
         assert said.count("came after the cut") == n
     _, said = deca("train", "--data", "new.csv", "--split", "global", *QUICK, "--out", "c")
     assert "3 of 21 users came after the cut in time" in said
+
+
+def test_what_strangers_have_is_told_to_be_forgotten(log):
+    """A user who stood in --known alone was served what they own."""
+    known = pd.DataFrame({"user": ["9999", "u01"], "item": ["i00", "i01"]})
+    known.to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "log.csv", "--known", "known.csv", *QUICK, "--out", "m")
+    assert "1 of 2 rows of known.csv have a user and an item of the data" in said
+    assert "of users and items that no click trains or tests nothing is kept" in said
+    assert "recommend --history FILE serves such users" in said
+    known[:1].to_csv("have.csv", index=False)
+    out, _ = deca("recommend", "m", "--users", "9999", "--history", "have.csv", "--k", 12)
+    assert "i01" in out and "i00" not in out
+    known[1:].to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "log.csv", "--known", "known.csv", *QUICK, "--out", "n")
+    assert "nothing is kept" not in said
