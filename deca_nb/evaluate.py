@@ -153,7 +153,8 @@ def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: st
     if "fingerprint" not in recommender.data:
         raise InputError(f"{folder}: every click trained it, so none is left to judge it by; give other data "
                          "with --data.")
-    split, protocol = load_split(options)
+    learned = recommender.learned if recommender.data.get("went on") else None
+    split, protocol = load_split(options, learned)
     if split.fingerprint() != recommender.data["fingerprint"]:
         raise InputError(f"{options['data']}: the data have changed since {folder} was trained; train again.")
     if recommender.data.get("went on"): split = recommender.own_split(split)

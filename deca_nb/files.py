@@ -12,8 +12,8 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
            'frame_of', 'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines',
            'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'kind_at',
-           'read_file', 'read_one', 'read_frame', 'read_columns', 'need_place', 'code_of', 'said_of', 'is_stream',
-           'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
+           'read_file', 'read_one', 'read_frame', 'read_columns', 'names_at', 'need_place', 'code_of', 'said_of',
+           'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
 import codecs
@@ -685,6 +685,18 @@ def read_columns(path,                  # as for `read_frame`, like all that fol
     numbers into a list of words (a category). Raises `InputError`."""
     roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weight": weight}
     return read_file(path, roles, False, separator=separator, encoding=encoding)
+
+# %% ../nbs/A1_files.ipynb #names-at
+def names_at(path,              # as for `read_frame`, like both that follow
+             separator: str | None = None, encoding: str | None = None) -> list[str]:
+    "The names of the columns; of a text file, or its first part, the header is read. Raises `InputError`."
+    first = parts_of(Path(path))[0]
+    if kind_of(first) not in TEXT: return list(read_frame(path)[0])
+    with readable(first, kind_of(first)):
+        letters = need_encoding(encoding) if encoding else found_encoding(first)
+        sign = need_separator(separator) if separator else found_separator(first, letters)
+        try: return read_header(first, sign, letters)[1]
+        except UnicodeError: return read_header(first, sign, western(first))[1]
 
 # %% ../nbs/A1_files.ipynb #need-place
 def need_place(path):

@@ -13,9 +13,10 @@ __all__ = ['FLOATED', 'COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'CLOCK
            'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
            'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
            'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
-           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'cut_last_ones', 'core', 'concat',
-           'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files', 'read_known',
-           'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol', 'get_protocol', 'describe']
+           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'notes_of_late', 'cut_last_ones', 'core',
+           'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
+           'read_known', 'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol',
+           'get_protocol', 'describe']
 
 # %% ../nbs/01_interactions.ipynb #imports-export
 import hashlib
@@ -1012,10 +1013,21 @@ def cut_for_all(pairs: Interactions,    # (n,), with times
     order = ties[pairs.timestamps[ties].argsort(kind="stable")]
     parts = np.empty(len(pairs), np.int8)
     parts[order] = tenths(np.arange(len(pairs)), len(pairs))
-    late, n_users = len(np.setdiff1d(pairs.users, pairs.users[parts == 0])), len(np.unique(pairs.users))
-    note = (f"{late:,} of {n_users:,} users came after the cut in time: no click of theirs trains, "
+    late = notes_of_late(pairs, pairs.users[parts == 0])
+    return parts, late + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
+
+def notes_of_late(pairs: Interactions,      # all parts
+                  trained: np.ndarray,      # (m,) users of the pairs that train
+                  before: Interactions | None = None    # clicks of another log, learned already
+                  ) -> tuple[str, ...]:     # a sentence without its end, or none
+    "How many users have no click that trains, neither here nor before."
+    late, n_users = np.setdiff1d(pairs.users, trained), len(np.unique(pairs.users))
+    if before is not None:
+        place = inner(pairs.user_ids[late], before.user_ids)
+        late = late[(place < 0) | (before.user_counts()[place] == 0)]
+    note = (f"{len(late):,} of {n_users:,} users came after the cut in time: no click of theirs trains, "
             "and they are judged as cold users")
-    return parts, (note,) * (late > 0) + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
+    return (note,) * (len(late) > 0)
 
 # %% ../nbs/01_interactions.ipynb #cut-last-ones
 def cut_last_ones(pairs: Interactions,  # (n,), with times
@@ -1105,6 +1117,17 @@ def cut(pairs: Interactions,    # n rows
     """A `Split` by part number: 0 trains, 1 validates, 2 tests.
     Raises `InputError`, as `split_of_parts` does."""
     return split_of_parts(*(pairs.select(parts == part) for part in range(3)), liked, **about)
+
+# %% ../nbs/01_interactions.ipynb #beside
+@patch
+def beside(self: Split, before: Interactions    # learned already, with ids of its own
+           ) -> Split:                          # the same but for its notes
+    "The split whose notes call cold only those users of whom nothing was learned before."
+    if self.cut_by != "global": return self
+    whole = self.everything()
+    said, right = (notes_of_late(whole, self.train.users, one) for one in (None, before))
+    found = [told for note in self.notes for told in (right if (note,) == said else (note,))]
+    return replace(self, notes=tuple(found))
 
 # %% ../nbs/01_interactions.ipynb #align
 def align(*parts: Interactions          # each with ids of its own, one or more
@@ -1236,8 +1259,11 @@ def read_known(path: str | Path,        # of a file of clicks that users have
     once = found.distinct()
     notes = tuple(f"{note}, in {Path(path).name}" for note in notes_of(frame))
     if once.n_merged: notes += f"{once.n_merged:,} rows repeat a pair, in {Path(path).name}",
-    return once, (*notes, f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the "
-                          "data")
+    told = f"{inside.sum():,} of {len(pairs):,} rows of {path} have a user and an item of the data"
+    if not inside.all():
+        told += ("; of users and items that no click trains or tests nothing is kept "
+                 "(recommend --history FILE serves such users)")
+    return once, (*notes, told)
 
 def note_of_masked(more: Interactions,      # each pair once, as of `read_known`
                    tested: Interactions,    # over the same ids

@@ -31,7 +31,7 @@ from deca_nb.commands import (
 
 # %% ../nbs/A0_recommend.ipynb #imports-rooms
 from .export import need_format, need_plain_lines, write_scored
-from .files import InputError, read_frame, write_json
+from .files import InputError, write_json
 from .interactions import Interactions
 from .recommender import Recommender
 from .serving import read_history, read_id_file, write_vectors
@@ -68,13 +68,8 @@ def need_plain_ids_for(out: str, train: Interactions):
 
 def read_later(history: str, how: dict, saved: dict) -> Interactions:
     "The history, read as it is said, else as the saved clicks were, else by its usual columns."
-    given = {"data": history} | how
-    as_saved = {name: value for name, value in read_as_before(given, saved).items() if name != "data"}
-    taken = {as_saved[name] for name in ("user", "item") if how[name] is None} - {None}
-    written = {name: as_saved[name] for name in ("separator", "encoding")}
-    if taken and not taken <= set(read_frame(history, **written)[0]):
-        as_saved |= {name: how[name] for name in ("user", "item")}      # the file has columns of other names
-    return read_history(history, **as_saved)
+    as_saved = read_as_before({"data": history} | how, saved, usual=True)
+    return read_history(history, **{name: as_saved[name] for name in how})
 
 # %% ../nbs/A0_recommend.ipynb #recommend-command
 OutTable = Annotated[Text, Option(help=".csv, .tsv, .parquet or .inter to write, not to print")]

@@ -1,6 +1,6 @@
 import pandas as pd
 from .export import need_format as need_format, need_plain_lines as need_plain_lines, write_scored as write_scored
-from .files import InputError as InputError, read_frame as read_frame, write_json as write_json
+from .files import InputError as InputError, write_json as write_json
 from .interactions import Interactions as Interactions
 from .recommender import Recommender as Recommender
 from .serving import read_history as read_history, read_id_file as read_id_file, write_vectors as write_vectors

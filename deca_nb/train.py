@@ -146,10 +146,10 @@ def need_untyped(*names: str):
         if all(map(is_place, words_after(GIVEN.get(), f"--{name}"))): continue
         raise InputError(f"--{name} cannot change where training goes on; leave it out.")
 
-def split_or_rows(data: dict) -> tuple[Split | None, Interactions]:
-    """The split of later clicks, None where they are too few for one, and all of the clicks. Raises
-    `InputError`."""
-    try: split, _ = load_split(data)
+def split_or_rows(data: dict, before: Interactions | None = None) -> tuple[Split | None, Interactions]:
+    """The split of later clicks than those `before`, None where they are too few for one, and all of the
+    clicks. Raises `InputError`."""
+    try: split, _ = load_split(data, before)
     except TooFew as error:
         if any(data[name] is not None for name in ("valid", "test", "known", "min_user", "min_item")): raise
         how = [name for name in READ_AS if name not in ("liked", "split")]
@@ -254,7 +254,7 @@ def go_on_from(folder: str, data: dict, training: dict, method: str, out: str, l
     if some_left_out(before):
         note("The saved model left out users or items with few clicks, and does not know what they have; "
              "--known FILE says it.")
-    split, rows = split_or_rows(data)
+    split, rows = split_or_rows(data, (before.serving or before).learned)
     need_news(before.serving or before, rows, data["data"])
     split, rows = as_the_saved_ones(before, split, rows)
     numbers = dict(training["numbers"])

@@ -485,3 +485,66 @@ def test_blanks_around_an_id_in_a_list_of_lines_are_none_of_it(log):
     out, said = deca("recommend", "m", "--users-file", "who.txt", "--without", "not.txt", "--k", 12)
     assert "unknown" not in said and "popular" not in out
     assert not re.search("i0[0-9]|i10", out)
+
+
+def test_a_history_is_said_to_be_read_as_it_is_read(log):
+    """The note named --user for a file that has no such column, and the error no saved separator."""
+    ours = log.rename(columns={"user": "who", "item": "what"})
+    ours.to_csv("ours.csv", index=False, sep="|")
+    roles = "--user", "who", "--item", "what", "--separator", "|"
+    deca("train", "--data", "ours.csv", *roles, *QUICK, "--out", "m")
+    ours[:5].to_csv("comma.csv", index=False)
+    _, said = deca("recommend", "m", "--history", "comma.csv", "--k", 1, code=2)
+    assert "comma.csv: with the saved --separator | there is one column alone, 'who,what,timestamp'" in said
+    assert "say its own with --separator" in said
+    out, _ = deca("recommend", "m", "--history", "comma.csv", "--separator", ",", "--k", 1)
+    assert "u00" in out
+    log[:5].to_json("h.jsonl", orient="records", lines=True)
+    out, said = deca("recommend", "m", "--history", "h.jsonl", "--k", 1)
+    assert "u00" in out and "--user" not in said and "--separator" not in said
+    log[:5].to_csv("usual.csv", index=False, sep="|")
+    out, said = deca("recommend", "m", "--history", "usual.csv", "--k", 1)
+    assert "u00" in out and "read as the saved clicks were (--separator |)" in said
+    ours[:5].to_csv("alike.csv", index=False, sep="|")
+    out, said = deca("recommend", "m", "--history", "alike.csv", "--k", 1)
+    assert "u00" in out and "(--user who, --item what, --separator |)" in said
+    for line in (["train", "--from", "m", "--out", "next"], ["evaluate", "m"]):
+        _, said = deca(*line, "--data", "comma.csv", code=2)
+        assert "with the saved --separator | there is one column alone" in said
+
+
+def test_users_who_were_there_before_came_not_after_the_cut(log):
+    """A log cut in time called them cold, though the saved model has learned of them."""
+    deca("train", "--data", "log.csv", "--split", "global", *QUICK, "--out", "m")
+    later = log.assign(item="n" + log["item"], timestamp=100 + log["timestamp"])
+    late = later[later["user"].isin(["u00", "u01"])].assign(timestamp=999)
+    later = pd.concat([later[~later["user"].isin(["u00", "u01"])], late])
+    later.to_csv("next.csv", index=False)
+    new = pd.DataFrame({"user": ["new"], "item": ["i01"], "timestamp": [1000]})
+    pd.concat([later, new]).to_csv("new.csv", index=False)
+    _, said = deca("train", "--from", "m", "--data", "next.csv", "--epochs", 1, "--out", "a")
+    assert "came after the cut" not in said and "--split global" in said
+    _, said = deca("train", "--from", "m", "--data", "new.csv", "--epochs", 1, "--out", "b")
+    assert "1 of 21 users came after the cut in time" in said
+    for folder, n in (("a", 0), ("b", 1)):
+        _, said = deca("evaluate", folder)
+        assert ("1 of 21 users came after the cut in time" in said) == n
+        assert said.count("came after the cut") == n
+    _, said = deca("train", "--data", "new.csv", "--split", "global", *QUICK, "--out", "c")
+    assert "3 of 21 users came after the cut in time" in said
+
+
+def test_what_strangers_have_is_told_to_be_forgotten(log):
+    """A user who stood in --known alone was served what they own."""
+    known = pd.DataFrame({"user": ["9999", "u01"], "item": ["i00", "i01"]})
+    known.to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "log.csv", "--known", "known.csv", *QUICK, "--out", "m")
+    assert "1 of 2 rows of known.csv have a user and an item of the data" in said
+    assert "of users and items that no click trains or tests nothing is kept" in said
+    assert "recommend --history FILE serves such users" in said
+    known[:1].to_csv("have.csv", index=False)
+    out, _ = deca("recommend", "m", "--users", "9999", "--history", "have.csv", "--k", 12)
+    assert "i01" in out and "i00" not in out
+    known[1:].to_csv("known.csv", index=False)
+    _, said = deca("train", "--data", "log.csv", "--known", "known.csv", *QUICK, "--out", "n")
+    assert "nothing is kept" not in said
