@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['ANSWERS', 'questions', 'ask', 'answers_in', 'labels_among', 'read_labels', 'quality_for', 'reranking', 'bought',
-           'print_bought']
+           'print_bought', 'auc_of_resamples', 'labelled_like', 'judge_doubts']
 
 # %% ../nbs/A0_ask.ipynb #imports-export
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
+from scipy.special import expit, logit
 from typer import Option
 
 from .commands import Own, Saved, Seed, command, need_outside, need_places, note
@@ -20,10 +23,19 @@ from .commands import Own, Saved, Seed, command, need_outside, need_places, note
 from .evaluation import evaluate, metric_columns, paired_difference
 from .export import need_format, write_scored
 from .files import InputError, read_frame
-from .interactions import Interactions, Split
-from .labels import Labels, Quality, Reranked, exposures, fit_quality, worth_asking
+from .interactions import Interactions, Split, inner
+from deca_nb.labels import (
+    Labels,
+    Quality,
+    Reranked,
+    exposures,
+    fit_quality,
+    held_out_logits,
+    item_features,
+    worth_asking,
+)
 from .recommender import Recommender
-from .serving import inner
+from .statistics import auc, over_users, weighted_auc
 
 # %% ../nbs/A0_ask.ipynb #questions
 def questions(recommender: Recommender,     # saved; its lists say what is shown
@@ -159,3 +171,44 @@ def print_bought(model: Recommender,    # as for `bought`
     n = len(np.unique(split.truth.users[model.learned.user_counts()[split.truth.users] > 0]))
     print(f"With labels, over the {n:,} users of whom something was learned (with 95 % intervals):")
     print(table.to_string(float_format="{:.4f}".format))
+
+# %% ../nbs/A0_ask.ipynb #auc-of-resamples
+def auc_of_resamples(scores: np.ndarray,    # (n,)
+                     liked: np.ndarray      # (n,) bool
+                     ) -> Callable:         # how often each label counts, (..., n) -> AUC (...)
+    "The AUC as a function of how often each label was drawn; ties count one half."
+    level = np.unique(scores, return_inverse=True)[1]
+    at_level = sp.csr_matrix((np.ones(len(level)), (np.arange(len(level)), level)))
+    return lambda times: weighted_auc((times * liked) @ at_level, (times * ~liked) @ at_level)
+
+# %% ../nbs/A0_ask.ipynb #judge-doubts
+def labelled_like(clicks: Interactions,     # each pair once
+                  labels: Labels,           # of some of them
+                  place: np.ndarray,        # (n_labels,) int64, which click each label is of
+                  seed: int = 0             # of the parts that are held out
+                  ) -> tuple[Quality, np.ndarray]:  # and P(like) of each click, (n_clicks,)
+    "P(like) of every click, of a labelled one from the other labels. Raises `InputError` for too few labels."
+    quality = fit_quality(clicks, labels, seed)
+    like = quality.like(clicks.users, clicks.items)
+    unseen = held_out_logits(item_features(clicks), labels, clicks.n_users, seed)
+    like[place] = expit(logit(quality.rate) + quality.strength * (unseen - unseen.mean()))
+    return quality, like
+
+def judge_doubts(clicks: Interactions,      # each pair once
+                 scores: np.ndarray,        # (n_clicks,) high for what was meant; NaN where there is none
+                 labels: Labels,            # of some of these clicks
+                 seed: int = 0              # of the held-out parts and of the bootstrap
+                 ) -> tuple[np.ndarray, str]:   # P(like) of each click, (n_clicks,); what there is to say
+    "The score and P(like), judged by the labels. Raises `InputError` for too few labels."
+    place = pd.Index(clicks.keys()).get_indexer(labels.users * clicks.n_items + labels.items)
+    quality, like = labelled_like(clicks, labels, place, seed)
+    seen = ~np.isnan(scores[place])
+    liked, both = labels.liked[seen], [values[place][seen] for values in (scores, like)]
+    first, second = (auc(values, liked) for values in both)
+    told = (f"{quality.told()}\nAUC on labels (.5 is a guess): score {first:.2f}, P(like) from other labels "
+            f"{second:.2f}")
+    if min(liked.sum(), (~liked).sum()) < 10: return like, f"{told}; too few of one kind for an interval."
+    of_score, of_like = (auc_of_resamples(values, liked) for values in both)
+    def gap_of(times): return (of_like(times) - of_score(times))[None]
+    gap, low, high = over_users(gap_of, len(liked), seed=seed)[:, 0]
+    return like, f"{told}; the second less the first {gap:+.2f} [{low:+.2f}, {high:+.2f}]."

@@ -1,13 +1,15 @@
+import numpy as np
 import pandas as pd
 from .commands import Own as Own, Saved as Saved, Seed as Seed, command as command, need_outside as need_outside, need_places as need_places, note as note
 from .evaluation import evaluate as evaluate, metric_columns as metric_columns, paired_difference as paired_difference
 from .export import need_format as need_format, write_scored as write_scored
 from .files import InputError as InputError, read_frame as read_frame
-from .interactions import Interactions as Interactions, Split as Split
-from .labels import Labels as Labels, Quality as Quality, Reranked as Reranked, exposures as exposures, fit_quality as fit_quality, worth_asking as worth_asking
+from .interactions import Interactions as Interactions, Split as Split, inner as inner
 from .recommender import Recommender as Recommender
-from .serving import inner as inner
+from .statistics import auc as auc, over_users as over_users, weighted_auc as weighted_auc
 from _typeshed import Incomplete
+from collections.abc import Callable
+from deca_nb.labels import Labels as Labels, Quality as Quality, Reranked as Reranked, exposures as exposures, fit_quality as fit_quality, held_out_logits as held_out_logits, item_features as item_features, worth_asking as worth_asking
 from typer import Option as Option
 from typing import Annotated
 
@@ -23,3 +25,6 @@ def quality_for(model: Recommender, path: str, **columns) -> Quality: ...
 def reranking(quality: Quality): ...
 def bought(model: Recommender, split: Split, quality: Quality, **how) -> pd.DataFrame: ...
 def print_bought(model: Recommender, split: Split, labels: str, **how): ...
+def auc_of_resamples(scores: np.ndarray, liked: np.ndarray) -> Callable: ...
+def labelled_like(clicks: Interactions, labels: Labels, place: np.ndarray, seed: int = 0) -> tuple[Quality, np.ndarray]: ...
+def judge_doubts(clicks: Interactions, scores: np.ndarray, labels: Labels, seed: int = 0) -> tuple[np.ndarray, str]: ...

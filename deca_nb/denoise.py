@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['DOUBTED', 'NO_ROWS', 'READ_OF_ROWS', 'OF_ROWS', 'row_options', 'Folds', 'row_parameters', 'need_treatment',
            'split_or', 'as_long_as_validation_says', 'rows_and_clicks', 'what_stays', 'treatment_text', 'fit_again',
-           'denoise_command']
+           'labels_of', 'with_like', 'denoise_command']
 
 # %% ../nbs/A0_denoise.ipynb #imports-export
 import functools
 import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -43,12 +42,14 @@ from deca_nb.commands import (
 
 # %% ../nbs/A0_denoise.ipynb #imports-rooms
 from deca_nb.cuts import (
+    Denoised,
     compared,
     comparison_table,
     conclusion,
     denoise,
     drop_lowest,
     mean_score,
+    places_in,
     reweigh,
     score_clicks,
     weighed_by,
@@ -58,7 +59,8 @@ from deca_nb.cuts import (
 from .datasets import DATA_HELP, describe_split, is_own_file, load_rows
 from .export import need_order, need_share, ready_for, write_scored
 from .files import InputError, notes_of
-from .interactions import Protocol, Split, get_protocol, merged, note_of_repeats
+from .interactions import Interactions, Protocol, Split, get_protocol, merged, note_of_repeats
+from .labels import Labels
 from .recommender import Recommender, need_method, need_own_folder
 from .runs import provenance
 from .serving import best_epochs
@@ -118,7 +120,8 @@ def as_long_as_validation_says(split: Split, protocol: Protocol, method: str, tr
     return took
 
 # %% ../nbs/A0_denoise.ipynb #denoise-rows
-def rows_and_clicks(data: str, protocol: Protocol, rows: dict, out: str) -> tuple:
+def rows_and_clicks(data: str, protocol: Protocol, rows: dict, out: str
+                    ) -> tuple:     # frame, (user, item) columns, rows, each pair once, notes
     "The file's frame as it will be written, its columns of ids, its rows, each pair once, and notes."
     asked, read = {name: rows[name] for name in READ_OF_ROWS}, functools.partial(load_rows, data, protocol)
     found, told = with_times(read, asked, asked) if is_own_file(data) else (read(**asked), ())
@@ -142,9 +145,17 @@ def treatment_text(drop: float | None) -> tuple[str, str]:
     if drop is None: return "Weighing clicks by their scores", "Each click weighed as its score says."
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
-def fit_again(recommender: Recommender, split: Split, options: dict, treat, what: tuple[str, str],
-              as_in_file: Callable, how: tuple[int, int, dict], save: str):
+def fit_again(recommender: Recommender,     # its recipe counts
+              split: Split,                 # what is judged
+              options: dict,                # of the data, as the folder keeps them
+              found: Denoised,              # of the whole file
+              drop: float | None,           # the share that is left out; None: clicks are weighed
+              how: tuple[int, int, dict],   # folds, seeds, epochs by what is trained
+              save: str                     # the folder
+              ):
     "Compares a training on treated clicks with others, prints that, and saves it, fitted again for lists."
+    treat, what = reweigh if drop is None else drop_lowest(drop), treatment_text(drop)
+    as_in_file = weighed_by(found.clicks, found.scores) if drop is None else without(found.doubted)
     protocol, clean = get_protocol(options["protocol"]), options["protocol"] == "clean"
     scores = mean_score(score_clicks(recommender, split.train, *how).ruling).to_numpy()
     result = compared(recommender, split, scores, treat, score=scores_of(protocol))
@@ -163,6 +174,22 @@ def fit_again(recommender: Recommender, split: Split, options: dict, treat, what
     seeds = range(recommender.recipe.seed, recommender.recipe.seed + len(result.per_user["all clicks"]))
     note(provenance(split, protocol.judging, protocol.name, seeds) + f"\nsaved to {save}")
 
+# %% ../nbs/A0_denoise.ipynb #with-like
+def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, liked: float | None) -> Labels:
+    "Labels of the clicks, read before anything is trained. Raises `InputError`."
+    from deca_nb.ask import read_labels
+    if "like" in frame: raise InputError("there is a column 'like' already, where P(like) goes; rename it.")
+    labels, notes = read_labels(path, clicks, 4. if liked is None else liked)
+    for text in notes: note(f"{path}: {text}.")
+    return labels
+
+def with_like(scored: pd.DataFrame, pairs: Interactions, found: Denoised, labels: Labels) -> pd.DataFrame:
+    "The scored rows with P(like), and printed which score tells disliked clicks better."
+    from deca_nb.ask import judge_doubts
+    like, told = judge_doubts(found.clicks, found.scores.to_numpy(), labels)
+    print(told)
+    return scored.assign(like=like[places_in(pairs, found.clicks)])
+
 # %% ../nbs/A0_denoise.ipynb #denoise
 @command("denoise", row_options, training_options,
          example="deca denoise clicks.csv --user who --item what --c1 1 --c2 1 --l2 0.001 "
@@ -175,6 +202,9 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
                                                                         "rank]")] = False,
                     save: Annotated[Text, Option(help="with --drop or --reweight: fit again, compare, and "
                                                       "save to this folder")] = None,
+                    labels: Annotated[Text, Option(help="file with user, item and liked (1 or 0), or rating: "
+                                                        "which score tells disliked clicks better? Adds a "
+                                                        "column like")] = None,
                     folds: Folds = 5, seeds: Seeds = 1, method: Method = "DeCA", seed: Seed = 0):
     "`deca denoise`."
     need_places(out)
@@ -186,6 +216,7 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     chosen, share = get_protocol(rows["protocol"]), DOUBTED if drop is None else drop
     options = rows | {"data": data}
     frame, ids, pairs, clicks, notes = rows_and_clicks(data, chosen, rows, out)
+    answers = None if labels is None else labels_of(labels, frame, clicks, rows["liked"])
     split = Split(clicks, clicks, clicks, clicks, name=data)
     if save is not None or "epochs" not in training["numbers"]: split = split_or(split, options, save)
     else: say_notes(notes, data)
@@ -197,11 +228,9 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     if drop is not None: need_order(found.scores, drop)
     if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))
     print(found.told)
+    if answers is not None: scored = with_like(scored, pairs, found, answers)
     print(what_stays(scored, drop, reweight))
     write_scored(scored if drop is None else scored[~scored["doubted"]], out, *ids)
     note(f"wrote {out}; what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}")
     if save is not None:
-        treat = reweigh if reweight else drop_lowest(drop)
-        as_in_file = weighed_by(found.clicks, found.scores) if reweight else without(found.doubted)
-        how = folds, seeds, took
-        fit_again(recommender, split, options, treat, treatment_text(drop), as_in_file, how, save)
+        fit_again(recommender, split, options, found, drop, (folds, seeds, took), save)

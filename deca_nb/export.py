@@ -237,8 +237,8 @@ def advise(scores: pd.Series, share: float, settings) -> list[str]:
     "How to choose the cut, and when the scores say too little."
     advice = ["Choose the cut by a share, not by a score: the score ranks, and is no calibrated probability.",
               "Look above at what would go. Then try two or three shares with --drop SHARE --save FOLDER.",
-              "That trains once without these clicks and once without as many at random, and compares both "
-              "on held-out likings.",
+              "That trains on all clicks, and without these, without as many at random and without as many "
+              "by popularity, three times each, and compares them on held-out likings.",
               "Dropped clicks stay out of the lists all the same, since users have them."]
     if (scores < .5).mean() > .5:
         asked = ""

@@ -39,6 +39,7 @@ def need_used(what: str, unused: tuple, **options):
         if value is None or name not in unused: continue
         raise InputError(f"--{name} changes nothing in {what}; leave it out.")
 
+# %% ../nbs/A0_reproduce.ipynb #reproduce-picks
 def pick_models(text: str | None) -> tuple | None:
     "'GMF,CDAE' as a tuple. Raises `InputError` for a name that is none."
     names = tuple(list_of(text) or ())
@@ -46,7 +47,7 @@ def pick_models(text: str | None) -> tuple | None:
     return names or None
 
 def pick_methods(text: str | None) -> tuple | None:
-    "'Normal,DeCA' as a tuple; also what only a table calls so. Raises `InputError` for a name that is none."
+    "'Normal,DeCA' as a tuple; also a variant that only the tables name. Raises `InputError` for another."
     from deca_nb.experiments import VARIANTS
     names = tuple(list_of(text) or ())
     for name in names:

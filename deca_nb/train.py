@@ -214,6 +214,7 @@ def owned_with(before: Recommender, split: Split, data: dict) -> Interactions:
     more, _ = read_known(data["known"], both, data)
     return concat(both, replace(more, titles=both.titles)).distinct()
 
+# %% ../nbs/A0_train.ipynb #went-on
 def counted(n: int, what: str) -> str:
     "So many of them in words, such as 1 user or 2 users."
     return f"{n:,} {what}" + ("" if n == 1 else "s")

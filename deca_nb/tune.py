@@ -24,6 +24,7 @@ from typer import Option
 
 from .claims import share
 from deca_nb.commands import (
+    ASK_NEXT,
     Json,
     Ks,
     Resume,
@@ -240,6 +241,7 @@ def whole_verdict(low: float, high: float,      # ends of the interval
     return ("These data do not show that denoising helps or harms: the interval holds 0",
             f"train {first}, the better one by validation, or tune again with more clicks")
 
+# %% ../nbs/A7_tune.ipynb #answer-helps
 def reached(tested: dict[str, pd.DataFrame], name: str, k: int) -> float:
     "The mean NDCG of a method's tested runs; -inf of one that was not tuned."
     return values_of(tested[name], f"ndcg@{k}").mean() if name in tested else -np.inf
@@ -309,6 +311,7 @@ def report(out: str, data: dict, training: dict, split: Split, protocol: Protoco
     print(text)
     print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER "
           f"(each method: {recipes})")
+    print(ASK_NEXT)
     note("\n".join(about))
 
 # %% ../nbs/A7_tune.ipynb #tune

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -289,3 +290,22 @@ def test_a_saved_quality_is_not_needed(log):
         strength=0.0,
     )
     assert np.ptp(idle.like_items()) == 0
+
+
+def test_what_is_said_of_the_price_is_in_the_tables():
+    """README and guide give the shares of the four committed tables, and how many are clear of 0."""
+    tables = [pd.read_csv(path) for path in sorted((ROOT / "results" / "labels").glob("*-price.csv"))]
+    assert len(tables) == 4
+    said = []
+    for n, clear in ((300, "two"), (1000, "three")):
+        at = [
+            table.query(f"labels == {n} and metric == 'ndcg@20' and asked == 'by exposure'")
+            for table in tables
+        ]
+        rows = pd.concat(at)
+        assert {"two": 2, "three": 3}[clear] == (rows["recovered low"] > 0).sum()
+        said.append(f"{100 * rows['recovered'].min():.0f} to {100 * rows['recovered'].max():.0f} %")
+    assert all(pd.concat(tables)["high"] >= 0), "no loss beyond its interval, whatever the number of labels"
+    for path in (ROOT / "README.md", ROOT / "docs" / "pages" / "guides" / "labels.md"):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        assert all(share in text for share in said), path
