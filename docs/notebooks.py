@@ -46,6 +46,7 @@ BESIDE = (
     "A6_claims",
     "A6_saved",
     "A7_tune",
+    "A9_price",
 )  # which share the number of the chapter or appendix that they belong to
 CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}
 DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
