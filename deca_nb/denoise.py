@@ -175,12 +175,15 @@ def fit_again(recommender: Recommender,     # its recipe counts
     note(provenance(split, protocol.judging, protocol.name, seeds) + f"\nsaved to {save}")
 
 # %% ../nbs/A0_denoise.ipynb #with-like
-def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, liked: float | None) -> Labels:
+def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, rows: dict) -> Labels:
     "Labels of the clicks, read before anything is trained. Raises `InputError`."
     from deca_nb.ask import read_labels
+    from deca_nb.labels import need_labels
     if "like" in frame: raise InputError("there is a column 'like' already, where P(like) goes; rename it.")
-    labels, notes = read_labels(path, clicks, 4. if liked is None else liked)
+    least = 4. if rows["liked"] is None else rows["liked"]
+    labels, notes = read_labels(path, clicks, least, (rows["user"], rows["item"]))
     for text in notes: note(f"{path}: {text}.")
+    need_labels(labels)
     return labels
 
 def with_like(scored: pd.DataFrame, pairs: Interactions, found: Denoised, labels: Labels) -> pd.DataFrame:
@@ -209,14 +212,14 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     "`deca denoise`."
     need_places(out)
     need_outside(out, data)
-    need_treatment(rows, drop, reweight, save, folds)
+    need_treatment(rows | ({"liked": None} if labels == "rating" else {}), drop, reweight, save, folds)
     need_method(method)
     need_owners(training, [method])
     need_counts(seeds=seeds)
     chosen, share = get_protocol(rows["protocol"]), DOUBTED if drop is None else drop
     options = rows | {"data": data}
     frame, ids, pairs, clicks, notes = rows_and_clicks(data, chosen, rows, out)
-    answers = None if labels is None else labels_of(labels, frame, clicks, rows["liked"])
+    answers = None if labels is None else labels_of(labels, frame, clicks, rows)
     split = Split(clicks, clicks, clicks, clicks, name=data)
     if save is not None or "epochs" not in training["numbers"]: split = split_or(split, options, save)
     else: say_notes(notes, data)

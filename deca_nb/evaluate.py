@@ -46,6 +46,7 @@ from deca_nb.commands import (
 from .evaluation import MostPopular, evaluate, metric_columns
 from .files import InputError, write_json
 from deca_nb.interactions import (
+    CLEAN,
     NO_EVIDENCE,
     Interactions,
     Protocol,
@@ -225,6 +226,8 @@ def evaluate_command(read: dict, folder: Saved,
     if idle and data is None: raise InputError(f"--{idle[0]} says how --data is read; give that too.")
     asked = pick_lengths(k), ties, pick_metrics(metrics)
     recommender = Recommender.load(folder, model, method)
+    if labels is not None and recommender.judging != CLEAN.judging:
+        raise InputError("what labels buy is judged under protocol clean; train with that.")
     if data is None: split, protocol, per_user = on_its_split(recommender, folder, *asked)
     else: split, protocol, per_user = on_other_data(recommender, read | {"data": data}, known, *asked)
     recipe, policy = recommender.recipe, check_ties(ties, protocol)

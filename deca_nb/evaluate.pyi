@@ -7,7 +7,7 @@ from .recommender import Recommender as Recommender, inner as inner
 from .runs import provenance as provenance
 from _typeshed import Incomplete
 from deca_nb.commands import Group as Group, Json as Json, Ks as Ks, Metrics as Metrics, Own as Own, Saved as Saved, Text as Text, Ties as Ties, check_ties as check_ties, command as command, data_options as data_options, load_split as load_split, need_places as need_places, note as note, pick_lengths as pick_lengths, pick_metrics as pick_metrics, print_scores as print_scores, read_as_before as read_as_before, score_rows as score_rows, show_scores as show_scores, whose_scores as whose_scores, with_times as with_times
-from deca_nb.interactions import Interactions as Interactions, NO_EVIDENCE as NO_EVIDENCE, Protocol as Protocol, Split as Split, concat as concat, get_protocol as get_protocol, note_of_masked as note_of_masked, read_known as read_known, read_noted as read_noted
+from deca_nb.interactions import CLEAN as CLEAN, Interactions as Interactions, NO_EVIDENCE as NO_EVIDENCE, Protocol as Protocol, Split as Split, concat as concat, get_protocol as get_protocol, note_of_masked as note_of_masked, read_known as read_known, read_noted as read_noted
 from typer import Option as Option
 from typing import Annotated
 

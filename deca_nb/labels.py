@@ -158,7 +158,8 @@ class Quality:
         "What the labels bought, in a sentence."
         value, low, high = self.gain
         bought = (f"On labels that it had not seen it is better than their mean by {value:.3f} nats a label "
-                  f"[{low:.3f}, {high:.3f}], AUC {self.auc:.2f}.")
+                  f"[{low:.3f}, {high:.3f}], AUC {self.auc:.2f}; used at strength {self.strength:.2f}.")
+        if low <= 0: bought += " The interval holds 0, so they may buy nothing."
         if not self.strength: bought = "They do not tell liked from disliked clicks yet: nothing is changed."
         return f"{self.n_labels:,} labels, {self.rate:.0%} liked. {bought}"
 

@@ -113,7 +113,7 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
     rerank = None
     if labels is not None:
         from deca_nb.ask import quality_for, reranking
-        rerank = reranking(quality_for(recommender.serving or recommender, labels, user=user, item=item))
+        rerank = reranking(quality_for(recommender.serving or recommender, labels, user, item, saved))
     def lists(): return recommender.recommend(asked, k, history=later, rerank=rerank, **files)
     give_lists(with_notes(lists), out, json)
 

@@ -326,7 +326,9 @@ def recommend(self: Recommender,
     scores, source = np.full(items.shape, -np.inf, np.float32), np.empty(len(items), object)
     for chosen, scorer, at, name in self.scorers(asked, late):
         if not chosen.any(): continue
-        if rerank: scorer = rerank(scorer, self.gives_logits and not isinstance(scorer, MostPopular))
+        if rerank:
+            scorer = rerank(scorer, self.gives_logits and not isinstance(scorer, MostPopular))
+            name = f"{name}, reranked"
         lists = best_lists(scorer, at[chosen], asked.left_out[chosen], k, barred)
         (items[chosen], scores[chosen]), source[chosen] = lists, name
     for text in [*told, *unknown, *asked.notes(np.isneginf(scores).all(1), barred is not None)]:
