@@ -121,7 +121,8 @@ def columns_found(path: str,            # of a table
                   names: tuple          # pairs of columns with users and items, the likeliest first
                   ) -> tuple[pd.DataFrame, dict]:   # the table; role -> column
     "The table and the first names that it has, else the usual ones. Raises `InputError` where it has none."
-    frame, usual = read_frame(path, None, None, "none", "none")
+    frame, roles = read_frame(path, None, None, "none", "none")
+    usual = {role: roles[role] for role in ("user", "item")}
     likely = [{"user": user or usual["user"], "item": item or usual["item"]}
               for user, item in names if user or item]
     both = (one for one in [*likely, usual] if one["user"] in frame and one["item"] in frame)

@@ -86,11 +86,12 @@ def widened(pairs: Interactions,    # over the model's users
 def split_elsewhere(model: Recommender,     # fitted; its own weights and what its lists leave out count
                     new: Interactions,      # pairs over any ids
                     name: str,              # what the split is called
-                    liked: float | None = None      # a rating from here on is a liking; None: the recipe's
+                    liked: float | None = None,     # a rating from here on is a liking; None: the recipe's
+                    repeats: str = "last"           # or 'first', 'refuse': of a user written as 7 and as 7.0
                     ) -> tuple[Split, tuple[str, ...]]:     # over the model's users and the strangers; notes
     """Other data as a split: truth are the pairs that the model could list and that were liked.
 
-    Raises `InputError` where none is left."""
+    Raises `InputError` where none is left, and for a pair in two rows that is to be refused."""
     train, owned = model.learned, model.known if model.owned is None else model.owned
     liked = model.recipe.liked if liked is None else liked
     places, items = inner(new.user_ids, train.user_ids), inner(new.item_ids, train.item_ids)
@@ -98,11 +99,16 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
     user_ids = train.user_ids.astype(object).append(strangers.astype(object))
     places[places < 0] = len(train.user_ids) + np.arange(len(strangers))
     inside = items[new.items] >= 0
-    truth = Interactions(places[new.users[inside]], items[new.items[inside]], user_ids, train.item_ids,
-                         ratings=None if new.ratings is None else new.ratings[inside])
+    told = new.select(inside)
+    truth = replace(told, users=places[told.users], items=items[told.items], user_ids=user_ids,
+                    item_ids=train.item_ids, titles=None, noise=None, weights=None)
+    once = truth.distinct("first" if repeats == "first" else "last")
+    if once.n_merged and repeats == "refuse":
+        raise InputError(f"{name}: {once.n_merged:,} pairs stand in two rows once 7 and 7.0 are one id; "
+                         "choose --repeats last or first.")
     known = widened(owned, user_ids)
-    had = np.isin(truth.keys(), known.keys())
-    truth = truth.select(~had).distinct()                       # a user may be written as 7 and as 7.0
+    had = np.isin(once.keys(), known.keys())
+    truth = replace(once.select(~had), timestamps=None)
     if truth.ratings is not None: truth = truth.select(truth.ratings >= liked)
     notes = told_of(len(new), int((~inside).sum()), int(had.sum()), truth, len(train.user_ids))
     if not len(truth):
@@ -172,7 +178,7 @@ def read_other(data: str, repeats: str, columns: dict, asked: dict) -> tuple[Int
     "Other clicks and what was decided; without times where there are none to be read as the saved ones."
     read = functools.partial(read_noted, data, repeats=repeats)
     (new, _, decided), told = with_times(read, columns, asked)
-    return replace(new, timestamps=None), decided + told
+    return new, decided + told
 
 def on_other_data(recommender: Recommender, read: dict, known: str | None, lengths: tuple, ties: str | None,
                   names: tuple) -> tuple[Split, Protocol, pd.DataFrame]:
@@ -186,7 +192,7 @@ def on_other_data(recommender: Recommender, read: dict, known: str | None, lengt
     protocol = get_protocol(options.get("protocol", "clean"))
     columns = {name: columns[name] for name in READ_ELSEWHERE if name != "repeats"}
     new, decided = read_other(data, repeats, columns, read)
-    split, notes = split_elsewhere(model, new, Path(data).name, options.get("liked"))
+    split, notes = split_elsewhere(model, new, Path(data).name, options.get("liked"), repeats)
     if known is not None:
         more, of_known = read_known(known, split.truth, columns)
         notes += *of_known, note_of_masked(more, split.truth, known)

@@ -1137,9 +1137,9 @@ def align(*parts: Interactions          # each with ids of its own, one or more
     def common(field    # 'user_ids' or 'item_ids'
                ):
         ids = [getattr(part, field) for part in parts]
-        union = ids[0]
+        first = union = ids[0]
         for place, index in enumerate(ids[1:], 1):
-            ids[place] = spelt_as(index, union)
+            ids[place] = spelt_as(spelt_as(index, first) if first.dtype.kind == "i" else index, union)
             if ids[place].dtype.kind != "i": union = union.astype(str)
             union = union.union(ids[place].unique())
         return union, [union.get_indexer(index if union.dtype.kind == "i" else index.astype(str))

@@ -548,3 +548,42 @@ def test_what_strangers_have_is_told_to_be_forgotten(log):
     known[1:].to_csv("known.csv", index=False)
     _, said = deca("train", "--data", "log.csv", "--known", "known.csv", *QUICK, "--out", "n")
     assert "nothing is kept" not in said
+
+
+ODD = "user,item,rating,timestamp\n5,i,5,200\n5.0,i,1,100\n6,j,5,200\n6.0,j,1,100\n7.5,1,5,1\n7,k,5,5\n"
+
+
+def test_the_last_of_two_spellings_is_the_last_in_time(log):
+    """Times were dropped before 5 and 5.0 met, so the order of rows chose, and refuse refused nothing."""
+    ours = log.assign(user=log["user"].str[1:].astype(int), item=log["item"])
+    ours = pd.concat([ours, pd.DataFrame({"user": [90, 91, 92], "item": ["i", "j", "k"], "timestamp": 9})])
+    ours.to_csv("ours.csv", index=False)
+    deca("train", "--data", "ours.csv", "--method", "ItemKNN", "--out", "m")
+    Path("odd.csv").write_text(ODD)
+    Path("plain.csv").write_text(ODD.replace(".0,", ","))
+    found = {}
+    for name in ("odd.csv", "plain.csv"):
+        for repeats in ("last", "first"):
+            out, _ = deca("evaluate", "m", "--data", name, "--repeats", repeats, "--k", 20)
+            found[name, repeats] = [
+                line for line in out.splitlines() if line.startswith(("all", "warm", "cold"))
+            ]
+        _, said = deca("evaluate", "m", "--data", name, "--repeats", "refuse", code=2)
+        assert "--repeats" in said
+    for repeats in ("last", "first"):
+        assert found["odd.csv", repeats] == found["plain.csv", repeats]
+    assert found["odd.csv", "last"] != found["odd.csv", "first"]
+
+
+def test_an_odd_id_in_one_file_splits_no_user_of_another():
+    """7.5 in the validation file made 98 and 98.0 of the test file two users."""
+    Path("a.csv").write_text("user,item\n" + "".join(f"{n % 9},{n % 7}\n" for n in range(63)))
+    Path("te.csv").write_text("user,item,rating\n99,3,5\n99.0,3,5\n98,4,5\n98.0,5,5\n6.5,1,5\n")
+    for odd in ("7.5", "7"):
+        Path("va.csv").write_text(f"user,item\n{odd},1\n99,2\n")
+        split = read_split("a.csv", valid="va.csv", test="te.csv")
+        truth = {
+            (str(split.truth.user_ids[user]), str(split.truth.item_ids[item]))
+            for user, item in zip(split.truth.users, split.truth.items, strict=True)
+        }
+        assert {("99", "3"), ("98", "4"), ("98", "5")} <= truth, (odd, truth)
