@@ -54,7 +54,7 @@ def options(version: Version = False):
 
 # %% ../nbs/15_cli.ipynb #make-app
 def make_app(words: list[str]) -> typer.Typer:
-    "The command for these words: what they ask for is whole, the others are names with a line of help."
+    "The app for the words typed: the command asked for has its options, the others a line of help."
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                       rich_markup_mode=None)
     app.callback()(options)
@@ -83,7 +83,8 @@ def give_up(line: str, code: int = 2):
 
 # %% ../nbs/15_cli.ipynb #complete
 def complete(words: list[str]) -> list[str]:
-    "The words with those of a file of options. Raises `InputError` for an unknown command or option."
+    """The typed words, with the options of `--recipe FILE` put in. Raises `InputError` for an unknown command
+    or option."""
     asked = next((word for word in words if not word.startswith("-")), None)
     if asked is None: return words or ["--help"]
     if asked not in COMMANDS:
@@ -125,7 +126,8 @@ class Aside:
         with suppress(OSError): self.stream.flush()
 
 def need_streams():
-    "Gives the command its streams: a closed one leads nowhere, and a sign that a terminal lacks is no error."
+    """Gives the command its streams: what is written to a closed one is dropped, and a sign that the terminal
+    lacks is replaced."""
     while (number := os.open(os.devnull, os.O_RDWR)) < 3: pass     # else the next file would be in its place
     os.close(number)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)

@@ -88,7 +88,8 @@ def options_of(name: str, words: list[str]) -> list:      # of `OptionType`
     return [option_type(parameter) for parameter in [*chain(*shared), *own, *COMMON]]
 
 def complete_words(name: str, words: list[str]) -> list[str]:
-    "The words, those of the file of options before them. Raises `InputError` for what is no option."
+    """The typed words, with the options of `--recipe FILE` before them, so that typed ones win. Raises
+    `InputError` for what is no option."""
     at, file = words.index(name), next(iter(words_after(words, "--recipe")), None)
     held = {} if file is None else read_options(file)
     named_there = [f"--{key}={held[key]}" for key in ("method", "methods", "model") if key in held]
@@ -184,7 +185,7 @@ def words_after(words: list[str], *options: str) -> list[str]:
 def known_numbers(words: list[str]) -> dict[str, dict]:
     """Every number of the methods and models there are, and of those typed: name -> Number, type, defaults.
 
-    Where two mean different things by one name, it is what the one that is typed means."""
+    Where one name means different things to two owners, the owner that was typed decides."""
     found = {}
     for kind in ("method", "model"):
         typed = [word for word in words_after(words, f"--{kind}", f"--{kind}s") if is_place(word)]

@@ -72,7 +72,7 @@ def own_numbers(method: str, numbers: dict) -> dict:
 def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, numbers: dict,
                   **how) -> pd.DataFrame:
     """A ranker on the task that the model is given: unmasked beside CDAE where the protocol ranks known items
-    for it (2.2, chapter 01). Raises `InputError`."""
+    for it (finding 2.2, chapter 01). Raises `InputError`."""
     task = task_beside(model_class(model, protocol.training), split, protocol.judging)
     own = evaluate(find("ranker", name)(split.train, **own_numbers(name, numbers)), task, **how)
     if protocol.name == "paper": return own

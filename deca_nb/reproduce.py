@@ -41,7 +41,7 @@ def need_used(what: str, unused: tuple, **options):
 
 # %% ../nbs/A0_reproduce.ipynb #reproduce-picks
 def pick_models(text: str | None) -> tuple | None:
-    "'GMF,CDAE' as a tuple. Raises `InputError` for a name that is none."
+    "'GMF,CDAE' as a tuple. Raises `InputError` for an unknown name."
     names = tuple(list_of(text) or ())
     for name in names: name_of("model", name)
     return names or None
@@ -68,7 +68,7 @@ def pick_judged(ties: str) -> str:
 
 # %% ../nbs/A0_reproduce.ipynb #how-made
 def reproduced(what: str, unused: tuple, bench, seconds: float) -> str:
-    "How a page was made: the command, under what its numbers hold, and what they took."
+    "How a page was made: the command, the conditions its numbers hold for, and the time they took."
     protocol, judging = bench.protocol, replace(bench.protocol, ties=bench.ties).judging
     methods = f'"{",".join(bench.methods)}"' if bench.methods else None
     options = {"data": bench.data, "protocol": protocol.name, "seeds": bench.seeds, "ties": bench.ties,

@@ -179,7 +179,7 @@ def weighing_one(clicks):
     return replace(clicks, **(found or {"weights": clicks.weight_each()}))
 
 def weighs_by_scores(recommender: Recommender) -> bool:
-    "Whether `denoise --reweight` gave its clicks their weights, perhaps some logs ago."
+    "Whether its clicks have weights from `denoise --reweight`, given now or before an earlier `--from`."
     weighed = (recommender.serving or recommender).known.weights is not None
     return weighed and bool({"denoised", "weighed by scores"} & set(recommender.data))
 
@@ -207,7 +207,7 @@ def learned_whole(before: Recommender, rows: Interactions, epochs: int | None, n
     return with_notes(lambda: before.go_on(rows, None, took, **numbers))
 
 def owned_with(before: Recommender, split: Split, data: dict) -> Interactions:
-    "What lists leave out: what the split says, and of --known what users old and new have, old items too."
+    "What lists leave out: pairs of the split, and of --known those whose user and item the data have."
     owned = split.owned()
     if data["known"] is None: return owned
     _, both = align((before.serving or before).known, owned)

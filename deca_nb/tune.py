@@ -143,7 +143,7 @@ def need_same_split(runs: Runs, split: Split, out: str):
 
 # %% ../nbs/A7_tune.ipynb #say-left
 def say_left(n: int, total: int, seconds: float) -> bool:
-    "Says, after 20 s, how long the others will take, where that is more than a minute; whether it was time."
+    "After 20 s, says how long the rest will take if more than a minute. Returns whether the 20 s are over."
     left = (total - n) * seconds / n
     if seconds > 20 and left > 60:
         note(f"{n} of {total} trainings took {seconds:.0f} s; some {left / 60:.0f} minutes are left")
