@@ -575,8 +575,9 @@ def test_the_last_of_two_spellings_is_the_last_in_time(log):
     assert found["odd.csv", "last"] != found["odd.csv", "first"]
 
 
-def test_an_odd_id_in_one_file_splits_no_user_of_another():
+def test_an_odd_id_in_one_file_splits_no_user_of_another(tmp_path, monkeypatch):
     """7.5 in the validation file made 98 and 98.0 of the test file two users."""
+    monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("user,item\n" + "".join(f"{n % 9},{n % 7}\n" for n in range(63)))
     Path("te.csv").write_text("user,item,rating\n99,3,5\n99.0,3,5\n98,4,5\n98.0,5,5\n6.5,1,5\n")
     for odd in ("7.5", "7"):
