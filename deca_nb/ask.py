@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ANSWERS', 'no_formula', 'questions', 'ask', 'answers_in', 'labels_among', 'columns_found', 'read_labels',
-           'quality_for', 'reranking', 'bought', 'print_bought', 'auc_of_resamples', 'labelled_like', 'judge_doubts']
+           'quality_for', 'reranking', 'bought', 'print_bought', 'auc_of_resamples', 'judge_doubts']
 
 # %% ../nbs/A0_ask.ipynb #imports-export
 from collections.abc import Callable
@@ -15,7 +15,6 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.special import expit, logit
 from typer import Option
 
 from .commands import Own, Saved, command, need_outside, need_places, note
@@ -31,8 +30,6 @@ from deca_nb.labels import (
     Reranked,
     exposures,
     fit_quality,
-    held_out_logits,
-    item_features,
     worth_asking,
 )
 from .recommender import Recommender
@@ -177,7 +174,7 @@ def bought(model: Recommender,      # trained on the split
            split: Split,            # whose truth is looked for
            quality: Quality,        # from labels of training clicks
            **how                    # k, ties, metrics, as for `evaluate`
-           ) -> pd.DataFrame:       # a row a metric: without, with, difference, low, high
+           ) -> pd.DataFrame:       # a row a metric: without, with, difference, low, high, n (users)
     "Each metric without and with the labels, and the paired difference. Raises `InputError` for one user."
     learned = model.learned.user_counts()[split.truth.users] > 0
     task, scorer = replace(split, truth=split.truth.select(learned)), model.trained.eval().f
@@ -186,8 +183,8 @@ def bought(model: Recommender,      # trained on the split
     rows = {}
     for name in metric_columns(plain):
         found = paired_difference(labelled, plain, name)
-        rows[name] = {"without": plain[name].mean(), "with": labelled[name].mean()} | found[
-            ["difference", "low", "high"]].to_dict()
+        kept = found[["difference", "low", "high", "n"]].to_dict()
+        rows[name] = {"without": plain[name].mean(), "with": labelled[name].mean()} | kept
     return pd.DataFrame(rows).T.rename_axis("metric")
 
 def print_bought(model: Recommender,    # as for `bought`
@@ -197,9 +194,9 @@ def print_bought(model: Recommender,    # as for `bought`
                  ):
     "Prints what the labels buy. Raises `InputError` where they cannot be read, or are too few."
     table = bought(model, split, quality_for(model, labels), **how)
-    n = len(np.unique(split.truth.users[model.learned.user_counts()[split.truth.users] > 0]))
-    print(f"With labels, over the {n:,} users of whom something was learned (with 95 % intervals):")
-    print(table.to_string(float_format="{:.4f}".format))
+    print(f"With labels, over the {table['n'].iloc[0]:,.0f} users of whom something was learned (with 95 % "
+          "intervals):")
+    print(table.drop(columns="n").to_string(float_format="{:.4f}".format))
 
 # %% ../nbs/A0_ask.ipynb #auc-of-resamples
 def auc_of_resamples(scores: np.ndarray,    # (n,)
@@ -211,18 +208,6 @@ def auc_of_resamples(scores: np.ndarray,    # (n,)
     return lambda times: weighted_auc((times * liked) @ at_level, (times * ~liked) @ at_level)
 
 # %% ../nbs/A0_ask.ipynb #judge-doubts
-def labelled_like(clicks: Interactions,     # each pair once
-                  labels: Labels,           # of some of them
-                  place: np.ndarray,        # (n_labels,) int64, which click each label is of
-                  seed: int = 0             # of the parts that are held out
-                  ) -> tuple[Quality, np.ndarray]:  # and P(like) of each click, (n_clicks,)
-    "P(like) of every click, of a labelled one from the other labels. Raises `InputError` for too few labels."
-    quality = fit_quality(clicks, labels, seed)
-    like = quality.like(clicks.users, clicks.items)
-    unseen = held_out_logits(item_features(clicks), labels, clicks.n_users, seed)
-    like[place] = expit(logit(quality.rate) + quality.strength * (unseen - unseen.mean()))
-    return quality, like
-
 def judge_doubts(clicks: Interactions,      # each pair once
                  scores: np.ndarray,        # (n_clicks,) high for what was meant; NaN where there is none
                  labels: Labels,            # of some of these clicks
@@ -230,7 +215,9 @@ def judge_doubts(clicks: Interactions,      # each pair once
                  ) -> tuple[np.ndarray, str]:   # P(like) of each click, (n_clicks,); what there is to say
     "The score and P(like), judged by the labels. Raises `InputError` for too few labels."
     place = pd.Index(clicks.keys()).get_indexer(labels.users * clicks.n_items + labels.items)
-    quality, like = labelled_like(clicks, labels, place, seed)
+    quality = fit_quality(clicks, labels, seed)
+    like = quality.like(clicks.users, clicks.items)
+    like[place] = quality.held_out                      # a label does not judge itself
     seen = ~np.isnan(scores[place])
     if labels.liked[seen].all() or not labels.liked[seen].any():
         return like, f"{quality.told()} All answers are alike, so there is nothing to tell apart."

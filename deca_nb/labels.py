@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RIDGES', 'FOLDS', 'PARTITIONS', 'FEWEST', 'correspondence_axes', 'standardised', 'item_features', 'Labels',
            'ridge_logistic', 'LikeLogits', 'like_logits', 'held_out_logits', 'strength_of', 'Quality', 'need_labels',
-           'fit_quality', 'with_quality', 'Reranked', 'exposures', 'spread_over_users', 'worth_asking']
+           'fit_quality', 'with_quality', 'Reranked', 'exposures', 'spread_over_users', 'weighted_order',
+           'worth_asking']
 
 # %% ../nbs/16_labels.ipynb #imports-export
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from scipy.special import expit, logit
 from torch.nn import functional as F
 
 from .interactions import InputError, Interactions
+from .serving import best_lists
 from .statistics import auc, mean_interval
 
 # %% ../nbs/16_labels.ipynb #correspondence-axes
@@ -140,19 +142,24 @@ class Quality:
     rate: float             # share of the labels that are liked
     centre: float           # mean of the labelled clicks' logits
     strength: float         # gamma of Eq. (4): 0 changes nothing
-    n_labels: int
-    auc: float              # of held-out labels, in [0, 1]; null where all are alike
+    held_out: np.ndarray    # (n_labels,) P(like) of each label, by the others
+    auc: float              # of these, in [0, 1]; null where all labels are alike
     gain: np.ndarray        # nats a held-out label that it is better than the rate: value, low, high
 
     def like(self, users: np.ndarray,   # inner indices, int64; broadcast with `items`
              items: np.ndarray          # inner indices, int64
              ) -> np.ndarray:           # float64 in (0, 1), of the broadcast shape
         "P(like) of these pairs, Eq. (4)."
-        return expit(logit(self.rate) + self.strength * (self.logits.at(users, items) - self.centre))
+        return self.tamed(self.logits.at(users, items))
 
     def like_items(self) -> np.ndarray:     # (n_items,) float64 in (0, 1)
         "P(like) of each item for a user of whom nothing is known: what lists are reranked by."
-        return expit(logit(self.rate) + self.strength * (self.logits.base + self.logits.items - self.centre))
+        return self.tamed(self.logits.base + self.logits.items)
+
+    def tamed(self, logits: np.ndarray      # of Eq. (2), any shape
+              ) -> np.ndarray:              # float64 in (0, 1), same shape
+        "Eq. (4)."
+        return expit(logit(self.rate) + self.strength * (logits - self.centre))
 
     def told(self) -> str:
         "What the labels bought, in a sentence."
@@ -161,7 +168,7 @@ class Quality:
                   f"[{low:.3f}, {high:.3f}], AUC {self.auc:.2f}; used at strength {self.strength:.2f}.")
         if low <= 0: bought += " The interval holds 0, so they may buy nothing."
         if not self.strength: bought = "They do not tell liked from disliked clicks yet: nothing is changed."
-        return f"{self.n_labels:,} labels, {self.rate:.0%} liked. {bought}"
+        return f"{len(self.held_out):,} labels, {self.rate:.0%} liked. {bought}"
 
 # %% ../nbs/16_labels.ipynb #need-labels
 FEWEST = 20             # labels; with fewer nothing is fitted
@@ -187,7 +194,7 @@ def fit_quality(train: Interactions,    # clicks: their axes and popularity are 
     better = np.logaddexp(0, logit(rate)) - np.logaddexp(0, guess) - np.where(liked, logit(rate) - guess, 0)
     logits = like_logits(features, labels, train.n_users)
     centre = float(logits.at(labels.users, labels.items).mean())
-    return Quality(logits, rate, centre, strength, len(liked), auc(unseen, liked), mean_interval(better))
+    return Quality(logits, rate, centre, strength, expit(guess), auc(unseen, liked), mean_interval(better))
 
 # %% ../nbs/16_labels.ipynb #reranked
 def with_quality(scores: torch.Tensor,  # (batch, n_items): logits of a model, or scores of a ranker
@@ -220,13 +227,9 @@ def exposures(scorer: Any,          # has score_all(users) -> (batch, n_items)
               k: int = 20           # places in a list
               ) -> np.ndarray:      # (n_items,) int64
     "In how many users' lists each item stands."
-    counts, owned = np.zeros(known.n_items, np.int64), known.to_csr()
-    for users in torch.from_numpy(np.unique(known.users)).split(1024):
-        scores = torch.as_tensor(scorer.score_all(users)).clone()
-        rows, items = owned[users.numpy()].nonzero()
-        scores[rows, items] = -torch.inf
-        counts += np.bincount(scores.topk(min(k, known.n_items)).indices.ravel(), minlength=known.n_items)
-    return counts
+    users = np.unique(known.users)
+    items, scores = best_lists(scorer, users, known.to_csr()[users], k)
+    return np.bincount(items[scores > -np.inf], minlength=known.n_items)
 
 # %% ../nbs/16_labels.ipynb #spread-over-users
 def spread_over_users(users: np.ndarray,    # (m,) whose click it is, best first
@@ -236,6 +239,13 @@ def spread_over_users(users: np.ndarray,    # (m,) whose click it is, best first
     turn = pd.Series(users).groupby(users).cumcount().to_numpy()
     return np.argsort(turn, kind="stable")[:n]
 
+# %% ../nbs/16_labels.ipynb #weighted-order
+def weighted_order(chance: np.ndarray,  # (m,) weights, above 0
+                   seed: int            # of the draw
+                   ) -> np.ndarray:     # (m,) places
+    "A draw of all without replacement, by weight: each place comes next in proportion to its weight."
+    return np.argsort(np.random.default_rng(seed).exponential(size=len(chance)) / chance, kind="stable")
+
 # %% ../nbs/16_labels.ipynb #worth-asking
 def worth_asking(train: Interactions,       # clicks that may be asked about
                  shown: np.ndarray,         # (n_items,), as `exposures` gives them
@@ -244,6 +254,5 @@ def worth_asking(train: Interactions,       # clicks that may be asked about
                  ) -> np.ndarray:           # (min(n, clicks),) rows of train
     "Clicks drawn without replacement, an item in proportion to its exposure, spread over users."
     chance = ((shown + .5) / np.maximum(train.item_counts(), 1))[train.items]
-    lot = np.random.default_rng(seed).exponential(size=len(train)) / chance     # the smallest are drawn
-    first = np.argsort(lot, kind="stable")[:max(4 * n, 100)]
+    first = weighted_order(chance, seed)[:max(4 * n, 100)]
     return first[spread_over_users(train.users[first], n)]

@@ -2,6 +2,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from .interactions import InputError as InputError, Interactions as Interactions
+from .serving import best_lists as best_lists
 from .statistics import auc as auc, mean_interval as mean_interval
 from _typeshed import Incomplete
 from dataclasses import dataclass
@@ -40,11 +41,12 @@ class Quality:
     rate: float
     centre: float
     strength: float
-    n_labels: int
+    held_out: np.ndarray
     auc: float
     gain: np.ndarray
     def like(self, users: np.ndarray, items: np.ndarray) -> np.ndarray: ...
     def like_items(self) -> np.ndarray: ...
+    def tamed(self, logits: np.ndarray) -> np.ndarray: ...
     def told(self) -> str: ...
 
 FEWEST: int
@@ -59,4 +61,5 @@ class Reranked:
 
 def exposures(scorer: Any, known: Interactions, k: int = 20) -> np.ndarray: ...
 def spread_over_users(users: np.ndarray, n: int) -> np.ndarray: ...
+def weighted_order(chance: np.ndarray, seed: int) -> np.ndarray: ...
 def worth_asking(train: Interactions, shown: np.ndarray, n: int, seed: int = 0) -> np.ndarray: ...

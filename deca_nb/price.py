@@ -18,7 +18,7 @@ from .evaluation import evaluate
 from .experiments import PROTOCOLS, ROWS, Bench, experiment
 from .figures import house_style, pyplot
 from .interactions import InputError, Interactions, Split
-from .labels import Labels, Reranked, exposures, fit_quality, worth_asking
+from .labels import Labels, Reranked, exposures, fit_quality, weighted_order, worth_asking
 from .statistics import paired_test
 
 # %% ../nbs/A9_price.ipynb #oracles
@@ -59,8 +59,7 @@ def at_random(train: Interactions, shown: np.ndarray, n: int, seed: int) -> np.n
 
 def of_popular(train: Interactions, shown: np.ndarray, n: int, seed: int) -> np.ndarray:
     "Clicks in proportion to the popularity of their items, as rows of train; `shown` is not used."
-    lot = np.random.default_rng(seed).exponential(size=len(train)) / train.item_counts()[train.items]
-    return np.argsort(lot, kind="stable")[:n]
+    return weighted_order(train.item_counts()[train.items], seed)[:n]
 
 ASKED = {"at random": at_random, "popular items": of_popular, "by exposure": worth_asking}
 

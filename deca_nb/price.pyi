@@ -6,7 +6,7 @@ from .evaluation import evaluate as evaluate
 from .experiments import Bench as Bench, PROTOCOLS as PROTOCOLS, ROWS as ROWS, experiment as experiment
 from .figures import house_style as house_style, pyplot as pyplot
 from .interactions import InputError as InputError, Interactions as Interactions, Split as Split
-from .labels import Labels as Labels, Reranked as Reranked, exposures as exposures, fit_quality as fit_quality, worth_asking as worth_asking
+from .labels import Labels as Labels, Reranked as Reranked, exposures as exposures, fit_quality as fit_quality, weighted_order as weighted_order, worth_asking as worth_asking
 from .statistics import paired_test as paired_test
 from _typeshed import Incomplete
 from collections.abc import Callable, Iterator
