@@ -54,13 +54,13 @@ def from_plain(value,           # as `to_plain` gave it
 
 # %% ../nbs/A6_checkpoints.ipynb #digest
 def digest(about: str,      # any text
-           tensors: dict    # by name
+           tensors: dict    # by name, on any device
            ) -> str:        # 64 hexadecimal digits
     "A SHA-256 over a text and some tensors."
     found = hashlib.sha256(about.encode())
     for name in sorted(tensors):
         one = tensors[name]
-        found.update(f"{name} {one.dtype} {tuple(one.shape)} ".encode() + one.numpy().tobytes())
+        found.update(f"{name} {one.dtype} {tuple(one.shape)} ".encode() + one.cpu().numpy().tobytes())
     return found.hexdigest()
 
 # %% ../nbs/A6_checkpoints.ipynb #save-state

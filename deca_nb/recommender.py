@@ -272,7 +272,7 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     named = pd.Series(as_list(users), dtype=object)
     if not len(named): raise InputError("no users were given; give at least one id.")
     place = inner(named, self.train.user_ids)
-    named = like_theirs(named, self.train.user_ids).where(place < 0, self.train.user_ids[place])
+    named = like_theirs(named, self.train.user_ids).where(place < 0, self.train.user_ids[place].to_numpy())
     owned, there = rows_or_none(left_out.to_csr(), place), np.full(len(named), -1)
     if late is not None:
         there = inner(named, late.user_ids)

@@ -8,14 +8,17 @@ import os
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT, numbers_of
+from test_serving import deca
 
 from deca_nb.baselines import ByPopularity
 from deca_nb.batches import AnyItem, Batch, RowBatches, TrueNegatives
+from deca_nb.checkpoints import state_to_bytes, take_up
 from deca_nb.evaluation import evaluate
 from deca_nb.names import find, listed
 from deca_nb.recipe import make_recipe
@@ -122,6 +125,7 @@ PAIR_MODELS, ON_PAIRS = ("MF", "GMF", "NeuMF", "LightGCN"), ("DeCA", "DeCA(p)", 
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("method", ON_PAIRS)
 @pytest.mark.parametrize("model", PAIR_MODELS)
 def test_no_step_waits(model, method):
@@ -129,8 +133,8 @@ def test_no_step_waits(model, method):
     batches = trainer.batches.epoch(trainer.generator)
     for _ in range(2):  # the first of each kind may put things in their place
         trainer.step(next(batches))
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         for _ in range(2):
             trainer.step(next(batches))
     finally:
@@ -287,7 +291,7 @@ def test_a_training_goes_on_where_it_was_left(device):
         for _ in range(3):
             trainer.step(next(batches))
     gone_on = trainer_of(run_on(device, "GMF", "DeCA"))
-    gone_on.load_state_dict(left.state_dict())
+    take_up(gone_on, state_to_bytes(left.state_dict()), Path("left"))
     whole.epoch(), gone_on.epoch()
     for one, other in zip(whole.method.parameters(), gone_on.method.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -301,6 +305,33 @@ def test_the_paper_protocol_validates_and_judges_there(model, device):
     assert 0 <= made.evaluate(WORLD, k=(5,))["recall@5"].mean() <= 1
     run = Run(made.recipe, WORLD.train, WORLD.valid, device)
     assert 0 < second_rise(run, made.trained).validation_loss(made.trained.f) < 100
+
+
+COMMANDS = """
+train --data log.csv --out m --epochs 2 --method DeCA(p)
+train --from m --data new.csv --out again --epochs 1
+evaluate m
+recommend m --users 3 --k 2
+ask m --n 5 --out ask.csv
+denoise log.csv --out clean.csv --epochs 1
+compare --data log.csv --epochs 1 --methods Normal,DeCA,EASE
+tune --data log.csv --epochs 1 --trials 1 --methods Normal,DeCA --out tuned
+explore --data log.csv --epochs 1 --out page.html
+"""
+
+
+@on_each_device
+@pytest.mark.parametrize("model", ["GMF", "CDAE"])
+def test_the_commands_work_there(model, device, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = WORLD.train.to_frame().drop(columns="noise").sample(frac=1, random_state=0)
+    log[:-50].to_csv("log.csv", index=False), log[-50:].to_csv("new.csv", index=False)
+    for line in COMMANDS.strip().splitlines():
+        words = line.split()
+        if words[0] not in ("evaluate", "recommend", "ask"):
+            words += ["--device", device] + ["--model", model] * ("--from" not in words)
+        code, _, err = deca(*words)
+        assert code == 0, (line, err)
 
 
 def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
