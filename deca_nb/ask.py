@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ANSWERS', 'no_formula', 'questions', 'ask', 'answers_in', 'labels_among', 'columns_found', 'read_labels',
-           'quality_for', 'reranking', 'bought', 'print_bought', 'auc_of_resamples', 'judge_doubts']
+           'quality_for', 'reranking', 'bought', 'print_bought', 'auc_of_resamples', 'gap_on_labels', 'judge_doubts']
 
 # %% ../nbs/A0_ask.ipynb #imports-export
 from collections.abc import Callable
@@ -207,6 +207,16 @@ def auc_of_resamples(scores: np.ndarray,    # (n,)
     at_level = sp.csr_matrix((np.ones(len(level)), (np.arange(len(level)), level)))
     return lambda times: weighted_auc((times * liked) @ at_level, (times * ~liked) @ at_level)
 
+def gap_on_labels(first: np.ndarray,    # (n,) scores
+                  second: np.ndarray,   # (n,) other scores
+                  liked: np.ndarray,    # (n,) bool
+                  seed: int = 0         # of the bootstrap
+                  ) -> np.ndarray:      # (3,): AUC of the second less that of the first, low, high
+    "What the second scores tell better, with a 95 % interval over labels."
+    of_first, of_second = (auc_of_resamples(scores, liked) for scores in (first, second))
+    return over_users(lambda times: (of_second(times) - of_first(times))[None], len(liked), seed=seed)[:, 0]
+
+
 # %% ../nbs/A0_ask.ipynb #judge-doubts
 def judge_doubts(clicks: Interactions,      # each pair once
                  scores: np.ndarray,        # (n_clicks,) high for what was meant; NaN where there is none
@@ -226,7 +236,5 @@ def judge_doubts(clicks: Interactions,      # each pair once
     told = (f"{quality.told()}\nAUC on labels (.5 is a guess): score {first:.2f}, P(like) from other labels "
             f"{second:.2f}")
     if min(liked.sum(), (~liked).sum()) < 10: return like, f"{told}; too few of one kind for an interval."
-    of_score, of_like = (auc_of_resamples(values, liked) for values in both)
-    def gap_of(times): return (of_like(times) - of_score(times))[None]
-    gap, low, high = over_users(gap_of, len(liked), seed=seed)[:, 0]
+    gap, low, high = gap_on_labels(both[0], both[1], liked, seed)
     return like, f"{told}; the second less the first {gap:+.2f} [{low:+.2f}, {high:+.2f}]."

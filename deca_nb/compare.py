@@ -57,8 +57,8 @@ from .judging import task_beside
 from .models import model_class
 from .names import find, listed, name_of
 from .recipe import checked, settings_of_method
-from .recommender import Recommender, counting
-from .runs import provenance, watch_truth
+from .recommender import Recommender, counting, pick_device
+from .runs import provenance, versions, watch_truth
 from .statistics import over_seeds
 from .training import Run
 
@@ -190,7 +190,8 @@ def compare(data: dict, training: dict,
             rows += score_rows(split, protocol, model, name, seed, policy, per_user)
             histories.setdefault(name, history)
     numbers = (f"{name}: {numbers_text(made[name][0][0].recipe)}" for name in names)
-    about = "\n".join([provenance(split, judging, protocol.name, range(seeds)), *numbers])
+    made_with = versions(pick_device(training["device"]))
+    about = "\n".join([provenance(split, judging, protocol.name, range(seeds), made_with), *numbers])
     table = f"{model}\n{comparison(rows).to_string()}\n"
     print(table)
     note(about)

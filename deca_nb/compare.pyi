@@ -7,8 +7,8 @@ from .judging import task_beside as task_beside
 from .models import model_class as model_class
 from .names import find as find, listed as listed, name_of as name_of
 from .recipe import checked as checked, settings_of_method as settings_of_method
-from .recommender import Recommender as Recommender, counting as counting
-from .runs import provenance as provenance, watch_truth as watch_truth
+from .recommender import Recommender as Recommender, counting as counting, pick_device as pick_device
+from .runs import provenance as provenance, versions as versions, watch_truth as watch_truth
 from .statistics import over_seeds as over_seeds
 from .training import Run as Run
 from collections.abc import Callable as Callable, Iterator

@@ -62,7 +62,7 @@ from .files import InputError, notes_of
 from .interactions import Interactions, Protocol, Split, get_protocol, merged, note_of_repeats
 from .labels import Labels
 from .recommender import Recommender, need_method, need_own_folder
-from .runs import provenance
+from .runs import provenance, versions
 from .serving import best_epochs
 
 # %% ../nbs/A0_denoise.ipynb #denoise-options
@@ -172,7 +172,8 @@ def fit_again(recommender: Recommender,     # its recipe counts
     first.save(save)
     print(whose_scores(first))
     seeds = range(recommender.recipe.seed, recommender.recipe.seed + len(result.per_user["all clicks"]))
-    note(provenance(split, protocol.judging, protocol.name, seeds) + f"\nsaved to {save}")
+    made_with = versions(recommender.device)
+    note(provenance(split, protocol.judging, protocol.name, seeds, made_with) + f"\nsaved to {save}")
 
 # %% ../nbs/A0_denoise.ipynb #with-like
 def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, rows: dict) -> Labels:

@@ -6,7 +6,7 @@ from .files import InputError as InputError, notes_of as notes_of
 from .interactions import Interactions as Interactions, Protocol as Protocol, Split as Split, get_protocol as get_protocol, merged as merged, note_of_repeats as note_of_repeats
 from .labels import Labels as Labels
 from .recommender import Recommender as Recommender, need_method as need_method, need_own_folder as need_own_folder
-from .runs import provenance as provenance
+from .runs import provenance as provenance, versions as versions
 from .serving import best_epochs as best_epochs
 from _typeshed import Incomplete
 from deca_nb.commands import Group as Group, Method as Method, PATIENT as PATIENT, Seed as Seed, Seeds as Seeds, Text as Text, command as command, data_options as data_options, load_split as load_split, make_recommender as make_recommender, need_counts as need_counts, need_outside as need_outside, need_owners as need_owners, need_places as need_places, note as note, say_notes as say_notes, scores_of as scores_of, training_options as training_options, whose_scores as whose_scores, with_patience as with_patience, with_times as with_times

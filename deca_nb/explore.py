@@ -92,4 +92,4 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
           "(make lab) is the live version: worlds that train while you watch, and any user.")
     for advice in told_apart(second.real_positive_probability()): print(advice)
     told = f"{split.title()}, protocol {protocol.name}, {numbers_text(second.recipe)}, seed {seed}"
-    note(f"{told}; {versions()}")
+    note(f"{told}; {versions(first.device)}")

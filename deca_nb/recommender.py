@@ -254,7 +254,9 @@ def fit(self: Recommender, train: Interactions,     # what to learn from
     need_clicks(train)
     run = self.run([*callbacks, *([Watch(on_epoch)] if on_epoch else [])])
     trainer = by(run) if checkpoint is None else keeping(checkpoint)(run)
-    self.recipe, self.learned = run.recipe, counting(run.train)
+    chosen = getattr(trainer.method, "settings", run.settings)          # a method may choose its numbers
+    run.recipe = self.recipe = dataclasses.replace(run.recipe, settings=chosen)
+    self.learned = counting(run.train)
     self.trained, self.history = trainer.method, pd.DataFrame(trainer.history)
     if checkpoint is not None: forget(run, checkpoint)
     return self
@@ -272,7 +274,8 @@ def asked(self: Recommender, users: Iterable | None,    # outer ids, or one; Non
     named = pd.Series(as_list(users), dtype=object)
     if not len(named): raise InputError("no users were given; give at least one id.")
     place = inner(named, self.train.user_ids)
-    named = like_theirs(named, self.train.user_ids).where(place < 0, self.train.user_ids[place].to_numpy())
+    theirs = self.train.user_ids[place].to_numpy()
+    named = like_theirs(named, self.train.user_ids).where(place < 0, theirs)
     owned, there = rows_or_none(left_out.to_csr(), place), np.full(len(named), -1)
     if late is not None:
         there = inner(named, late.user_ids)

@@ -54,8 +54,9 @@ def best_epochs(history: pd.DataFrame   # of a recommender
     "How many epochs the weights that were kept took: to the best on validation, or else all."
     found = {}
     for name, rows in history.groupby("trains") if len(history) else ():
-        seen = rows.get("validation ndcg@20", rows["epoch"])
-        found[name] = int(rows.loc[(rows["epoch"] if seen.isna().all() else seen).idxmax(), "epoch"])
+        judged = rows.filter(like="validation ").dropna(axis=1, how="all")
+        best = (rows["epoch"] if judged.empty else judged.iloc[:, 0]).idxmax()
+        found[name] = int(rows.loc[best, "epoch"])
     return found
 
 # %% ../nbs/10_recommender.ipynb #as-frame

@@ -161,6 +161,7 @@ class Method(nn.Module):
     needs: ClassVar[dict] = {}                      # name -> function of a recipe: the recipe to train first
     learns_from = "all"                             # or "liked": the clicks that were meant, and no others
     sampler: str | None = None                      # the sampler it insists on, whatever the protocol says
+    stopper: str | None = None                      # the stopper it insists on, where there is validation
     released_row = "Normal"                         # whose released hyper-parameters it takes (chapter 08)
     released_as_sum = False                         # whether the release sums this loss for CDAE (2.7)
     has_steps = True                                # False for one that only joins what it needs
@@ -249,6 +250,8 @@ class BestNDCG(Callback):
     """Clean: NDCG@20 on noisy validation after each epoch.
 
     Stops after `patience` epochs without a new best, and restores the best weights."""
+    measure = "validation ndcg@20"              # what a record calls it; more is better
+
     def __init__(self, validate: Callable,  # model -> NDCG@20 in [0, 1]
                  patience: int              # at least 1
                  ):
@@ -263,7 +266,7 @@ class BestNDCG(Callback):
 
     def after_epoch(self, trainer, record):
         "Judges the epoch, notes it in the record and keeps the weights of a new best."
-        record["validation ndcg@20"] = value = self.validate(trainer.method.f)
+        record[self.measure] = value = self.validate(trainer.method.f)
         if self.look(value):
             weights = trainer.method.state_dict()
             self.weights = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -422,6 +425,7 @@ def batches(self: Run) -> PairBatches | RowBatches:     # on the run's device
     sampler = find("sampler", self.method_class.sampler or self.parts.sampler)
     undrawn = self.train if self.withheld is None else concat(self.train, self.withheld)
     size, device = self.settings.batch_size, self.device
+    if hasattr(sampler, "batches"): return sampler.batches(self.train, size, device, undrawn)
     if getattr(self.model_class, "trains_on", "pairs") == "rows":
         return getattr(sampler, "row_batches", RowBatches)(self.train, size, device, undrawn)
     return PairBatches(self.train, sampler(undrawn, device), size, device)
@@ -467,7 +471,7 @@ def stopper(self: Run, method: Method   # the one that is trained; handed to the
             ) -> Callback:              # new, with nothing seen
     "The protocol's stopper; `never` without validation pairs."
     blind = self.valid is None or not len(self.valid)
-    return find("stopper", "never" if blind else self.parts.stopper)(self, method)
+    return find("stopper", "never" if blind else method.stopper or self.parts.stopper)(self, method)
 
 # %% ../nbs/05_training.ipynb #rows-of
 def rows_of(gradient: torch.Tensor                      # sparse, (n_rows, d), a row possibly more than once

@@ -46,6 +46,7 @@ class Method(nn.Module):
     needs: ClassVar[dict]
     learns_from: str
     sampler: str | None
+    stopper: str | None
     released_row: str
     released_as_sum: bool
     has_steps: bool
@@ -73,6 +74,7 @@ class Callback:
     def load_state_dict(self, state: dict) -> None: ...
 
 class BestNDCG(Callback):
+    measure: str
     def __init__(self, validate: Callable, patience: int) -> None: ...
     def look(self, value: float) -> bool: ...
     weights: Incomplete

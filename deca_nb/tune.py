@@ -65,6 +65,7 @@ from deca_nb.runs import (
     needed_by,
     provenance,
     run_jobs,
+    versions,
 )
 from .statistics import over_seeds, paired_test
 from .training import Run
@@ -304,7 +305,8 @@ def report(out: str, data: dict, training: dict, split: Split, protocol: Protoco
     write_best(Path(out) / "best.toml", data, training, split.k, best[chosen])
     for name, job in best.items(): write_best(recipes / f"{name}.toml", data, training, split.k, job)
     text = f"{shown(table)}\n\n{sentence}"
-    about = [provenance(split, protocol.judging, protocol.name, range(int(table["seeds"].max()))),
+    made_with, seeds = versions(best[chosen].device), range(int(table["seeds"].max()))
+    about = [provenance(split, protocol.judging, protocol.name, seeds, made_with),
              *(f"{name}: {numbers_text(best[name].recipe)}" for name in table.index)]
     write_text(Path(out) / "tune.txt", "\n".join([text, "", *about]) + "\n")
     write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told})

@@ -15,7 +15,7 @@ from .training import Run as Run
 from .tuning import draw_numbers as draw_numbers
 from _typeshed import Incomplete
 from deca_nb.commands import ASK_NEXT as ASK_NEXT, Json as Json, Ks as Ks, Resume as Resume, command as command, data_options as data_options, given_split as given_split, held_by as held_by, list_of as list_of, load_split as load_split, need_counts as need_counts, need_owners as need_owners, need_places as need_places, note as note, number as number, numbers_text as numbers_text, options_of as options_of, pick_lengths as pick_lengths, training_options as training_options
-from deca_nb.runs import Job as Job, Runs as Runs, describe_job as describe_job, execute as execute, groups_of as groups_of, in_processes as in_processes, needed_by as needed_by, provenance as provenance, run_jobs as run_jobs
+from deca_nb.runs import Job as Job, Runs as Runs, describe_job as describe_job, execute as execute, groups_of as groups_of, in_processes as in_processes, needed_by as needed_by, provenance as provenance, run_jobs as run_jobs, versions as versions
 from pathlib import Path
 from typer import Option as Option
 from typing import Annotated

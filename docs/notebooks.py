@@ -33,6 +33,7 @@ BESIDE = (
     "14_together",
     "14_processes",
     "A0_ask",
+    "A0_weigh",
     "A0_evaluate",
     "A0_recommend",
     "A0_denoise",
@@ -46,6 +47,8 @@ BESIDE = (
     "A6_claims",
     "A6_saved",
     "A7_tune",
+    "16_channel",
+    "A9_noise",
     "A9_price",
 )  # which share the number of the chapter or appendix that they belong to
 CHAPTERS = {path.stem[:2]: path.stem for path in rooms() if path.stem not in BESIDE}

@@ -332,6 +332,8 @@ def test_the_commands_work_there(model, device, tmp_path, monkeypatch):
             words += ["--device", device] + ["--model", model] * ("--from" not in words)
         code, _, err = deca(*words)
         assert code == 0, (line, err)
+        if device == "cuda" and words[0] in ("train", "compare", "tune", "explore") and "--from" not in words:
+            assert torch.cuda.get_device_name() in err, line
 
 
 def test_auto_is_the_gpu_where_there_is_one(monkeypatch):

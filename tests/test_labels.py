@@ -389,3 +389,67 @@ def test_paper_is_refused_before_anything_is_printed(log):
     code, out, err = deca("evaluate", log / "paper", "--labels", "rating")
     assert (code, out) == (2, "")
     assert "judged under protocol clean" in err
+
+
+# A training by labels.
+
+
+def true_answers(log, n: int, shuffled: bool = False) -> str:
+    """A file with the true answers to some clicks of the log."""
+    rows = pd.read_csv(log / "log.csv", dtype={"user": str}).sample(n, random_state=1)
+    liked = (rows["stars"] >= 4).astype(int).to_numpy()
+    if shuffled:
+        liked = np.random.default_rng(0).permutation(liked)
+    path = log / f"answers-{n}-{shuffled}.csv"
+    rows.assign(liked=liked)[["user", "item", "liked"]].to_csv(path, index=False)
+    return str(path)
+
+
+TRAIN = ("train", "--rating", "stars", "--method", "Normal", "--model", "MF", "--epochs", "12", "--l2", "0.1")
+
+
+def trained(log, out: str, *more) -> tuple[str, str, dict[str, torch.Tensor]]:
+    """What a training prints and says, and its weights."""
+    words = (*TRAIN, "--learning-rate", "0.02", "--data", log / "log.csv", "--out", log / out, *more)
+    code, out_text, err = deca(*words)
+    assert code == 0, err
+    return out_text, err, Recommender.load(log / out, device="cpu").trained.state_dict()
+
+
+def test_train_by_labels_says_what_they_buy_and_changes_nothing_else(log):
+    plain, _, weights = trained(log, "plain")
+    out, err, labelled = trained(log, "labelled", "--labels", true_answers(log, 500))
+    assert "AUC on labels that were not used" in out and "labels, " in err
+    weighs = "Clicks weigh P(like)" in out
+    assert weighs != ("the training is unchanged" in out.lower())
+    same = all(torch.equal(weights[name], labelled[name]) for name in weights)
+    assert same != weighs and (not same or out.endswith(plain))
+
+
+@pytest.mark.parametrize(("n", "shuffled"), [(30, False), (500, True)])
+def test_labels_that_say_nothing_leave_the_training_as_it_is(log, n, shuffled):
+    _, _, weights = trained(log, "plain")
+    out, err, labelled = trained(log, "odd", "--labels", true_answers(log, n, shuffled))
+    assert "unchanged" in (out + err).lower()
+    assert all(torch.equal(weights[name], labelled[name]) for name in weights)
+
+
+def test_a_training_weighed_by_labels_can_go_on_and_be_judged(log, monkeypatch):
+    monkeypatch.setattr("deca_nb.weigh.best_way", lambda table: "weighed by P(like)")
+    _, _, weights = trained(log, "plain")
+    out, _, labelled = trained(log, "weighed", "--labels", true_answers(log, 500))
+    assert "Clicks weigh P(like)" in out
+    assert not all(torch.equal(weights[name], labelled[name]) for name in weights)
+    assert deca("evaluate", log / "weighed")[0] == 0
+    more = pd.read_csv(log / "log.csv", dtype=str).head(40).assign(item="i,new")
+    more.drop_duplicates("user").to_csv(log / "later.csv", index=False)
+    later = ("train", "--from", log / "weighed", "--data", log / "later.csv", "--out", log / "later")
+    code, _, err = deca(*later)
+    assert code == 0 and "each new one weighs 1" in err, err
+
+
+@pytest.mark.parametrize("more", [("--from", "m"), ("--resume",)])
+def test_labels_do_not_go_with_a_training_that_goes_on(log, more):
+    words = (*TRAIN, "--data", log / "log.csv", "--out", log / "never", "--labels", true_answers(log, 500))
+    code, _, err = deca(*words, *more)
+    assert code == 2 and f"does not go with {more[0]}" in err

@@ -14,6 +14,7 @@ from torch.autograd import gradcheck
 
 from deca_nb.baselines import RCE
 from deca_nb.batches import Batch, balanced_mean
+from deca_nb.channel import Biased
 from deca_nb.interactions import CLEAN, PAPER, Interactions
 from deca_nb.models import PairModel
 from deca_nb.names import find, listed
@@ -176,7 +177,11 @@ def saturate(model: PairModel, size: float):
 def test_loss_and_gradient_are_finite_at_the_ends(method, parts, cost):
     found = untrained("MF", method, parts, c1=cost, c2=cost, alpha=0.5)
     for name, model in found.named_children():
-        saturate(model, 100.0)
+        if isinstance(model, Biased):
+            torch.nn.init.zeros_(model.bias)
+            model = model.inner
+        if isinstance(model, PairModel):
+            saturate(model, 100.0)
         if name in ("g", "h"):
             model.user_factors.weight.data.neg_()
     users, items = torch.meshgrid(torch.arange(6), torch.arange(5), indexing="ij")

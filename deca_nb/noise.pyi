@@ -1,0 +1,20 @@
+from .channel import ClickChannel as ClickChannel, search_noise as search_noise
+from .experiments import Bench as Bench, PROTOCOLS as PROTOCOLS, ROWS as ROWS, experiment as experiment
+from .interactions import Split as Split
+from .recipe import make_recipe as make_recipe
+from .statistics import auc as auc
+from .training import Run as Run
+from .worlds import World as World
+from _typeshed import Incomplete
+
+def judge_channel(method: ClickChannel, split: Split, world: World) -> dict[str, float]: ...
+def told_noise(run: Run, world: World) -> ClickChannel: ...
+def noise_row(kind: str, size: tuple, how: str, seed: int, epochs: int = 100) -> dict: ...
+
+RANK: int
+KINDS: Incomplete
+SIZES: Incomplete
+MEASURES: Incomplete
+WAYS: Incomplete
+
+def channel_of_worlds(bench: Bench) -> dict: ...
