@@ -249,6 +249,23 @@ def test_clicks_are_followed_there(device):
     assert len(told) == 20 and told[["f", "h"]].apply(lambda p: p.between(0, 1)).all(axis=None)
 
 
+@on_each_device
+@pytest.mark.parametrize("method", ["ClickChannel", "ClickChannel(sampled)"])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_channel_is_learned_there(model, method, device):
+    noise = {"noise": "given", "base": 0.02, "spread": 1.0, "h_prime": 0.6}
+    trained = run_on(device, model, method, l2=0.1, **noise).fit().method
+    users, items = (torch.tensor(ids, device=device) for ids in (WORLD.train.users, WORLD.train.items))
+    believed = trained.real_positive_probability(users, items)
+    assert believed.device.type == device and believed.gt(0).all() and believed.lt(1).all()
+
+
+@on_each_device
+def test_noise_is_searched_for_there(device):
+    made = Recommender(model="MF", method="ClickChannel", epochs=2, device=device)
+    assert made.fit(WORLD.train, WORLD.valid).settings.noise == "given"
+
+
 def the_world(data, files):
     """The world, as `sweep` loads it."""
     return WORLD
