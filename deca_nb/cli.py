@@ -126,8 +126,8 @@ class Aside:
         with suppress(OSError): self.stream.flush()
 
 def need_streams():
-    """Gives the command its streams: what is written to a closed one is dropped, and a sign that the terminal
-    lacks is replaced."""
+    """Gives the command its streams: what is written to a closed one is dropped, and a character that the
+    terminal lacks is replaced."""
     while (number := os.open(os.devnull, os.O_RDWR)) < 3: pass     # else the next file would be in its place
     os.close(number)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
