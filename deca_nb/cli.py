@@ -42,19 +42,23 @@ COMMANDS = {
     "reproduce": "Make a table or figure again, beside the paper's numbers, the rankers and intervals.",
 }
 
-def print_version(asked: bool):
-    "Prints the version, if asked, and ends."
+def print_version(asked: bool   # --version was given
+                  ):
+    "Prints the version, if asked, and ends by `typer.Exit`."
     if asked: raise typer.Exit(print(deca_nb.__version__) or 0)
 
 Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=print_version,
                                        help="print the version")]
 
-def options(version: Version = False):
+def options(version: Version = False    # --version was given
+            ):
     "Learn, check and use denoising of implicit feedback (DeCA, WWW 2022)."
 
 # %% ../nbs/15_cli.ipynb #make-app
-def make_app(words: list[str]) -> typer.Typer:
-    "The app for the words typed: the command asked for has its options, the others a line of help."
+def make_app(words: list[str]   # as typed behind `deca`, those of a recipe too
+             ) -> typer.Typer:  # of all commands
+    """The app for the words typed: the command asked for has its options, the others a line of help.
+    Raises `InputError` as `known_numbers` does."""
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                       rich_markup_mode=None)
     app.callback()(options)
@@ -74,15 +78,19 @@ def keep_memory() -> bool:
     return bool(mallopt(MMAP_THRESHOLD, 32 << 20) and mallopt(TRIM_THRESHOLD, 1 << 30))
 
 # %% ../nbs/15_cli.ipynb #main
-def give_up(line: str, code: int = 2):
-    "Ends with that exit code and one line; of several processes on a machine only the first says it."
+def give_up(line: str,      # what is wrong; above 290 characters its middle is left out
+            code: int = 2   # the exit code
+            ):
+    """Ends by `SystemExit` with that code and one line; of several processes on a machine only the first says
+    it."""
     line = " ".join(line.split())
     if len(line) > 290: line = f"{line[:140]} ... {line[-140:]}"
     if os.environ.get("LOCAL_RANK", "0") == "0": print(f"deca: {line}", file=sys.stderr)
     sys.exit(code)
 
 # %% ../nbs/15_cli.ipynb #complete
-def complete(words: list[str]) -> list[str]:
+def complete(words: list[str]   # as typed behind `deca`
+             ) -> list[str]:    # --help where there is none
     """The typed words, with the options of `--recipe FILE` put in. Raises `InputError` for an unknown command
     or option."""
     asked = next((word for word in words if not word.startswith("-")), None)
@@ -94,7 +102,9 @@ def complete(words: list[str]) -> list[str]:
     return importlib.import_module("deca_nb.commands").complete_words(asked, words)
 
 # %% ../nbs/15_cli.ipynb #why
-def why(error: BaseException, command: str) -> tuple[int, str]:
+def why(error: BaseException,       # with which a command ends
+        command: str                # its name, for the advice
+        ) -> tuple[int, str]:       # exit code (1, 2 or 130); one line
     "The exit code of what a command ends with, and its line."
     if isinstance(error, InputError): return 2, str(error)
     if hasattr(error, "format_message"):                                # typer's own
