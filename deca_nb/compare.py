@@ -63,14 +63,21 @@ from .statistics import over_seeds
 from .training import Run
 
 # %% ../nbs/A0_compare.ipynb #own-numbers
-def own_numbers(method: str, numbers: dict) -> dict:
+def own_numbers(method: str,    # the name of a method or ranker
+                numbers: dict   # name -> value, those of others too
+                ) -> dict:      # all of its numbers: those given, and the defaults
     "Those of the numbers that the method, or ranker, has itself, checked. Raises `InputError`."
     cls = settings_of_method(method)
     return vars(checked(cls(**{one.name: numbers[one.name] for one in fields(cls) if one.name in numbers})))
 
 # %% ../nbs/A0_compare.ipynb #compare-parts
-def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, numbers: dict,
-                  **how) -> pd.DataFrame:
+def ranker_scores(name: str,            # of the ranker
+                  split: Split,         # truth is looked for, known is masked
+                  protocol: Protocol,   # of judging
+                  model: str,           # the recommender that it stands beside
+                  numbers: dict,        # as for `own_numbers`
+                  **how                 # k, ties, metrics, as for `evaluate`
+                  ) -> pd.DataFrame:    # a row per user with truth
     """A ranker on the task that the model is given: unmasked beside CDAE where the protocol ranks known items
     for it (finding 2.2, chapter 01). Raises `InputError`."""
     task = task_beside(model_class(model, protocol.training), split, protocol.judging)
@@ -80,8 +87,13 @@ def ranker_scores(name: str, split: Split, protocol: Protocol, model: str, numbe
     popular = evaluate(MostPopular(split.train), task, **how)
     return with_popular(own, popular, cold).assign(warm=own["warm"] & ~cold)
 
-def ranker_rows(names: list[str], split: Split, protocol: Protocol, model: str, numbers: dict,
-                **how) -> list[dict]:
+def ranker_rows(names: list[str],   # of rankers
+                split: Split,       # as for `ranker_scores`, like all that follow
+                protocol: Protocol, # of judging
+                model: str,         # the recommender that they stand beside
+                numbers: dict,      # as for `own_numbers`
+                **how               # k, ties (which is needed) and metrics
+                ) -> list[dict]:    # as of `score_rows`, seed 0
     "The rows of `score_rows` for these rankers; one that refuses, as EASE may, is named and left out."
     rows = []
     for name in names:
@@ -91,7 +103,8 @@ def ranker_rows(names: list[str], split: Split, protocol: Protocol, model: str, 
     return rows
 
 # %% ../nbs/A0_compare.ipynb #methods-beside
-def rankers_and_methods(names: list[str]) -> tuple[list[str], list[str]]:
+def rankers_and_methods(names: list[str]                    # of either, or FILE.py:Class
+                        ) -> tuple[list[str], list[str]]:   # rankers; methods
     """The named rankers (without one: those that stand beside every table) and the named methods.
 
     Raises `InputError` for a name of neither."""
@@ -101,9 +114,15 @@ def rankers_and_methods(names: list[str]) -> tuple[list[str], list[str]]:
     from deca_nb.rankers import BESIDE
     return rankers or list(BESIDE), methods
 
-def train_and_score(recommender: Recommender, source: str, split: Split, on_epoch=None, by=Run.fit,
-                    score=Recommender.evaluate, **how) -> tuple[pd.DataFrame, pd.DataFrame]:
-    "Per-user scores and the history of one run, by what scores a recommender."
+def train_and_score(recommender: Recommender,       # untrained
+                    source: str,                    # where its other numbers come from, for the note
+                    split: Split,                   # train, valid and truth are used
+                    on_epoch=None,                  # as for `Recommender.fit`
+                    by=Run.fit,                     # what fits a `Run`, as of `ways_to_fit`
+                    score=Recommender.evaluate,     # (recommender, split, **how) -> a row per user
+                    **how                           # k, ties, metrics, as for `evaluate`
+                    ) -> tuple[pd.DataFrame, pd.DataFrame]:     # a row per user; a row an epoch
+    "Fits a recommender; its scores per user, as `score` gives them, and its history."
     method, started = recommender.method_name, time.perf_counter()
     recommender.fit(split.train, split.valid, on_epoch, by=by)
     seconds = time.perf_counter() - started
@@ -114,7 +133,8 @@ def train_and_score(recommender: Recommender, source: str, split: Split, on_epoc
     return score(recommender, split, **how), own
 
 # %% ../nbs/A0_compare.ipynb #comparison
-def comparison(rows: list[dict]) -> pd.DataFrame:
+def comparison(rows: list[dict]     # as of `score_rows`
+               ) -> pd.DataFrame:   # of text such as '0.1234 ± 0.0012': methods by metrics such as recall@20
     "Mean (and, over several seeds, standard deviation) of every metric by method, for all users."
     table = pd.DataFrame(rows).query("users == 'all'")
     metrics = [name for name in table if name not in ABOUT]
@@ -128,7 +148,12 @@ def comparison(rows: list[dict]) -> pd.DataFrame:
     return cells[order[0]].loc[order[1]].rename_axis(index=None, columns=None)
 
 # %% ../nbs/A0_compare.ipynb #write-comparison
-def write_comparison(folder: str, text: str, rows: list[dict], title: str, histories: dict):
+def write_comparison(folder: str,           # path; made where it is not there
+                     text: str,             # the table and what stands below it
+                     rows: list[dict],      # as of `score_rows`
+                     title: str,            # above the curves
+                     histories: dict        # method -> history of seed 0; empty: no curves are drawn
+                     ):
     "The table, its rows, and the learning curves with the longest list's recall, into a folder."
     write_text(Path(folder) / "comparison.txt", text)
     write_json(Path(folder) / "comparison.json", rows)
@@ -150,8 +175,11 @@ def write_comparison(folder: str, text: str, rows: list[dict], title: str, histo
     note(f"wrote comparison.txt, comparison.json and learning-curves.svg, .png to {folder}")
 
 # %% ../nbs/A0_compare.ipynb #ways-to-fit
-def ways_to_fit(folder: str | None, resume: bool) -> Iterator[Callable]:
-    "For each training of a command, what fits it: kept in the folder; with `resume` the first must be there."
+def ways_to_fit(folder: str | None,         # path of --out; None: nothing is kept
+                resume: bool                # --resume was given
+                ) -> Iterator[Callable]:    # without an end; each fits a `Run`, as `Run.fit` does
+    """For each training of a command, what fits it: kept in the folder; with `resume` the first must be
+    there. Raises `InputError` for `resume` without a folder."""
     if folder is None and resume: raise InputError("--resume goes on in the folder of --out; give it, too.")
     by = keeping(folder) if folder else Run.fit
     return chain([going_on(by, folder) if resume else by], repeat(by))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DOUBTED', 'NO_ROWS', 'READ_OF_ROWS', 'OF_ROWS', 'row_options', 'Folds', 'row_parameters', 'need_treatment',
            'split_or', 'as_long_as_validation_says', 'rows_and_clicks', 'what_stays', 'treatment_text', 'fit_again',
-           'labels_of', 'with_like', 'denoise_command']
+           'labels_of', 'with_like', 'read_all', 'write_what_stays', 'denoise_command']
 
 # %% ../nbs/A0_denoise.ipynb #imports-export
 import functools
@@ -72,13 +72,19 @@ READ_OF_ROWS = ("user", "item", "rating", "timestamp", "date_format", "separator
                 "min_user", "min_item")
 OF_ROWS = ("data", "protocol", "repeats", *READ_OF_ROWS)            # what describes them
 
-def row_parameters(words: list[str]) -> list[inspect.Parameter]:
+def row_parameters(words: list[str]             # as typed
+                   ) -> list[inspect.Parameter]:    # annotated for typer
     "The data options but for those of several files."
     return [one for one in data_options.parameters(words) if one.name not in NO_ROWS]
 
 row_options = Group(row_parameters, lambda **given: data_options.collect(**given))
 
-def need_treatment(rows: dict, drop: float | None, reweight: bool, save: str | None, folds: int):
+def need_treatment(rows: dict,          # the options of `row_options`
+                   drop: float | None,  # share of the pairs; None: not given
+                   reweight: bool,      # --reweight was given
+                   save: str | None,    # the folder of --save; None: not given
+                   folds: int           # 0 or 1: scores in sample
+                   ):
     "Raise InputError for numbers out of range, two treatments or --save without one, and idle options."
     need_share(drop)
     if folds < 0: raise InputError(f"--folds {folds} cannot be used; give 0 or more.")
@@ -99,18 +105,26 @@ Folds = Annotated[int, Option(help="each click is judged by models that did not 
                                    "by those that did")]
 
 # %% ../nbs/A0_denoise.ipynb #as-long-as
-def split_or(whole: Split, options: dict, save: str | None) -> Split:
-    """The split that the data options name. Where there are too few clicks for one, and none is to be saved,
-    `whole`, which holds every click everywhere, and a note."""
+def split_or(whole: Split,          # holds every click everywhere
+             options: dict,         # of the data, as for `load_split`
+             save: str | None       # the folder of --save; None: nothing is saved
+             ) -> Split:            # as they name it, or `whole`
+    """The split that the data options name. Where none can be made and nothing is to be saved: `whole`
+    without validation, and a note. Raises `InputError` where `save` is given."""
     try: return load_split(options)[0]
     except InputError as error:
         if save is not None: raise
         note(f"no validation clicks say how long to train: {error}")
         return replace(whole, valid=whole.valid.select(slice(0)))
 
-def as_long_as_validation_says(split: Split, protocol: Protocol, method: str, training: dict,
-                               seed: int) -> dict[str, int]:
-    "What is trained -> epochs of one training to its best on validation; nothing where they are given."
+def as_long_as_validation_says(split: Split,            # with validation pairs
+                               protocol: Protocol,      # of the training
+                               method: str,             # its name
+                               training: dict,          # as of `with_patience`
+                               seed: int                # of the training
+                               ) -> dict[str, int]:     # what is trained -> epochs, 1 or more; or empty
+    """How many epochs one training takes to its best on validation; nothing where they are given. Raises
+    `InputError` as `make_recommender` does."""
     if training["numbers"].get("epochs") != PATIENT["epochs"]: return {}            # or never stopped
     recommender, _ = make_recommender(split, protocol, method, training, seed)
     took = best_epochs(recommender.fit(split.train, split.valid).history)
@@ -120,9 +134,13 @@ def as_long_as_validation_says(split: Split, protocol: Protocol, method: str, tr
     return took
 
 # %% ../nbs/A0_denoise.ipynb #denoise-rows
-def rows_and_clicks(data: str, protocol: Protocol, rows: dict, out: str
-                    ) -> tuple:     # frame, (user, item) columns, rows, each pair once, notes
-    "The file's frame as it will be written, its columns of ids, its rows, each pair once, and notes."
+def rows_and_clicks(data: str,          # a registered name, or the path of a file
+                    protocol: Protocol, # which registered files count
+                    rows: dict,         # the options of `row_options`
+                    out: str            # path of the file that will be written
+                    ) -> tuple:         # frame, (user, item) columns, pairs by row, each pair once, notes
+    """The file's frame as it will be written, its columns of ids, its rows, each pair once, and notes. Raises
+    `InputError` for a file that cannot be read, or be written in that format."""
     asked, read = {name: rows[name] for name in READ_OF_ROWS}, functools.partial(load_rows, data, protocol)
     found, told = with_times(read, asked, asked) if is_own_file(data) else (read(**asked), ())
     frame, columns, pairs = found
@@ -134,14 +152,18 @@ def rows_and_clicks(data: str, protocol: Protocol, rows: dict, out: str
     return ready_for(out, frame, *ids), ids, pairs, clicks, notes
 
 # %% ../nbs/A0_denoise.ipynb #fit-again
-def what_stays(scored: pd.DataFrame, drop: float | None, reweight: bool) -> str:
+def what_stays(scored: pd.DataFrame,    # with a column doubted
+               drop: float | None,      # share of the pairs; None: none is left out
+               reweight: bool           # the weights are scores
+               ) -> str:                # one line
     "A line about what was left out of the file."
     if reweight: return "Nothing is left out; the column weight holds each score over their mean."
     if drop is None: return f"Nothing is left out; --drop {DOUBTED} would leave out the doubted."
     return f"Left out the {scored['doubted'].sum():,} doubted; {(~scored['doubted']).sum():,} stay."
 
-def treatment_text(drop: float | None) -> tuple[str, str]:
-    "What is done to the clicks: as the subject of a sentence, and as one about a saved recommender."
+def treatment_text(drop: float | None       # share of the pairs; None: clicks are weighed
+                   ) -> tuple[str, str]:    # the subject of a sentence; a sentence about a saved recommender
+    "What is done to the clicks, in words."
     if drop is None: return "Weighing clicks by their scores", "Each click weighed as its score says."
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
@@ -176,8 +198,13 @@ def fit_again(recommender: Recommender,     # its recipe counts
     note(provenance(split, protocol.judging, protocol.name, seeds, made_with) + f"\nsaved to {save}")
 
 # %% ../nbs/A0_denoise.ipynb #with-like
-def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, rows: dict) -> Labels:
-    "Labels of the clicks, read before anything is trained. Raises `InputError`."
+def labels_of(path: str,                # of a file, or 'rating'
+              frame: pd.DataFrame,      # as of `rows_and_clicks`
+              clicks: Interactions,     # each pair once
+              rows: dict                # the options of `row_options`
+              ) -> Labels:              # of some of the clicks
+    """Labels of the clicks, read before anything is trained. Raises `InputError` for a column 'like', and for
+    labels that cannot be read or are too few."""
     from deca_nb.ask import read_labels
     from deca_nb.labels import need_labels
     if "like" in frame: raise InputError("there is a column 'like' already, where P(like) goes; rename it.")
@@ -187,12 +214,39 @@ def labels_of(path: str, frame: pd.DataFrame, clicks: Interactions, rows: dict) 
     need_labels(labels)
     return labels
 
-def with_like(scored: pd.DataFrame, pairs: Interactions, found: Denoised, labels: Labels) -> pd.DataFrame:
+def with_like(scored: pd.DataFrame,     # as of `denoise`, a row for each of `pairs`
+              pairs: Interactions,      # of the rows
+              found: Denoised,          # of the same rows
+              labels: Labels            # of some of its clicks
+              ) -> pd.DataFrame:        # with a column like in [0, 1]
     "The scored rows with P(like), and printed which score tells disliked clicks better."
     from deca_nb.ask import judge_doubts
     like, told = judge_doubts(found.clicks, found.scores.to_numpy(), labels)
     print(told)
     return scored.assign(like=like[places_in(pairs, found.clicks)])
+
+# %% ../nbs/A0_denoise.ipynb #denoise-steps
+def read_all(data: str,             # as for `rows_and_clicks`, like both that follow
+             rows: dict,            # the options of `row_options`
+             out: str,              # path of the file that will be written
+             labels: str | None     # a file, or 'rating'; None: not given
+             ) -> tuple:            # the protocol, what `rows_and_clicks` gives, labels or None
+    "All that is read before anything is trained. Raises `InputError` for what cannot be read."
+    protocol = get_protocol(rows["protocol"])
+    frame, *_, clicks, _ = read = rows_and_clicks(data, protocol, rows, out)
+    return protocol, read, None if labels is None else labels_of(labels, frame, clicks, rows)
+
+def write_what_stays(scored: pd.DataFrame,      # as of `denoise`
+                     out: str,                  # path of the file
+                     ids: tuple[str, str],      # its columns of users and items
+                     drop: float | None,        # share of the pairs; None: none is left out
+                     reweight: bool,            # the weights are scores
+                     about: str                 # how they were made, for the note
+                     ):
+    "Says which rows stay, and writes these. Raises `InputError` where the file cannot be written."
+    print(what_stays(scored, drop, reweight))
+    write_scored(scored if drop is None else scored[~scored["doubted"]], out, *ids)
+    note(f"wrote {out}; {about}")
 
 # %% ../nbs/A0_denoise.ipynb #denoise
 @command("denoise", row_options, training_options,
@@ -217,10 +271,8 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     need_method(method)
     need_owners(training, [method])
     need_counts(seeds=seeds)
-    chosen, share = get_protocol(rows["protocol"]), DOUBTED if drop is None else drop
-    options = rows | {"data": data}
-    frame, ids, pairs, clicks, notes = rows_and_clicks(data, chosen, rows, out)
-    answers = None if labels is None else labels_of(labels, frame, clicks, rows)
+    options, share = rows | {"data": data}, DOUBTED if drop is None else drop
+    chosen, (frame, ids, pairs, clicks, notes), answers = read_all(data, rows, out, labels)
     split = Split(clicks, clicks, clicks, clicks, name=data)
     if save is not None or "epochs" not in training["numbers"]: split = split_or(split, options, save)
     else: say_notes(notes, data)
@@ -233,8 +285,7 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
     if reweight: scored = scored.assign(weight=weights_by(ruling.to_numpy()))
     print(found.told)
     if answers is not None: scored = with_like(scored, pairs, found, answers)
-    print(what_stays(scored, drop, reweight))
-    write_scored(scored if drop is None else scored[~scored["doubted"]], out, *ids)
-    note(f"wrote {out}; what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}")
+    about = f"what was not given: {source}; seed {', '.join(map(str, range(seed, seed + seeds)))}"
+    write_what_stays(scored, out, ids, drop, reweight, about)
     if save is not None:
         fit_again(recommender, split, options, found, drop, (folds, seeds, took), save)
