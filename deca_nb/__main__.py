@@ -11,19 +11,20 @@ import os
 import signal
 
 
-def stop_at_once(*_):
-    "What Ctrl-C does before a command begins and after it has ended."
+def stop_at_once(*_     # what Python gives a handler: a number and a frame
+                 ):
+    "What Ctrl-C does before a command begins and after it has ended: one line, exit code 130, no clean-up."
     os.write(2, b"deca: stopped.\n")
     os._exit(130)
 
 def main():
     "The `deca` command."
     usual = signal.getsignal(signal.SIGINT)
-    def let(handler):
+    def on_ctrl_c(handler):
         if usual is signal.default_int_handler: signal.signal(signal.SIGINT, handler)   # else it is ignored
-    let(stop_at_once)
+    on_ctrl_c(stop_at_once)
     from deca_nb.cli import main
-    try: main(lambda: let(usual))
-    finally: let(stop_at_once)
+    try: main(lambda: on_ctrl_c(usual))
+    finally: on_ctrl_c(stop_at_once)
 
 if __name__ == "__main__": main()
