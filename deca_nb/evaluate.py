@@ -99,8 +99,8 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
     user_ids = train.user_ids.astype(object).append(strangers.astype(object))
     places[places < 0] = len(train.user_ids) + np.arange(len(strangers))
     inside = items[new.items] >= 0
-    told = new.select(inside)
-    truth = replace(told, users=places[told.users], items=items[told.items], user_ids=user_ids,
+    listable = new.select(inside)
+    truth = replace(listable, users=places[listable.users], items=items[listable.items], user_ids=user_ids,
                     item_ids=train.item_ids, titles=None, noise=None, weights=None)
     once = truth.distinct("first" if repeats == "first" else "last")
     if once.n_merged and repeats == "refuse":
@@ -121,7 +121,7 @@ def split_elsewhere(model: Recommender,     # fitted; its own weights and what i
 # %% ../nbs/A0_evaluate.ipynb #evaluate-elsewhere
 def known_too(split: Split,             # of `split_elsewhere`
               more: Interactions        # over its users and items
-              ) -> Split:
+              ) -> Split:               # otherwise the same
     "The split with those pairs masked as well, but for its truth."
     more = more.select(~np.isin(more.keys(), split.truth.keys()))
     return replace(split, known=concat(split.known, replace(more, titles=split.known.titles)).distinct())
@@ -143,16 +143,23 @@ def evaluate_elsewhere(model: Recommender,  # as for `split_elsewhere`
 # %% ../nbs/A0_evaluate.ipynb #read-elsewhere
 READ_ELSEWHERE = ("user", "item", "rating", "timestamp", "date_format", "separator", "encoding", "repeats")
 
-def read_parameters(words: list[str]) -> list[inspect.Parameter]:
+def read_parameters(words: list[str]            # as typed
+                    ) -> list[inspect.Parameter]:   # annotated for typer
     "Those of the data options that say how a file of other clicks is read."
     return [one for one in data_options.parameters(words) if one.name in READ_ELSEWHERE]
 
 elsewhere_options = Group(read_parameters, lambda **given: data_options.collect(**given))
 
 # %% ../nbs/A0_evaluate.ipynb #on-its-split
-def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: str | None,
-                 names: tuple) -> tuple[Split, Protocol, pd.DataFrame]:
-    "The split that a saved recommender was trained with, its protocol, and the scores there, printed."
+def on_its_split(recommender: Recommender,  # as loaded
+                 folder: str,               # where it was saved, for messages
+                 lengths: tuple,            # of the list, 1 or more; empty: the split's own
+                 ties: str | None,          # the policy; None: the protocol's
+                 names: tuple               # of metrics
+                 ) -> tuple[Split, Protocol, pd.DataFrame]:     # split, protocol, a row per user with truth
+    """The split that a saved recommender was trained with, its protocol, and the scores there, printed.
+    Raises `InputError` where the folder does not say its data, these have changed, or none is left to judge
+    by."""
     if not recommender.data:
         raise InputError(f"{folder}: it does not say which data it was trained on; evaluate it in Python, "
                          "and give the split, or give other data with --data.")
@@ -173,16 +180,28 @@ def on_its_split(recommender: Recommender, folder: str, lengths: tuple, ties: st
     print(whose_scores(recommender))
     return split, protocol, per_user
 
-# %% ../nbs/A0_evaluate.ipynb #on-other-data
-def read_other(data: str, repeats: str, columns: dict, asked: dict) -> tuple[Interactions, tuple]:
-    "Other clicks and what was decided; without times where there are none to be read as the saved ones."
+# %% ../nbs/A0_evaluate.ipynb #read-other
+def read_other(data: str,       # path of the file
+               repeats: str,    # last, first or refuse
+               columns: dict,   # how it is read: the options of `READ_ELSEWHERE`, but for repeats
+               asked: dict      # those that were typed
+               ) -> tuple[Interactions, tuple]:     # pairs; what was decided, in sentences
+    """Other clicks and notes; without times where these cannot be read and nobody asked for them. Raises
+    `InputError`."""
     read = functools.partial(read_noted, data, repeats=repeats)
     (new, _, decided), told = with_times(read, columns, asked)
     return new, decided + told
 
-def on_other_data(recommender: Recommender, read: dict, known: str | None, lengths: tuple, ties: str | None,
-                  names: tuple) -> tuple[Split, Protocol, pd.DataFrame]:
-    "Other data as a split, the protocol, and the scores of what is served there, printed."
+# %% ../nbs/A0_evaluate.ipynb #on-other-data
+def on_other_data(recommender: Recommender,     # as loaded; the weights that lists come from are judged
+                  read: dict,                   # data, and the options of `READ_ELSEWHERE`
+                  known: str | None,            # path of a file of clicks that users have; None: none
+                  lengths: tuple,               # as for `on_its_split`, like both that follow
+                  ties: str | None,             # the policy
+                  names: tuple                  # of metrics
+                  ) -> tuple[Split, Protocol, pd.DataFrame]:    # split, protocol, a row per user with truth
+    """Other data as a split, the protocol, and the scores of what is served there, printed. Raises
+    `InputError` for files that cannot be read, and where no pair is left to be found."""
     model, data = recommender.serving or recommender, read["data"]
     options = recommender.data.get("options", {})
     repeats = read["repeats"] or options.get("repeats")     # weights, counted or added up, judge nothing
@@ -209,8 +228,7 @@ def on_other_data(recommender: Recommender, read: dict, known: str | None, lengt
 # %% ../nbs/A0_evaluate.ipynb #evaluate
 @command("evaluate", elsewhere_options,
          example="deca evaluate my-model --k 5,20 --ties pessimistic --metrics map,hit",
-         more="How a file is read (--user, --item, ...) is said for --data; without a word it is read as the "
-              "saved clicks were.")
+         more="--user, --item, ... say how --data is read; without them it is read as the saved clicks were.")
 def evaluate_command(read: dict, folder: Saved,
                      data: Annotated[Text, Option(help="a file of other clicks, with the same columns [the "
                                                        "split that it was trained with]")] = None,
@@ -221,7 +239,7 @@ def evaluate_command(read: dict, folder: Saved,
                                                          "deca ask, or rating: what they buy, beside the "
                                                          "scores without them")] = None,
                      json: Json = None, model: Own = None, method: Own = None):
-    "`deca evaluate`."
+    "`deca evaluate`, whose --help says what each option means. Raises `InputError`."
     need_places(json)
     if labels is not None and data is not None:
         raise InputError("--labels are judged on the split that the model was trained with; leave out "
