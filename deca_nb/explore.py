@@ -8,7 +8,7 @@ __all__ = ['EXPLORED', 'NOISY', 'small_worlds', 'pick_users', 'load_surface', 'e
 # %% ../nbs/A0_explore.ipynb #imports-export
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from typer import Option
@@ -35,17 +35,23 @@ from .interactions import Interactions
 from .names import name_of
 from .runs import versions
 
+if TYPE_CHECKING:
+    from deca_nb.explorer import Surface
+
 # %% ../nbs/A0_explore.ipynb #explore-parts
 EXPLORED = {"epochs": 12, "learning_rate": .003, "c1": 10., "c2": 10., "l2": .001}
 NOISY = {"noise": .035, "popularity_noise": .5}
 
-def small_worlds() -> list[dict]:
+def small_worlds() -> list[dict]:   # as of `train_world`, three of them
     "The curves of one small world with C1 and C2 alike, and with each a hundred times the other."
     from deca_nb.explorer import QUICK, train_world
     constants = (10., 10.), (1000., 10.), (10., 1000.)
     return [train_world(NOISY, replace(QUICK, c1=c1, c2=c2)) for c1, c2 in constants]
 
-def pick_users(text: str | None, train: Interactions, n: int = 12) -> list:
+def pick_users(text: str | None,        # ids separated by commas; None: not given
+               train: Interactions,     # whose users count
+               n: int = 12              # how many where none are given
+               ) -> list:               # ids, each once where none are given
     "The users in --users, else n from the fewest clicks to the most. Raises `InputError` for a stranger."
     counts, named = train.user_counts(), list_of(text)
     if named == []: raise InputError("--users names nobody; give ids separated by commas, or leave it out.")
@@ -54,8 +60,9 @@ def pick_users(text: str | None, train: Interactions, n: int = 12) -> list:
     ranked = np.argsort(counts, kind="stable")[(counts == 0).sum():]
     return list(dict.fromkeys(train.user_ids[ranked[np.linspace(0, len(ranked) - 1, n).astype(int)]]))
 
-def load_surface(path: str):
-    "A surface out of a CSV file. Raises `InputError`."
+def load_surface(path: str          # of a CSV file
+                 ) -> "Surface":    # a drawing, of results by C1 and C2
+    "A surface out of a file. Raises `InputError` for one that cannot be read or holds none."
     read_frame(path)                                    # says what is wrong with a file that cannot be read
     from deca_nb.explorer import Surface, read_surface
     return Surface(read_surface(path))
@@ -71,7 +78,7 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
                                                        "[a dozen, from few clicks to many]")] = None,
                     surface: Annotated[Text, Option(help="a surface of C1 and C2 (.csv), as deca reproduce "
                                                          "figure5 writes")] = None, seed: Seed = 0):
-    "`deca explore`."
+    "`deca explore`, whose --help says what each option means. Raises `InputError`."
     from deca_nb.explorer import Curves, Lists, OnePair
     from deca_nb.explorer import explore as write_page
     need_places(out)

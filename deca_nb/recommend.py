@@ -37,10 +37,15 @@ from .recommender import Recommender
 from .serving import read_history, read_id_file, write_vectors
 
 # %% ../nbs/A0_recommend.ipynb #recommend
-def whose_lists(users: str | None, users_file: str | None, everybody: bool, history: str | None = None,
-                column: str | None = None, encoding: str | None = None) -> list[str] | None:
-    """The ids that are asked for; None for all, or for the history's users where only that is given. Raises
-    `InputError` unless it is said once whose lists."""
+def whose_lists(users: str | None,              # ids separated by commas
+                users_file: str | None,         # path of a file of ids
+                everybody: bool,                # --all was given
+                history: str | None = None,     # path of a file of later clicks
+                column: str | None = None,      # of the ids in `users_file`; None: a usual name
+                encoding: str | None = None     # of `users_file`; None: found
+                ) -> list[str] | None:          # ids; None: everybody, or the users of the history
+    """The ids that are asked for. Raises `InputError` unless it is said once whose lists, and for a file that
+    cannot be read."""
     given = (users is not None) + (users_file is not None) + everybody
     if given > 1 or not (given or history):
         raise InputError("say whose lists: give one of --users, --users-file and --all.")
@@ -50,8 +55,12 @@ def whose_lists(users: str | None, users_file: str | None, everybody: bool, hist
         return [one if f'"{one}"' in users else one.strip() for one in ids]     # blanks in quotes are meant
     return None if users_file is None else read_id_file(users_file, "user", column, encoding)
 
-def give_lists(table: pd.DataFrame, out: str | None, json: str | None):
-    "Prints the lists, or writes them to a file and says how many they are."
+def give_lists(table: pd.DataFrame,     # a row a place, with a column rank
+               out: str | None,         # path of the table to write; None: it is printed
+               json: str | None         # path of the JSON file; None: none is written
+               ):
+    """Prints the lists, or writes them to a file and says how many they are. Raises `InputError` where a file
+    cannot be written."""
     if out is None: print(table.to_string(index=False, float_format="{:.3f}".format))
     else:
         write_scored(table, out)
@@ -59,15 +68,21 @@ def give_lists(table: pd.DataFrame, out: str | None, json: str | None):
     write_json(json, json_format.loads(table.to_json(orient="records")))
 
 # %% ../nbs/A0_recommend.ipynb #recommend-files
-def need_plain_ids_for(out: str, train: Interactions):
+def need_plain_ids_for(out: str,            # path of the file
+                       train: Interactions  # whose ids and titles may stand in it
+                       ):
     "Raise InputError, before any list is made, for an id or title that the file could not hold."
     kind = need_format(out)
     if kind == ".parquet": return
     for name, values in (("user", train.user_ids), ("item", train.item_ids), ("title", train.titles)):
         if values is not None: need_plain_lines(pd.DataFrame({name: values}), kind)
 
-def read_later(history: str, how: dict, saved: dict) -> Interactions:
-    "The history, read as it is said, else as the saved clicks were, else by its usual columns."
+def read_later(history: str,    # path of the file
+               how: dict,       # user, item, separator, encoding; None: not given
+               saved: dict      # data options of the saved clicks; may be empty
+               ) -> Interactions:   # each pair once, of any number of users and items
+    """The history, read as it is said, else as the saved clicks were, else by its usual columns. Raises
+    `InputError` for a file that cannot be read."""
     as_saved = read_as_before({"data": history} | how, saved, usual=True)
     return read_history(history, **{name: as_saved[name] for name in how})
 
@@ -93,7 +108,7 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
               encoding: Annotated[Text, Option(help="of the text files, such as cp1252 [found]")] = None,
               labels: Labels = None, out: OutTable = None, json: Json = None, model: Own = None,
               method: Own = None):
-    "`deca recommend`."
+    "`deca recommend`, whose --help says what each option means. Raises `InputError`."
     need_places(json, out)
     if out is not None: need_format(out)
     asked = whose_lists(users, users_file, everybody, history, user, encoding)
@@ -122,7 +137,7 @@ def recommend(folder: Saved, users: Annotated[Text, Option(help="ids, separated 
 def similar_items_command(folder: Saved, items: Annotated[str, Option(help="ids, separated by commas")],
                           k: Annotated[int, Option(help="similar items each")] = 10, out: OutTable = None,
                           json: Json = None, model: Own = None, method: Own = None):
-    "`deca similar-items`."
+    "`deca similar-items`, whose --help says what each option means. Raises `InputError`."
     need_places(json, out)
     if out is not None: need_format(out)
     asked = whose_lists(items, None, False)
@@ -131,7 +146,7 @@ def similar_items_command(folder: Saved, items: Annotated[str, Option(help="ids,
 @command("vectors", example="deca vectors my-model --out tables")
 def vectors_command(folder: Saved, out: Annotated[str, Option(help="folder to write to")],
                     model: Own = None, method: Own = None):
-    "`deca vectors`."
+    "`deca vectors`, whose --help says what each option means. Raises `InputError`."
     need_places(*(Path(out) / f"{name}.parquet" for name in ("users", "items", "left_out")))
     tables = Recommender.load(folder, model, method).vectors()
     write_vectors(out, tables)
