@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['REPRODUCE_HELP', 'Scores', 'JOBS_HELP', 'Jobs', 'need_used', 'pick_models', 'pick_methods', 'pick_scores',
-           'pick_judged', 'reproduced', 'reproduce']
+           'pick_judged', 'reproduced', 'bench_of', 'reproduce']
 
 # %% ../nbs/A0_reproduce.ipynb #imports-export
 import inspect
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -25,6 +25,9 @@ from .names import find, listed, name_of
 from .recommender import pick_device
 from .runs import pick_jobs, provenance
 
+if TYPE_CHECKING:
+    from deca_nb.experiments import Bench, Experiment
+
 # %% ../nbs/A0_reproduce.ipynb #reproduce-options
 REPRODUCE_HELP = f"{NAMES_HELP} [the experiment's own]"
 Scores = Annotated[Text, Option(help="what is ranked: logit or probability [logit; paper: probability]")]
@@ -33,20 +36,25 @@ JOBS_HELP = ("processes of one thread each; or ray: the cluster that RAY_ADDRESS
 Jobs = Annotated[str, Option(help=JOBS_HELP)]
 
 # %% ../nbs/A0_reproduce.ipynb #reproduce-parts
-def need_used(what: str, unused: tuple, **options):
+def need_used(what: str,        # name of the experiment
+              unused: tuple,    # names of the options that change nothing in it
+              **options         # by name; None: not given
+              ):
     "Raise InputError for an option that is given and changes nothing in this experiment."
     for name, value in options.items():
         if value is None or name not in unused: continue
         raise InputError(f"--{name} changes nothing in {what}; leave it out.")
 
 # %% ../nbs/A0_reproduce.ipynb #reproduce-picks
-def pick_models(text: str | None) -> tuple | None:
+def pick_models(text: str | None    # names separated by commas; None: not given
+                ) -> tuple | None:  # names; None: the experiment's own
     "'GMF,CDAE' as a tuple. Raises `InputError` for an unknown name."
     names = tuple(list_of(text) or ())
     for name in names: name_of("model", name)
     return names or None
 
-def pick_methods(text: str | None) -> tuple | None:
+def pick_methods(text: str | None       # names separated by commas; None: not given
+                 ) -> tuple | None:     # names; None: the experiment's own
     "'Normal,DeCA' as a tuple; also a variant that only the tables name. Raises `InputError` for another."
     from deca_nb.experiments import VARIANTS
     names = tuple(list_of(text) or ())
@@ -54,12 +62,14 @@ def pick_methods(text: str | None) -> tuple | None:
         if name not in VARIANTS: name_of("method", name)
     return names or None
 
-def pick_scores(scores: str) -> str:
-    "The name of what is ranked. Raises `InputError`."
+def pick_scores(scores: str     # logit or probability
+                ) -> str:       # the same
+    "The name of what is ranked. Raises `InputError` for another."
     find("scores", scores)
     return scores
 
-def pick_judged(ties: str) -> str:
+def pick_judged(ties: str       # name of a policy
+                ) -> str:       # the same
     "The tie policy. Raises `InputError` for one by which no run is judged."
     from deca_nb.runs import JUDGED
     if ties in JUDGED: return ties
@@ -67,7 +77,11 @@ def pick_judged(ties: str) -> str:
                      "give one of these as --ties.")
 
 # %% ../nbs/A0_reproduce.ipynb #how-made
-def reproduced(what: str, unused: tuple, bench, seconds: float) -> str:
+def reproduced(what: str,           # name of the experiment
+               unused: tuple,       # names of the options that change nothing in it
+               bench: "Bench",      # where it has run
+               seconds: float       # of processor time
+               ) -> str:            # markdown: the command, and a line below it
     "How a page was made: the command, the conditions its numbers hold for, and the time they took."
     protocol, judging = bench.protocol, replace(bench.protocol, ties=bench.ties).judging
     methods = f'"{",".join(bench.methods)}"' if bench.methods else None
@@ -81,7 +95,30 @@ def reproduced(what: str, unused: tuple, bench, seconds: float) -> str:
     made_with = " or ".join(sorted({with_these for _, with_these in bench.made.values()}))
     told = provenance(bench.split, judging, protocol.name, range(bench.seeds), made_with)
     spent = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
-    return f"`{command}`\n\n{told}; {spent} on one core"
+    return f"`{command}`\n\n{told}; {spent} of processor time"
+
+# %% ../nbs/A0_reproduce.ipynb #bench-of
+def bench_of(experiment: "Experiment",  # whose data, protocol and seeds are taken where none are given
+             given: dict,               # the options of `need_used`, by name; None: not given
+             jobs: str,                 # a number of processes, or ray
+             out: str,                  # path of a folder; finished runs are kept below it
+             resume: bool               # --resume was given: some run has to be there
+             ) -> "tuple[str, Bench]":  # what files are called, after data and protocol; the bench
+    "Where an experiment runs, by the options. Raises `InputError` for a value that cannot be used."
+    from deca_nb.experiments import Bench
+    from deca_nb.runs import Runs
+    data, chosen = given["data"] or experiment.data, get_protocol(given["protocol"] or experiment.protocol)
+    if given["scores"]: chosen = replace(chosen, scores=pick_scores(given["scores"]))
+    if is_own_file(data): raise InputError(f"there is no data '{data}'; give {NAMES_HELP}.")
+    name = f"{data.replace(':', '-')}-{chosen.name}"
+    need_places(Path(out) / "runs" / name / "runs.parquet")
+    ties = pick_judged(given["ties"] or experiment.ties or chosen.ties)
+    picked = ties, pick_models(given["models"]), pick_methods(given["methods"])
+    seeds, processes = given["seeds"] or experiment.seeds, pick_jobs(jobs)
+    device, runs = pick_device(given["device"] or "cpu"), Runs(Path(out) / "runs" / name)
+    if resume: runs.need_some()
+    return name, Bench(runs, data, chosen, seeds, processes, given["epochs"], *picked, given["optimiser"],
+                       device)
 
 # %% ../nbs/A0_reproduce.ipynb #reproduce
 @command("reproduce",
@@ -99,31 +136,21 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
               methods: Annotated[Text, Option(help="some of a table's methods only, likewise")] = None,
               out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results",
               resume: Resume = False):
-    "`deca reproduce`."
+    "`deca reproduce`, whose --help says what each option means. Raises `InputError`."
     experiment = find("experiment", what)
-    from deca_nb.experiments import Bench
     from deca_nb.figures import as_markdown, write_results
-    from deca_nb.runs import Runs
     need_counts(seeds=seeds, epochs=epochs)
-    need_used(what, experiment.unused, data=data, protocol=protocol, seeds=seeds, ties=ties, scores=scores,
-              epochs=epochs, optimiser=optimiser, device=device, models=models, methods=methods)
-    data, chosen = data or experiment.data, get_protocol(protocol or experiment.protocol)
-    if scores: chosen = replace(chosen, scores=pick_scores(scores))
-    if is_own_file(data): raise InputError(f"there is no data '{data}'; give {NAMES_HELP}.")
-    name = f"{data.replace(':', '-')}-{chosen.name}"
-    need_places(Path(out) / "runs" / name / "runs.parquet")
-    picked = pick_judged(ties or experiment.ties or chosen.ties), pick_models(models), pick_methods(methods)
-    seeds, processes, device = seeds or experiment.seeds, pick_jobs(jobs), pick_device(device or "cpu")
-    started, runs = time.process_time(), Runs(Path(out) / "runs" / name)
-    if resume: runs.need_some()
-    bench = Bench(runs, data, chosen, seeds, processes, epochs, *picked, optimiser,
-                  device)
+    given = {"data": data, "protocol": protocol, "seeds": seeds, "ties": ties, "scores": scores,
+             "epochs": epochs, "optimiser": optimiser, "device": device, "models": models, "methods": methods}
+    need_used(what, experiment.unused, **given)
+    started = time.process_time()
+    name, bench = bench_of(experiment, given, jobs, out, resume)
     found = experiment.run(bench)
     spent = sum(spent for spent, _ in bench.made.values())           # of the runs, also of those made before
     bench.runs.pack()
     about = inspect.getdoc(experiment.run).partition("Raises")[0].strip()
     about += f"\n\n{reproduced(what, experiment.unused, bench, spent or time.process_time() - started)}"
-    page = as_markdown(found, f"{what}: {data}, protocol {chosen.name}", about)
+    page = as_markdown(found, f"{what}: {bench.data}, protocol {bench.protocol.name}", about)
     print(page)
     write_results(found, out, what, name, page)
     note(f"wrote {name}.md, its tables (.csv) and figures (.svg) to {Path(out) / what}")
