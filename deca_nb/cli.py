@@ -71,8 +71,8 @@ def make_app(words: list[str]   # as typed behind `deca`, those of a recipe too
 # %% ../nbs/15_cli.ipynb #memory
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3             # as <malloc.h> numbers what `mallopt` sets
 
-def keep_memory() -> bool:
-    "Asks glibc to keep freed arrays below 32 MiB for the next step, up to 1 GiB; whether it does."
+def keep_memory() -> bool:     # whether it does
+    "Asks glibc to keep freed arrays below 32 MiB for the next step, up to 1 GiB."
     try: mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError): return False       # another C library
     return bool(mallopt(MMAP_THRESHOLD, 32 << 20) and mallopt(TRIM_THRESHOLD, 1 << 30))
@@ -166,7 +166,8 @@ def stops_anywhere():
 # %% ../nbs/15_cli.ipynb #main-command
 def main(begin: Callable = lambda: None    # called when all that the command needs is imported
          ):
-    "The `deca` command: exit code 0 when done, 2 with one line for a mistake in the input, 130 when stopped."
+    """The `deca` command, which ends by `SystemExit`: exit code 0 when done, 2 with one line for a mistake in
+    the input, 130 when stopped, 1 for an error of ours."""
     try:
         keep_memory()
         os.environ["MPLBACKEND"] = "Agg"                # figures go to files

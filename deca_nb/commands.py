@@ -592,7 +592,7 @@ def audit(data: dict, k: Ks = None, json: Json = None,
           seeds: Annotated[int | None, Option(help="with --full: runs of each method [3]")] = None,
           jobs: Annotated[Text, Option(help="with --full: processes of one thread each; or ray, where all "
                                             "machines must see the folder that TMPDIR names [1]")] = None):
-    "`deca audit`."
+    "`deca audit`, whose --help says what each option means. Raises `InputError`."
     need_places(json)
     need_counts(seeds=seeds)
     if not full and (seeds or jobs): raise InputError("--seeds and --jobs go with --full; give it too.")

@@ -193,7 +193,7 @@ def compare(data: dict, training: dict,
             methods: Annotated[Text, Option(help="several, separated by commas")] = None, seeds: Seeds = 1,
             k: Ks = None, ties: Ties = None, metrics: Metrics = None, json: Json = None,
             out: Annotated[Text, Option(help="folder for table and figure")] = None, resume: Resume = False):
-    "`deca compare`."
+    "`deca compare`, whose --help says what each option means. Raises `InputError`."
     need_places(json, out and Path(out) / "comparison.txt")
     fits = ways_to_fit(out, resume)
     lengths = pick_lengths(k)

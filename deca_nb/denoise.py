@@ -264,7 +264,7 @@ def denoise_command(rows: dict, training: dict, data: Annotated[str, Argument(he
                                                         "which score tells disliked clicks better? Adds a "
                                                         "column like")] = None,
                     folds: Folds = 5, seeds: Seeds = 1, method: Method = "DeCA", seed: Seed = 0):
-    "`deca denoise`."
+    "`deca denoise`, whose --help says what each option means. Raises `InputError`."
     need_places(out)
     need_outside(out, data)
     need_treatment(rows | ({"liked": None} if labels == "rating" else {}), drop, reweight, save, folds)
