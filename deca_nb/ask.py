@@ -38,9 +38,9 @@ from .statistics import auc, over_users, weighted_auc
 # %% ../nbs/A0_ask.ipynb #questions
 def no_formula(title    # of any kind
                ) -> str:
-    "The title as a spreadsheet shows it: one that begins as a formula does gets an apostrophe before it."
-    text = str(title)
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+    "The title on one line, as a spreadsheet shows it: one that begins as a formula does gets an apostrophe."
+    text = " ".join(str(title).split())
+    return f"'{text}" if text[:1] in "=+-@" and text else text
 
 def questions(recommender: Recommender,     # saved; its lists say what is shown
               n: int,                       # clicks to ask about
@@ -164,7 +164,8 @@ def quality_for(model: Recommender,     # whose training clicks were labelled
     note(f"{path}: {quality.told()}")
     return quality
 
-def reranking(quality: Quality):        # (scorer, whether it gives logits) -> scorer
+def reranking(quality: Quality      # from labels
+              ) -> Callable:        # (scorer, whether it gives logits) -> scorer
     "What `Recommender.recommend` takes, to make lists by P(click) times P(like)."
     like = quality.like_items()
     return lambda scorer, are_logits: Reranked(scorer, like, are_logits)
@@ -175,7 +176,9 @@ def bought(model: Recommender,      # trained on the split
            quality: Quality,        # from labels of training clicks
            **how                    # k, ties, metrics, as for `evaluate`
            ) -> pd.DataFrame:       # a row a metric: without, with, difference, low, high, n (users)
-    "Each metric without and with the labels, and the paired difference. Raises `InputError` for one user."
+    """Each metric without and with the labels, and the paired difference.
+
+    Raises `InputError` for fewer than two users."""
     learned = model.learned.user_counts()[split.truth.users] > 0
     task, scorer = replace(split, truth=split.truth.select(learned)), model.trained.eval().f
     plain, labelled = (evaluate(one, task, **how)
@@ -191,12 +194,13 @@ def print_bought(model: Recommender,    # as for `bought`
                  split: Split,          # likewise
                  labels: str,           # as `read_labels` takes it
                  **how                  # likewise
-                 ):
+                 ) -> pd.DataFrame:     # as `bought` gives it
     "Prints what the labels buy. Raises `InputError` where they cannot be read, or are too few."
     table = bought(model, split, quality_for(model, labels), **how)
-    print(f"With labels, over the {table['n'].iloc[0]:,.0f} users of whom something was learned (with 95 % "
+    print(f"With labels, over the {table['n'].iloc[0]:,.0f} users with training clicks (with 95 % "
           "intervals):")
     print(table.drop(columns="n").to_string(float_format="{:.4f}".format))
+    return table
 
 # %% ../nbs/A0_ask.ipynb #auc-of-resamples
 def auc_of_resamples(scores: np.ndarray,    # (n,)

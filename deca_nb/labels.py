@@ -144,7 +144,7 @@ class Quality:
     strength: float         # gamma of Eq. (4): 0 changes nothing
     held_out: np.ndarray    # (n_labels,) P(like) of each label, by the others
     auc: float              # of these, in [0, 1]; null where all labels are alike
-    gain: np.ndarray        # nats a held-out label that it is better than the rate: value, low, high
+    gain: np.ndarray        # (3,) nats a held-out label by which it beats the rate: value, low, high
 
     def like(self, users: np.ndarray,   # inner indices, int64; broadcast with `items`
              items: np.ndarray          # inner indices, int64
@@ -164,7 +164,7 @@ class Quality:
     def told(self) -> str:
         "What the labels bought, in a sentence."
         value, low, high = self.gain
-        bought = (f"On labels that it had not seen it is better than their mean by {value:.3f} nats a label "
+        bought = (f"On held-out labels the fit beats their mean by {value:.3f} nats a label "
                   f"[{low:.3f}, {high:.3f}], AUC {self.auc:.2f}; used at strength {self.strength:.2f}.")
         if low <= 0: bought += " The interval holds 0, so they may buy nothing."
         if not self.strength: bought = "They do not tell liked from disliked clicks yet: nothing is changed."

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from .baselines import EASE
 from .batches import liked
@@ -53,12 +54,20 @@ def judged(scorer,          # has score_all
     return per_user.loc[per_user["warm"], list(METRICS)].to_numpy().T
 
 # %% ../nbs/A9_price.ipynb #asking
-def at_random(train: Interactions, shown: np.ndarray, n: int, seed: int) -> np.ndarray:
-    "Any n clicks, as rows of train; `shown` is not used."
+def at_random(train: Interactions,  # clicks that may be asked about
+              shown: np.ndarray,    # (n_items,), not used
+              n: int,               # how many to ask about
+              seed: int             # of the draw
+              ) -> np.ndarray:      # (n,) int64, rows of train
+    "Any n clicks."
     return np.random.default_rng(seed).permutation(len(train))[:n]
 
-def of_popular(train: Interactions, shown: np.ndarray, n: int, seed: int) -> np.ndarray:
-    "Clicks in proportion to the popularity of their items, as rows of train; `shown` is not used."
+def of_popular(train: Interactions,     # as for `at_random`
+               shown: np.ndarray,       # (n_items,), not used
+               n: int,                  # how many to ask about
+               seed: int                # of the draw
+               ) -> np.ndarray:         # (n,) int64, rows of train
+    "Clicks in proportion to the popularity of their items."
     return weighted_order(train.item_counts()[train.items], seed)[:n]
 
 ASKED = {"at random": at_random, "popular items": of_popular, "by exposure": worth_asking}
@@ -98,7 +107,7 @@ def draws_of(split: Split,          # what is trained on and judged
 # %% ../nbs/A9_price.ipynb #draw-price
 def draw_price(table: pd.DataFrame,     # rows of the experiment's `price`, of one metric
                where: str               # the data, for the title
-               ):
+               ) -> Figure:
     "The share recovered by how many labels there are, a line for each way to ask."
     with house_style():
         fig, axis = pyplot().subplots(figsize=(7.5, 4.2))
@@ -115,7 +124,7 @@ def draw_price(table: pd.DataFrame,     # rows of the experiment's `price`, of o
         axis.minorticks_off()
         axis.legend()
         at = table[table["labels"] == 300].set_index("asked")["recovered"]
-        told = f": 300 labels recover at most {at.max():.0%} of it ({at.idxmax()})" if len(at) else ""
+        told = f": 300 labels recover {at.max():.0%} in the mean, at best ({at.idxmax()})" if len(at) else ""
         fig.suptitle(f"{where}{told}", size=11)
     return fig
 
@@ -127,7 +136,8 @@ def labels_price(bench: Bench       # its seeds are draws of labels; data with r
     """What labels buy: EASE's lists, reranked by a few labels, beside two oracles that know all of them.
 
     Differences to EASE on all clicks, users with training clicks; intervals over users and draws of labels.
-    Raises `InputError` where the data do not say which clicks were meant."""
+    What is recovered is NaN where no oracle gains. Raises `InputError` where the data do not say which clicks
+    were meant."""
     split = bench.split
     train, real = split.train, meant(split)
     ease = EASE(train, RIDGE)
@@ -135,7 +145,7 @@ def labels_price(bench: Bench       # its seeds are draws of labels; data with r
     oracles = {"liked clicks only": judged(EASE(train.select(real), RIDGE), split),
                "all clicks, times the like rate": judged(Reranked(ease, rated, False), split)}
     of_oracles = pd.DataFrame(difference_rows({"all clicks": base} | oracles, base))
-    best = of_oracles.groupby("metric")["difference"].max()
+    best = of_oracles.groupby("metric")["difference"].max().replace(0, np.nan)
     rows = []
     for asked, choose in ASKED.items():
         for n in (size for size in SIZES if size <= len(train)):

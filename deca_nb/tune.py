@@ -6,7 +6,7 @@
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
            'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'tunable', 'write_best', 'report',
-           'tune_command']
+           'by_labels', 'print_by_labels', 'tune_command']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -28,6 +28,7 @@ from deca_nb.commands import (
     Json,
     Ks,
     Resume,
+    Text,
     command,
     data_options,
     given_split,
@@ -46,15 +47,17 @@ from deca_nb.commands import (
 )
 
 # %% ../nbs/A7_tune.ipynb #imports-rooms
+from .ask import read_labels
 from .denoising import recipe_for
 from .evaluation import MostPopular, evaluate
 from .experiments import LONGEST
 from .files import InputError, write_json, write_text
-from .interactions import NO_EVIDENCE, Protocol, Split
+from .interactions import NO_EVIDENCE, Judging, Protocol, Split
+from .labels import fit_quality
 from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
-from .recommender import counting, pick_device
+from .recommender import Recommender, counting, pick_device
 from deca_nb.runs import (
     Job,
     Runs,
@@ -70,6 +73,16 @@ from deca_nb.runs import (
 from .statistics import over_seeds, paired_test
 from .training import Run
 from .tuning import draw_numbers
+from deca_nb.weigh import (
+    ALONE,
+    RERANKED,
+    best_way,
+    compared_on_labels,
+    print_compared,
+    scores_of_labels,
+    times_like,
+    too_few,
+)
 
 # %% ../nbs/A7_tune.ipynb #what
 TUNED = ("MostPopular", "EASE", "ItemKNN", "ALS", "Normal", "DeCA", "DeCA(p)", "T-CE", "R-CE")
@@ -316,6 +329,38 @@ def report(out: str, data: dict, training: dict, split: Split, protocol: Protoco
     print(ASK_NEXT)
     note("\n".join(about))
 
+# %% ../nbs/A7_tune.ipynb #by-labels
+def by_labels(path: str,                # as `read_labels` takes it
+              split: Split,             # what the trials were trained on
+              best: dict[str, Job],     # method -> its best trial; the best by validation first
+              judging: Judging,         # of the protocol
+              *names: tuple[str | None, str | None]     # columns with users and items, the likeliest first
+              ) -> pd.DataFrame:        # as of `compared_on_labels`; empty where labels are too few
+    "Trains the best trials once more, and compares them on labels. Raises `InputError` for a faulty file."
+    labels, notes = read_labels(path, split.train, split.liked, *names)
+    for text in notes: note(f"{path}: {text}.")
+    if told := too_few(labels):
+        note(f"{path}: {told}; methods are not compared by labels.")
+        return pd.DataFrame()
+    scores, first = {}, next(iter(best))
+    for name, job in best.items():
+        model = Recommender.of(job.recipe, judging, job.device).fit(split.train, split.valid)
+        scores[name] = scores_of_labels(model, labels)
+        if name == first: are_logits = model.gives_logits
+    like = fit_quality(split.train, labels).held_out
+    reranked = times_like(scores[first], are_logits, like)
+    return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
+
+def print_by_labels(table: pd.DataFrame     # as of `by_labels`
+                    ):
+    "Prints the comparison and what it says."
+    if table.empty: return
+    print_compared(table)
+    first, best = table.index[0], best_way(table)
+    print(f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
+          f"{best} tells liked clicks best, better than {first} beyond its interval.")
+
+
 # %% ../nbs/A7_tune.ipynb #tune
 @command("tune", data_options, training_options,
          example="deca tune --data own.csv --out tuned --trials 8",
@@ -329,6 +374,8 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
                  methods: Annotated[str | None, Option(help=TUNED_HELP)] = None,
                  seeds: Annotated[int, Option(help="of the best trial of each method")] = 3,
                  jobs: Annotated[int, Option(help="processes of one thread each")] = 1,
+                 labels: Annotated[Text, Option(help="file with user, item and liked (1 or 0), or rating: "
+                                                     "how well each best trial tells them apart")] = None,
                  k: Ks = None, json: Json = None, resume: Resume = False):
     "`deca tune`."
     need_places(json, Path(out) / "tune.txt")
@@ -348,5 +395,10 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     in_turn([job for some in again.values() for job in some], runs, split, jobs)
     tested = {name: as_served(runs.read([job.name() for job in some]), split)
               for name, some in again.items()}
+    in_order = sorted(best, key=lambda name: -tested[name]["validation"].mean())
+    names_of_columns = data["user"], data["item"]
+    compared = pd.DataFrame() if labels is None else by_labels(
+        labels, split, {name: best[name] for name in in_order}, protocol.judging, names_of_columns)
     report(out, data, training, split, protocol, best, tested, longest, json)
+    print_by_labels(compared)
     if not runs.claims.exists(): shutil.rmtree(runs.folder / "weights", ignore_errors=True)     # nobody's now

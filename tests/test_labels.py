@@ -453,3 +453,34 @@ def test_labels_do_not_go_with_a_training_that_goes_on(log, more):
     words = (*TRAIN, "--data", log / "log.csv", "--out", log / "never", "--labels", true_answers(log, 500))
     code, _, err = deca(*words, *more)
     assert code == 2 and f"does not go with {more[0]}" in err
+
+
+def test_tune_by_labels_compares_the_best_trials(log):
+    words = ("tune", "--data", log / "log.csv", "--rating", "stars", "--methods", "Normal,DeCA,EASE")
+    words += ("--trials", "1", "--seeds", "1", "--epochs", "2", "--model", "MF", "--out", log / "tuned")
+    code, out, err = deca(*words, "--labels", true_answers(log, 500))
+    assert code == 0, err
+    for name in ("Normal", "DeCA", "EASE", "reranked by P(like)"):
+        assert name in out.partition("AUC on labels")[2]
+    assert "tells liked clicks best" in out or "None tells liked clicks better" in out
+    code, out, err = deca(*words, "--labels", true_answers(log, 30))
+    assert code == 0 and "too few to judge by" in err and "AUC on labels" not in out
+
+
+def test_a_title_with_a_tab_is_written_on_one_line(log):
+    titles = pd.read_csv(log / "log.csv", dtype=str)[["item"]].drop_duplicates()
+    titles.assign(title="A\tB\nC").to_csv(log / "titles.csv", index=False)
+    words = (
+        "--data",
+        log / "log.csv",
+        "--rating",
+        "stars",
+        "--items",
+        log / "titles.csv",
+        "--method",
+        "EASE",
+    )
+    assert deca("train", *words, "--out", log / "titled")[0] == 0
+    code, _, err = deca("ask", log / "titled", "--n", "5", "--out", log / "q.tsv")
+    assert code == 0, err
+    assert pd.read_csv(log / "q.tsv", sep="\t", dtype=str)["title"].eq("A B C").all()
