@@ -208,8 +208,9 @@ def world():
 
 def fitted(model: str, method: str) -> dict[str, np.ndarray]:
     """What a short training comes to: weights, scores, and how likely each click was meant."""
-    recipe = make_recipe(model, method, numbers_for(method, epochs=1, batch_size=256, learning_rate=0.01))
-    run = Run(recipe, world().train)
+    numbers = numbers_for(method, epochs=1, batch_size=256, learning_rate=0.01)
+    noise = {"noise": "given", "base": 0.02, "spread": 1.0} if "Channel" in method and model != "MF" else {}
+    run = Run(make_recipe(model, method, numbers | noise), world().train)
     trained = run.fit().method
     found = dict(trained.state_dict())
     with torch.no_grad():
