@@ -244,7 +244,7 @@ def loss(self: ClickChannel, batch: Batch,  # of pairs, or a block of cells
 @dataclass(frozen=True)
 class SampledSettings(ChannelSettings):
     "The numbers of `ClickChannel(sampled)`: those of `ClickChannel`, with batches of pairs."
-    batch_size: BatchSize = 512
+    batch_size: BatchSize = 1024
     l2: L2 = .06
 
 @method("ClickChannel(sampled)")
