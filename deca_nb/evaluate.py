@@ -255,8 +255,11 @@ def evaluate_command(read: dict, folder: Saved,
     if data is None: split, protocol, per_user = on_its_split(recommender, folder, *asked)
     else: split, protocol, per_user = on_other_data(recommender, read | {"data": data}, known, *asked)
     recipe, policy = recommender.recipe, check_ties(ties, protocol)
+    rows = score_rows(split, protocol, recipe.model, recipe.method, recipe.seed, policy, per_user)
     if labels is not None:
         from deca_nb.ask import print_bought
-        print_bought(recommender, split, labels, k=asked[0] or split.k, ties=policy, metrics=asked[2])
+        how = {"k": asked[0] or split.k, "ties": policy, "metrics": asked[2]}
+        bought = print_bought(recommender, split, labels, **how).reset_index()
+        rows += [{"labels": labels} | row for row in bought.to_dict("records")]
     note(provenance(split, replace(recommender.judging, ties=policy), protocol.name, [recipe.seed]))
-    write_json(json, score_rows(split, protocol, recipe.model, recipe.method, recipe.seed, policy, per_user))
+    write_json(json, rows)

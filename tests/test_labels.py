@@ -484,3 +484,14 @@ def test_a_title_with_a_tab_is_written_on_one_line(log):
     code, _, err = deca("ask", log / "titled", "--n", "5", "--out", log / "q.tsv")
     assert code == 0, err
     assert pd.read_csv(log / "q.tsv", sep="\t", dtype=str)["title"].eq("A B C").all()
+
+
+def test_what_labels_buy_stands_in_the_json(log):
+    words = ("evaluate", log / "m", "--labels", true_answers(log, 500), "--k", "5", "--json", log / "e.json")
+    code, out, err = deca(*words)
+    assert code == 0, err
+    rows = [row for row in json.loads((log / "e.json").read_text()) if "labels" in row]
+    assert [row["metric"] for row in rows] == ["recall@5", "ndcg@5"]
+    for row in rows:
+        assert row["with"] - row["without"] == pytest.approx(row["difference"])
+        assert f"{row['difference']:.4f}" in out
