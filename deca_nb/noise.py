@@ -27,6 +27,7 @@ from .experiments import PROTOCOLS, ROWS, Bench, experiment
 from .files import write_json
 from .interactions import Split
 from .recipe import make_recipe
+from .runs import versions
 from .statistics import auc
 from .training import Run
 from .worlds import World
@@ -72,7 +73,7 @@ def noise_row(kind: str,        # of the noise, a key of `KINDS`
               epochs: int = 100 # at most
               ) -> dict:        # what was chosen, and how well it knows the noise
     "One world: the search, what it chose, and what stands beside it."
-    started = time.perf_counter()
+    started = time.process_time()
     world = World(*size, seed=seed, **KINDS[kind])
     split = world.sample()
     recipe = make_recipe("MF", how, {"embedding_dim": RANK, "epochs": epochs}, seed=seed)
@@ -90,7 +91,7 @@ def noise_row(kind: str,        # of the noise, a key of `KINDS`
         row["told auc"] = judge_channel(told_noise(run_of(chosen), world), split, world)["noise auc"]
     found = {"base": chosen["base"], "spread": chosen["spread"], "gain": search.gain(search.best(True))}
     return {"noise": kind, "users": size[0], "items": size[1], "method": how, "seed": seed} | row | found | {
-        "seconds": time.perf_counter() - started}
+        "seconds": time.process_time() - started}
 
 # %% ../nbs/A9_noise.ipynb #experiment
 RANK = 5                        # of MF: the worlds have four dimensions of taste
@@ -119,6 +120,7 @@ def worlds_page(bench: Bench,       # its seeds are worlds
     folder = bench.runs.folder / "channel"
     folder.mkdir(parents=True, exist_ok=True)
     rows = joblib.Parallel(workers)(joblib.delayed(kept_row)(folder, *cell) for cell in cells)
+    bench.made.update({str(cell): (row["seconds"], versions()) for cell, row in zip(cells, rows, strict=True)})
     table = pd.DataFrame(rows).astype({name: float for name in MEASURES[:-1]})
     table["abstained"] = (table["base"] == 0).astype(float)
     means = table.groupby(["noise", "method"], sort=False)[[*MEASURES]].agg(["mean", "std"])
