@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from .batches import Batch, RowBatches, TrueNegatives
 from .interactions import InputError, Interactions, concat
-from .models import PairModel, entries
+from .models import PairModel, Product, as_product, entries
 from .names import method, named
 from .objective import Bernoulli, from_logits, from_probability
 from .objective import real_positive_probability as posterior
@@ -143,6 +143,13 @@ class Biased(PairModel):
         biases = self.user_bias(users) + self.item_bias(items)
         return self.inner(users, items) + biases.squeeze(-1) + self.bias
 
+    def product(self) -> Product:
+        "The inner model's vectors, and a dimension for the biases. Raises `InputError` where it has none."
+        found, here = as_product(self.inner), torch.ones_like
+        users = torch.cat([found.users, self.user_bias.weight + self.bias], 1)
+        return Product(users, torch.cat([found.items, here(self.item_bias.weight)], 1),
+                       found.bias + self.item_bias.weight.squeeze(1))
+
     def score_all(self, users: torch.Tensor) -> torch.Tensor:
         "The answer to those users for all items."
         return self.inner.score_all(users) + self.user_bias(users) + self.item_bias.weight.T + self.bias
@@ -165,9 +172,13 @@ class ChannelSettings(Settings):
     h_prime: Annotated[float, Number(above=0, most=1, help="P(click | liked)")] = 1.
 
     def __post_init__(self):
-        if self.noise == "chosen" and (self.base, self.spread, self.h_prime) != (0., 0., 1.):
-            raise InputError("base, spread and h_prime are chosen by held-out clicks; "
+        numbers = self.base, self.spread, self.h_prime, self.varies_by
+        if self.noise == "chosen" and numbers != (0., 0., 1., "item"):
+            raise InputError("base, spread, varies_by and h_prime are chosen by held-out clicks; "
                              "add noise given (--noise given), or leave them out.")
+        if self.base >= self.h_prime:
+            raise InputError(f"base={self.base:g} and h_prime={self.h_prime:g} say that disliked items are "
+                             "clicked as often as liked ones; give a base below h_prime.")
 
 # %% ../nbs/16_channel.ipynb #channel
 @method("ClickChannel")
@@ -177,17 +188,18 @@ class ClickChannel(Method):
     f is any recommender with biases. The noise is chosen by held-out clicks, and may be none."""
     f: Biased
     settings: ChannelSettings
-    numbers: torch.Tensor           # base, spread and h_prime, (3,) float32
+    numbers: torch.Tensor           # base, spread of items, spread of users and h_prime, (4,) float32
     Settings, sampler, stopper = ChannelSettings, "every-cell", "best-likelihood"
+    fixed = "noise", "base", "spread", "varies_by", "h_prime"
 
     def __init__(self, run: Run     # the recipe and the data
                  ):
         super().__init__(run)
         self.f, self.n_positives = Biased(self.f, run.train), len(run.train)
-        numbers = self.settings.base, self.settings.spread, self.settings.h_prime
+        spreads = [self.settings.spread * (self.settings.varies_by == kind) for kind in ("item", "user")]
+        numbers = [self.settings.base, *spreads, self.settings.h_prime]
         self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.float32))
-        n_rows = {"item": run.train.n_items, "user": run.train.n_users}[self.settings.varies_by]
-        self.deviations = nn.ModuleDict({f"{self.settings.varies_by}_noise": zeros_of(n_rows)})
+        self.item_noise, self.user_noise = zeros_of(run.train.n_items), zeros_of(run.train.n_users)
         self.to(run.device)
 
     def log_kept(self, batch: Batch     # of pairs, or a block of cells
@@ -199,11 +211,11 @@ class ClickChannel(Method):
 @patch
 def h(self: ClickChannel, users: torch.Tensor,  # int64, any shape
       items: torch.Tensor                       # int64, broadcasts with users
-      ) -> Bernoulli:                           # of the shape of what varies
+      ) -> Bernoulli:                           # of the broadcast shape
     "P(click | disliked) of those pairs: the base, and how far the item or user is from it."
-    [(kind, table)] = self.deviations.items()
-    apart = table(items if kind == "item_noise" else users).squeeze(-1)
-    return from_logits(self.numbers[0].logit() + self.numbers[1] * apart)
+    base, of_items, of_users, _ = self.numbers
+    apart = of_items * self.item_noise(items) + of_users * self.user_noise(users)
+    return from_logits(base.logit() + apart.squeeze(-1))
 
 @patch
 def clicks(self: ClickChannel, logits: torch.Tensor,    # of f, any shape
@@ -211,7 +223,7 @@ def clicks(self: ClickChannel, logits: torch.Tensor,    # of f, any shape
            items: torch.Tensor                          # int64, likewise
            ) -> Bernoulli:                              # P(click), of that shape
     "Eq. (1) for those pairs."
-    return click_probability(from_logits(logits), self.h(users, items), from_probability(self.numbers[2]))
+    return click_probability(from_logits(logits), self.h(users, items), from_probability(self.numbers[3]))
 
 @patch
 @torch.no_grad()
@@ -220,7 +232,7 @@ def real_positive_probability(self: ClickChannel, users: torch.Tensor,  # (n,) i
                               ) -> torch.Tensor:                        # (n,) float32, in [0, 1]
     "P(liked | clicked): the paper's Eq. 16 with this method's own f, h and h'."
     f = from_logits(self.f.eval()(users, items))
-    return posterior(f, self.h(users, items), from_probability(self.numbers[2]))
+    return posterior(f, self.h(users, items), from_probability(self.numbers[3]))
 
 # %% ../nbs/16_channel.ipynb #channel-loss
 @patch
@@ -236,8 +248,8 @@ def loss(self: ClickChannel, batch: Batch,  # of pairs, or a block of cells
          step: int                          # not used
          ) -> torch.Tensor:                 # nats per click, a scalar
     "Eq. (2), and what keeps the deviations near 0."
-    [table] = self.deviations.values()
-    prior = table.weight.square().sum() / (2 * self.n_positives)
+    squares = sum(table.weight.square().sum() for table in (self.item_noise, self.user_noise))
+    prior = squares / (2 * self.n_positives)
     return sample_loss(self.clicks_of(batch), batch.observed, self.log_kept(batch), batch.weights) + prior
 
 # %% ../nbs/16_channel.ipynb #sampled
@@ -416,9 +428,10 @@ def trained_by(cls: ClickChannel, run: Run  # of a recipe whose noise is chosen 
 @patch
 def remarks(self: ClickChannel) -> list[str]:   # a sentence
     "How noisy the clicks are taken to be."
-    base, spread, h_prime = self.numbers.tolist()
+    base, of_items, of_users, h_prime = self.numbers.tolist()
     if not base:
-        return ["no noise was found: held-out clicks are explained as well without, so P(liked | clicked) "
-                "is 1 for every click, which is no evidence that they were meant"]
-    varies = f"{base:.3g}, and {self.settings.varies_by}s differ from it" if spread else f"{base:.3g} for all"
+        return ["no noise is assumed (base 0), so P(liked | clicked) is 1 for every click; where held-out "
+                "clicks chose that, noise explains them no better, which does not show that all were meant"]
+    who = "items differ" if of_items else "users differ" if of_users else ""
+    varies = f"{base:.3g}, and {who} from it" if who else f"{base:.3g} for all"
     return [f"P(click | disliked) is {varies}; P(click | liked) is {h_prime:g}"]

@@ -3,7 +3,7 @@ import pandas as pd
 import torch
 from .batches import Batch as Batch, RowBatches as RowBatches, TrueNegatives as TrueNegatives
 from .interactions import InputError as InputError, Interactions as Interactions, concat as concat
-from .models import PairModel as PairModel, entries as entries
+from .models import PairModel as PairModel, Product as Product, as_product as as_product, entries as entries
 from .names import method as method, named as named
 from .objective import Bernoulli as Bernoulli, from_logits as from_logits, from_probability as from_probability
 from .ranking import users_at_once as users_at_once
@@ -39,6 +39,7 @@ class Biased(PairModel):
     bias: Incomplete
     def __init__(self, inner: PairModel, train: Interactions) -> None: ...
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor: ...
+    def product(self) -> Product: ...
     def score_all(self, users: torch.Tensor) -> torch.Tensor: ...
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ClickChannel(Method):
     Settings: Incomplete
     sampler: Incomplete
     stopper: Incomplete
-    deviations: Incomplete
+    fixed: Incomplete
     def __init__(self, run: Run) -> None: ...
     def log_kept(self, batch: Batch) -> torch.Tensor: ...
     def h(self, users: torch.Tensor, items: torch.Tensor) -> Bernoulli: ...

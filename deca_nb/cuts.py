@@ -78,8 +78,8 @@ def score_clicks(recommender: Recommender,    # its recipe counts, with its own 
     recipe, inside, outside = recommender.recipe, [], []
     for seed in range(recipe.seed, recipe.seed + n_seeds):
         one = Recommender.of(replace(recipe, seed=seed), recommender.judging, recommender.device)
+        one.fit(pairs, by=as_long_as(took or {}))               # what it chooses holds for all folds
         if n_folds > 1: outside.append(out_of_fold(one, pairs, n_folds, took))
-        one.fit(pairs, by=as_long_as(took or {}))
         inside.append(one.real_positive_probability(pairs).to_numpy())
     return ClickScores(np.stack(inside), np.stack(outside) if outside else None)
 

@@ -227,8 +227,8 @@ def need_order(scores: pd.Series, share: float):
 LEAST_SPREAD = .05                      # between the lowest and the highest score
 
 def told_apart(scores: pd.Series) -> list[str]:
-    "One line where the scores hardly differ, else none."
-    if scores.max() - scores.min() >= LEAST_SPREAD: return []
+    "One line where the scores hardly differ, else none; none where no click is doubted at all."
+    if scores.max() - scores.min() >= LEAST_SPREAD or (scores == 1).all(): return []
     return [f"The scores hardly differ (all lie between {scores.min():.4f} and {scores.max():.4f}, less than "
             f"{LEAST_SPREAD:g} apart): the model has learned little. Raise --learning-rate, "
             "--patience or --epochs."]

@@ -58,7 +58,7 @@ def told_noise(run: Run,        # with given numbers
     numbers = {"base": .5, "spread": 1., "varies_by": "item"}
     knows = replace(run, recipe=replace(run.recipe, settings=replace(run.settings, **numbers)))
     trainer = knows.trainer()
-    [table] = trainer.method.deviations.values()
+    table: Any = trainer.method.item_noise
     share = len(run.train) / len(world.clicks())
     told = torch.tensor(share * world.item_noise, dtype=torch.float32).clamp(1e-6, 1 - 1e-6).logit()
     with torch.no_grad(): table.weight.copy_(told[:, None])
@@ -120,7 +120,7 @@ def worlds_page(bench: Bench,       # its seeds are worlds
     folder = bench.runs.folder / "channel"
     folder.mkdir(parents=True, exist_ok=True)
     rows = joblib.Parallel(workers)(joblib.delayed(kept_row)(folder, *cell) for cell in cells)
-    bench.made.update({str(cell): (row["seconds"], versions()) for cell, row in zip(cells, rows, strict=True)})
+    for cell, row in zip(cells, rows, strict=True): bench.made[str(cell)] = row["seconds"], versions()
     table = pd.DataFrame(rows).astype({name: float for name in MEASURES[:-1]})
     table["abstained"] = (table["base"] == 0).astype(float)
     means = table.groupby(["noise", "method"], sort=False)[[*MEASURES]].agg(["mean", "std"])

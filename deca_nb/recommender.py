@@ -512,6 +512,9 @@ def settings_with(self: Recommender, numbers: dict  # name -> value
         if name not in own:
             raise InputError(f"{name} cannot change where training goes on; leave it out, "
                              f"or change one of {', '.join(own)}.")
+        if name in self.run().method_class.fixed:
+            raise InputError(f"{name} of {self.method_name} was settled in its training and cannot change "
+                             "where training goes on; leave it out, or train anew.")
     return checked(dataclasses.replace(self.settings, **numbers))
 
 # %% ../nbs/10_recommender.ipynb #go-on

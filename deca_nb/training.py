@@ -167,6 +167,7 @@ class Method(nn.Module):
     has_steps = True                                # False for one that only joins what it needs
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
     is_model = False                                # whether it is its own model, as a ranker is
+    fixed: tuple = ()                               # its settings that cannot change when it goes on
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False

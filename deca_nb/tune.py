@@ -53,7 +53,6 @@ from .evaluation import MostPopular, evaluate
 from .experiments import LONGEST
 from .files import InputError, write_json, write_text
 from .interactions import NO_EVIDENCE, Judging, Protocol, Split
-from .labels import fit_quality
 from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
@@ -78,6 +77,7 @@ from deca_nb.weigh import (
     RERANKED,
     best_way,
     compared_on_labels,
+    like_by_halves,
     print_compared,
     scores_of_labels,
     times_like,
@@ -347,8 +347,7 @@ def by_labels(path: str,                # as `read_labels` takes it
         model = Recommender.of(job.recipe, judging, job.device).fit(split.train, split.valid)
         scores[name] = scores_of_labels(model, labels)
         if name == first: are_logits = model.gives_logits
-    like = fit_quality(split.train, labels).held_out
-    reranked = times_like(scores[first], are_logits, like)
+    reranked = times_like(scores[first], are_logits, like_by_halves(split, labels))
     return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
 
 def print_by_labels(table: pd.DataFrame     # as of `by_labels`

@@ -7,7 +7,6 @@ from .evaluation import MostPopular as MostPopular, evaluate as evaluate
 from .experiments import LONGEST as LONGEST
 from .files import InputError as InputError, write_json as write_json, write_text as write_text
 from .interactions import Judging as Judging, NO_EVIDENCE as NO_EVIDENCE, Protocol as Protocol, Split as Split
-from .labels import fit_quality as fit_quality
 from .names import find as find, listed as listed, name_of as name_of
 from .options import write_options as write_options
 from .recipe import Recipe as Recipe
@@ -18,7 +17,7 @@ from .tuning import draw_numbers as draw_numbers
 from _typeshed import Incomplete
 from deca_nb.commands import ASK_NEXT as ASK_NEXT, Json as Json, Ks as Ks, Resume as Resume, Text as Text, command as command, data_options as data_options, given_split as given_split, held_by as held_by, list_of as list_of, load_split as load_split, need_counts as need_counts, need_owners as need_owners, need_places as need_places, note as note, number as number, numbers_text as numbers_text, options_of as options_of, pick_lengths as pick_lengths, training_options as training_options
 from deca_nb.runs import Job as Job, Runs as Runs, describe_job as describe_job, execute as execute, groups_of as groups_of, in_processes as in_processes, needed_by as needed_by, provenance as provenance, run_jobs as run_jobs, versions as versions
-from deca_nb.weigh import ALONE as ALONE, RERANKED as RERANKED, best_way as best_way, compared_on_labels as compared_on_labels, print_compared as print_compared, scores_of_labels as scores_of_labels, times_like as times_like, too_few as too_few
+from deca_nb.weigh import ALONE as ALONE, RERANKED as RERANKED, best_way as best_way, compared_on_labels as compared_on_labels, like_by_halves as like_by_halves, print_compared as print_compared, scores_of_labels as scores_of_labels, times_like as times_like, too_few as too_few
 from pathlib import Path
 from typer import Option as Option
 from typing import Annotated

@@ -288,7 +288,6 @@ FINDINGS: dict[str, Finding] = {
     "recovery": who_doubts_best,
     "labels": what_labels_buy,
     "channel": what_noise_is_found,
-    "channel-large": what_noise_is_found,
     "speed": how_fast,
     "gpu": on_a_gpu,
     "reading": how_files_are_read,

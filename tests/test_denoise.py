@@ -256,7 +256,7 @@ def test_nothing_that_is_tested_was_trained_or_scored(own_file, monkeypatch):
     split, n_rows = read_split("own.csv"), len(log())
     of_file, compared, for_lists = fitted[:3], fitted[3:-1], fitted[-1]
     assert len(for_lists) > len(split.train), "fitted again on what stays of all rows"
-    assert [len(one) for one in of_file][-1] == n_rows and len(compared) == 3 + 4 * 3
+    assert len(of_file[0]) == n_rows and len(compared) == 3 + 4 * 3
     for train in compared:
         assert np.isin(train.keys(), split.train.keys()).all()
 
