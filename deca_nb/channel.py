@@ -190,7 +190,7 @@ class ClickChannel(Method):
     settings: ChannelSettings
     numbers: torch.Tensor           # base, spread of items, spread of users and h_prime, (4,) float32
     Settings, sampler, stopper = ChannelSettings, "every-cell", "best-likelihood"
-    fixed = "noise", "base", "spread", "varies_by", "h_prime"
+    fixed, is_tuned = ("noise", "base", "spread", "varies_by", "h_prime"), False
 
     def __init__(self, run: Run     # the recipe and the data
                  ):
@@ -412,12 +412,18 @@ def with_validation(run: Run    # of any method
 def with_chosen_noise(run: Run      # of `ClickChannel`
                       ) -> Run:     # whose settings give the noise
     "The run with the noise that held-out clicks choose. Raises `InputError` where there are too few of them."
-    if run.settings.noise == "given": return run
+    if run.method_class.is_settled(run.settings): return run
     asked = with_validation(run)
     chosen = search_noise(asked).chosen()
     numbers = chosen.numbers if asked is run else chosen.numbers | {"epochs": chosen.epochs}
     settings = replace(run.settings, **{"noise": "given"} | numbers)
     return replace(run, recipe=replace(run.recipe, settings=settings))
+
+@patch(cls_method=True)
+def is_settled(cls: ClickChannel, settings: ChannelSettings     # of this method
+               ) -> bool:                                       # False where the noise is to be chosen
+    "Whether the settings give the noise."
+    return settings.noise == "given"
 
 @patch(cls_method=True)
 def trained_by(cls: ClickChannel, run: Run  # of a recipe whose noise is chosen or given

@@ -6,7 +6,7 @@
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
            'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'tunable', 'write_best', 'report',
-           'by_labels', 'print_by_labels', 'tune_command']
+           'by_labels', 'text_by_labels', 'tune_command']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -77,8 +77,8 @@ from deca_nb.weigh import (
     RERANKED,
     best_way,
     compared_on_labels,
+    compared_text,
     like_by_halves,
-    print_compared,
     scores_of_labels,
     times_like,
     too_few,
@@ -309,20 +309,22 @@ def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...],
 
 # %% ../nbs/A7_tune.ipynb #report
 def report(out: str, data: dict, training: dict, split: Split, protocol: Protocol, best: dict[str, Job],
-           tested: dict[str, pd.DataFrame], k: int, json: str | None):
-    "Prints and writes the table, the sentence, best.toml and a recipe for each method."
+           tested: dict[str, pd.DataFrame], k: int, json: str | None, labelled: pd.DataFrame):
+    "Prints and writes the table, the sentence, what labels say, best.toml and a recipe for each method."
     table = pd.DataFrame({name: table_row(rows, k) for name, rows in tested.items()}).T
     table = table.sort_values("validation ndcg@20", ascending=False, kind="stable").astype({"seeds": int})
     told, sentence = answer(tested, k, split.truth_means)
     chosen, recipes = table.index[0], Path(out) / "recipes"
     write_best(Path(out) / "best.toml", data, training, split.k, best[chosen])
     for name, job in best.items(): write_best(recipes / f"{name}.toml", data, training, split.k, job)
-    text = f"{shown(table)}\n\n{sentence}"
+    text = f"{shown(table)}\n\n{sentence}{text_by_labels(labelled)}"
     made_with, seeds = versions(best[chosen].device), range(int(table["seeds"].max()))
     about = [provenance(split, protocol.judging, protocol.name, seeds, made_with),
              *(f"{name}: {numbers_text(best[name].recipe)}" for name in table.index)]
     write_text(Path(out) / "tune.txt", "\n".join([text, "", *about]) + "\n")
-    write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told})
+    by_label = {"labels": labelled.rename_axis("scores").reset_index().to_dict("records")}
+    write_json(json, {"table": table.rename_axis("method").reset_index().to_dict("records"), "answer": told}
+               | ({} if labelled.empty else by_label))
     print(text)
     print(f"Best by validation: {chosen}; deca train --recipe {Path(out) / 'best.toml'} --out FOLDER "
           f"(each method: {recipes})")
@@ -350,14 +352,14 @@ def by_labels(path: str,                # as `read_labels` takes it
     reranked = times_like(scores[first], are_logits, like_by_halves(split, labels))
     return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
 
-def print_by_labels(table: pd.DataFrame     # as of `by_labels`
-                    ):
-    "Prints the comparison and what it says."
-    if table.empty: return
-    print_compared(table)
+def text_by_labels(table: pd.DataFrame      # as of `by_labels`
+                   ) -> str:                # empty where that is
+    "The comparison, and what it says."
+    if table.empty: return ""
     first, best = table.index[0], best_way(table)
-    print(f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
-          f"{best} tells liked clicks best, better than {first} beyond its interval.")
+    told = (f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
+            f"{best} tells liked clicks best, better than {first} beyond its interval.")
+    return f"\n\n{compared_text(table)}\n{told}"
 
 
 # %% ../nbs/A7_tune.ipynb #tune
@@ -398,6 +400,5 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     names_of_columns = data["user"], data["item"]
     compared = pd.DataFrame() if labels is None else by_labels(
         labels, split, {name: best[name] for name in in_order}, protocol.judging, names_of_columns)
-    report(out, data, training, split, protocol, best, tested, longest, json)
-    print_by_labels(compared)
+    report(out, data, training, split, protocol, best, tested, longest, json, compared)
     if not runs.claims.exists(): shutil.rmtree(runs.folder / "weights", ignore_errors=True)     # nobody's now

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ALONE', 'WEIGHED', 'RERANKED', 'weighed', 'scores_of_labels', 'some_labels', 'halves_of', 'like_by_halves',
-           'scores_by_halves', 'times_like', 'compared_on_labels', 'ways_judged', 'best_way', 'print_compared',
+           'scores_by_halves', 'times_like', 'compared_on_labels', 'ways_judged', 'best_way', 'compared_text',
            'too_few', 'weighing']
 
 # %% ../nbs/A0_weigh.ipynb #imports-export
@@ -117,11 +117,11 @@ def best_way(table: pd.DataFrame    # as of `ways_judged`
     return ALONE if sure.empty else sure["AUC"].idxmax()
 
 # %% ../nbs/A0_weigh.ipynb #quality-of-training
-def print_compared(table: pd.DataFrame  # as of `compared_on_labels`
-                   ):
-    "Prints the table."
+def compared_text(table: pd.DataFrame   # as of `compared_on_labels`
+                  ) -> str:             # several lines
+    "The table as text."
     shown = table.rename_axis("AUC on labels that were not used (.5 is a guess)")
-    print(shown.to_string(float_format="{:.3f}".format))
+    return shown.to_string(float_format="{:.3f}".format)
 
 def too_few(labels: Labels      # any number
             ) -> str:           # a sentence; empty where there are enough
@@ -147,7 +147,7 @@ def weighing(path: str,         # as `read_labels` takes it
     note(f"{path}: {quality.told()}")
     table = ways_judged(make, split, labels)
     best = best_way(table)
-    print_compared(table)
+    print(compared_text(table))
     then = {ALONE: "No way is better than clicks alone beyond its interval: the training is unchanged.",
             WEIGHED: "Clicks weigh P(like) in this training.",
             RERANKED: f"Reranking is best: deca recommend FOLDER --labels {path}. The training is unchanged."}

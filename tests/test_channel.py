@@ -10,12 +10,14 @@ import torch
 from conftest import ROOT
 
 from deca_nb import channel
+from deca_nb.checkpoints import is_kept
 from deca_nb.cuts import score_clicks
 from deca_nb.files import InputError
 from deca_nb.models import as_product
 from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender
 from deca_nb.training import Run
+from deca_nb.tuning import draw_numbers
 from deca_nb.worlds import World
 
 WORLDS = pd.read_csv(ROOT / "results" / "channel" / "world-clean-runs.csv")
@@ -115,3 +117,15 @@ def test_a_kept_run_knows_a_noise_that_differs_by_user(made):
     run = Run(make_recipe("MF", "ClickChannel", noise), split.train, split.valid)
     method, _ = run.trained()
     assert "users differ" in method.remarks()[0]
+
+
+def test_a_state_is_found_where_the_noise_is_yet_to_be_chosen(made, tmp_path):
+    split, _ = made
+    run = Run(make_recipe("MF", "ClickChannel", {"epochs": 2}), split.train, split.valid)
+    assert not is_kept(run, tmp_path)
+    (tmp_path / "unfinished-of-what-was-chosen.safetensors").write_bytes(b"")
+    assert is_kept(run, tmp_path)
+
+
+def test_tuning_leaves_its_numbers_to_itself():
+    assert draw_numbers("ClickChannel", 3) == [{}, {}, {}] and draw_numbers("Normal", 1) != [{}]

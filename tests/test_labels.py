@@ -458,11 +458,16 @@ def test_labels_do_not_go_with_a_training_that_goes_on(log, more):
 def test_tune_by_labels_compares_the_best_trials(log):
     words = ("tune", "--data", log / "log.csv", "--rating", "stars", "--methods", "Normal,DeCA,EASE")
     words += ("--trials", "1", "--seeds", "1", "--epochs", "2", "--model", "MF", "--out", log / "tuned")
+    words += ("--json", log / "t.json")
     code, out, err = deca(*words, "--labels", true_answers(log, 500))
     assert code == 0, err
     for name in ("Normal", "DeCA", "EASE", "reranked by P(like)"):
         assert name in out.partition("AUC on labels")[2]
     assert "tells liked clicks best" in out or "None tells liked clicks better" in out
+    text = (log / "tuned" / "tune.txt").read_text()
+    assert "AUC on labels" in text and [
+        row["scores"] for row in json.loads((log / "t.json").read_text())["labels"]
+    ]
     code, out, err = deca(*words, "--labels", true_answers(log, 30))
     assert code == 0 and "too few to judge by" in err and "AUC on labels" not in out
 
