@@ -481,7 +481,8 @@ def stopper(self: Run, method: Method   # the one that is trained; handed to the
             ) -> Callback:              # new, with nothing seen
     "The protocol's stopper; `never` without validation pairs."
     blind = self.valid is None or not len(self.valid)
-    return find("stopper", "never" if blind else method.stopper or self.parts.stopper)(self, method)
+    wanted = self.method_class.stopper or self.parts.stopper
+    return find("stopper", "never" if blind else wanted)(self, method)
 
 # %% ../nbs/05_training.ipynb #rows-of
 def rows_of(gradient: torch.Tensor                      # sparse, (n_rows, d), a row possibly more than once
