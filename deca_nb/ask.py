@@ -220,7 +220,6 @@ def gap_on_labels(first: np.ndarray,    # (n,) scores
     of_first, of_second = (auc_of_resamples(scores, liked) for scores in (first, second))
     return over_users(lambda times: (of_second(times) - of_first(times))[None], len(liked), seed=seed)[:, 0]
 
-
 # %% ../nbs/A0_ask.ipynb #judge-doubts
 def judge_doubts(clicks: Interactions,      # each pair once
                  scores: np.ndarray,        # (n_clicks,) high for what was meant; NaN where there is none

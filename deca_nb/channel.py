@@ -9,7 +9,6 @@ __all__ = ['L2_TIMES', 'H_PRIMES', 'BASES', 'VARY', 'BELIEVED', 'TOO_FAR', 'clic
            'best_likelihood', 'Look', 'look_at', 'Search', 'search_noise', 'with_validation', 'with_chosen_noise']
 
 # %% ../nbs/16_channel.ipynb #imports-export
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Annotated, NamedTuple
@@ -180,6 +179,11 @@ class ChannelSettings(Settings):
             raise InputError(f"base={self.base:g} and h_prime={self.h_prime:g} say that disliked items are "
                              "clicked as often as liked ones; give a base below h_prime.")
 
+    @property
+    def is_settled(self) -> bool:
+        "Whether the noise is given."
+        return self.noise == "given"
+
 # %% ../nbs/16_channel.ipynb #channel
 @method("ClickChannel")
 class ClickChannel(Method):
@@ -190,7 +194,7 @@ class ClickChannel(Method):
     settings: ChannelSettings
     numbers: torch.Tensor           # base, spread of items, spread of users and h_prime, (4,) float32
     Settings, sampler, stopper = ChannelSettings, "every-cell", "best-likelihood"
-    fixed, is_tuned = ("noise", "base", "spread", "varies_by", "h_prime"), False
+    fixed = "noise", "base", "spread", "varies_by", "h_prime"
 
     def __init__(self, run: Run     # the recipe and the data
                  ):
@@ -305,12 +309,6 @@ class BestLikelihood(BestNDCG):
     "Stops as `BestNDCG` does, by the log-likelihood of validation clicks (chapter 16)."
     measure = "validation log-likelihood"
 
-    def __init__(self, validate: Callable,      # model -> nats per validation click, at most 0
-                 patience: int                  # at least 1
-                 ):
-        super().__init__(validate, patience)
-        self.best = -np.inf
-
 @named("stopper", "best-likelihood")
 def best_likelihood(run: Run,               # with validation pairs; its patience is taken
                     method: ClickChannel    # whose likelihood it is
@@ -412,18 +410,12 @@ def with_validation(run: Run    # of any method
 def with_chosen_noise(run: Run      # of `ClickChannel`
                       ) -> Run:     # whose settings give the noise
     "The run with the noise that held-out clicks choose. Raises `InputError` where there are too few of them."
-    if run.method_class.is_settled(run.settings): return run
+    if run.settings.is_settled: return run
     asked = with_validation(run)
     chosen = search_noise(asked).chosen()
     numbers = chosen.numbers if asked is run else chosen.numbers | {"epochs": chosen.epochs}
     settings = replace(run.settings, **{"noise": "given"} | numbers)
     return replace(run, recipe=replace(run.recipe, settings=settings))
-
-@patch(cls_method=True)
-def is_settled(cls: ClickChannel, settings: ChannelSettings     # of this method
-               ) -> bool:                                       # False where the noise is to be chosen
-    "Whether the settings give the noise."
-    return settings.noise == "given"
 
 @patch(cls_method=True)
 def trained_by(cls: ClickChannel, run: Run  # of a recipe whose noise is chosen or given

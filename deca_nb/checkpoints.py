@@ -240,7 +240,7 @@ def is_kept(run: Run,   # of any method
             folder      # path: where states are kept
             ) -> bool:
     "Whether a state of the run, or of what it needs first, is kept there: any, where it has yet to choose."
-    if not run.method_class.is_settled(run.settings): return any(Path(folder).glob(f"{UNFINISHED}*"))
+    if not run.settings.is_settled: return any(Path(folder).glob(f"{UNFINISHED}*"))
     paths = [unfinished(folder, one.recipe.key()) for one in with_needed(run)]
     return any(path.is_file() or one_before(path).is_file() for path in paths)
 

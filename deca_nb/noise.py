@@ -27,7 +27,7 @@ from .experiments import PROTOCOLS, ROWS, Bench, experiment
 from .files import write_json
 from .interactions import Split
 from .recipe import make_recipe
-from .runs import versions
+from .runs import recovery, versions
 from .statistics import auc
 from .training import Run
 from .worlds import World
@@ -41,12 +41,13 @@ def judge_channel(method: ClickChannel,     # trained
     train, n_items = split.train, world.n_items
     users, items = torch.tensor(train.users), torch.tensor(train.items)
     believed = method.real_positive_probability(users, items).double().numpy()
+    known = {"noise auc": np.nan, "brier": ((1 - believed) ** 2).mean()}
+    if train.noise.any(): known = recovery(method, world, train)
     with torch.no_grad(): h = method.h(users, items).p.expand(len(users)).double().numpy()
     of_item = np.bincount(items, h, n_items) / np.maximum(np.bincount(items, minlength=n_items), 1)
     true, seen = len(train) / len(world.clicks()) * world.item_noise, train.item_counts() > 0
     vary = of_item[seen].std() > 1e-9 and true[seen].std() > 1e-9
-    return {"noise auc": auc(-believed, train.noise) if train.noise.any() else np.nan,
-            "brier": ((believed - ~train.noise) ** 2).mean(), "p(liked)": believed.mean(),
+    return {"noise auc": known["noise auc"], "brier": known["brier"], "p(liked)": believed.mean(),
             "h / true": of_item[seen].mean() / true[seen].mean() if true.any() else np.nan,
             "correlation": np.corrcoef(of_item[seen], true[seen])[0, 1] if vary else np.nan}
 

@@ -3,7 +3,7 @@ from .experiments import Bench as Bench, PROTOCOLS as PROTOCOLS, ROWS as ROWS, e
 from .files import write_json as write_json
 from .interactions import Split as Split
 from .recipe import make_recipe as make_recipe
-from .runs import versions as versions
+from .runs import recovery as recovery, versions as versions
 from .statistics import auc as auc
 from .training import Run as Run
 from .worlds import World as World

@@ -92,6 +92,11 @@ class Settings:
     optimiser: Annotated[str, Number(choices=lambda: [*listed("optimiser"), AUTO],
                                      help="dense, row-sparse for many users, or auto by size")] = "dense"
 
+    @property
+    def is_settled(self) -> bool:
+        "Whether these are the numbers that a training will have: a method may choose some (chapter 16)."
+        return True
+
 # %% ../nbs/A4_recipe.ipynb #checked
 def as_default(value: Any, default: Any) -> Any:
     "The value as a plain Python number, 10 as 10.0 where the default is a float: one value has one key."
@@ -112,6 +117,7 @@ def common(settings: Settings) -> Settings:
 class AtOnce:
     "The base of the settings of what is learned at once, as rankers are: it has no number."
     optimiser: ClassVar[str] = "dense"              # no step is taken; it suits every model
+    is_settled: ClassVar[bool] = True
 
 def model_of(model: str, method: str) -> str:
     "The name of a recipe's model: that of the method where it is a model by itself, as a ranker is."

@@ -112,7 +112,6 @@ def need_unlabelled(earlier: str | None, resume: bool):
             raise InputError("--labels weighs a training from its beginning, so it does not go with "
                              f"{option}; leave one of them out.")
 
-
 # %% ../nbs/A0_train.ipynb #train
 @command("train", data_options, training_options,
          example="deca train --data movielens-100k --method DeCA --c1 10 --c2 10 --l2 0.001 --out my-model",

@@ -168,7 +168,6 @@ class Method(nn.Module):
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
     is_model = False                                # whether it is its own model, as a ranker is
     fixed: tuple = ()                               # its settings that cannot change when it goes on
-    is_tuned = True                                 # False for one that chooses its own numbers
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False
@@ -208,14 +207,6 @@ def real_positive_probability(self: Method, users: torch.Tensor,    # (n,) int64
 
     A score to rank by."""
     return self.f.eval()(users, items).sigmoid()
-
-# %% ../nbs/05_training.ipynb #method-settled
-@patch(cls_method=True)
-def is_settled(cls: Method, settings: Any   # of this method
-               ) -> bool:                   # False where a training has yet to choose some of them
-    "Whether the settings are those that the training will have; a method may choose (chapter 16)."
-    return True
-
 
 # %% ../nbs/05_training.ipynb #normal
 @method("Normal")
@@ -265,7 +256,8 @@ class BestNDCG(Callback):
     def __init__(self, validate: Callable,  # model -> NDCG@20 in [0, 1]
                  patience: int              # at least 1
                  ):
-        self.validate, self.patience, self.best, self.weights, self.waited = validate, patience, -1., None, 0
+        self.validate, self.patience, self.waited = validate, patience, 0
+        self.best, self.weights = -np.inf, None
 
     def look(self, value: float     # the NDCG of one epoch
              ) -> bool:             # whether it is a new best

@@ -361,7 +361,6 @@ def text_by_labels(table: pd.DataFrame      # as of `by_labels`
             f"{best} tells liked clicks best, better than {first} beyond its interval.")
     return f"\n\n{compared_text(table)}\n{told}"
 
-
 # %% ../nbs/A7_tune.ipynb #tune
 @command("tune", data_options, training_options,
          example="deca tune --data own.csv --out tuned --trials 8",

@@ -10,14 +10,14 @@ from functools import cache
 from zlib import crc32
 
 from .denoising import DeCASettings
-from .names import find
 from .recipe import Number, need_number, numbers_of, settings_of_method
 
 # %% ../nbs/A7_tuning.ipynb #space
 def search_space(method: str) -> dict[str, Number]:
     "The numbers that tuning this method searches, by name; none of one that chooses its own."
-    if not getattr(find("method", method), "is_tuned", True): return {}
-    numbers = numbers_of(settings_of_method(method))
+    cls = settings_of_method(method)
+    if not cls().is_settled: return {}
+    numbers = numbers_of(cls)
     return {name: number for name, number in numbers.items() if number.search}
 
 def distributions(numbers: dict[str, Number]) -> dict:

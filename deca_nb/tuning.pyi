@@ -1,5 +1,4 @@
 from .denoising import DeCASettings as DeCASettings
-from .names import find as find
 from .recipe import Number as Number, need_number as need_number, numbers_of as numbers_of, settings_of_method as settings_of_method
 from _typeshed import Incomplete
 from functools import cache
