@@ -104,7 +104,9 @@ def advice_on(recommender: Recommender) -> list[str]:
     return early + remarks + told_apart(recommender.real_positive_probability())
 
 # %% ../nbs/A0_train.ipynb #need-unlabelled
-def need_unlabelled(earlier: str | None, resume: bool):
+def need_unlabelled(earlier: str | None,    # the folder of --from; None: not given
+                    resume: bool            # --resume was given
+                    ):
     "Raise InputError where --labels stands beside what it does not go with."
     need_alone("train --labels")
     for given, option in ((earlier, "--from"), (resume, "--resume")):
@@ -196,7 +198,7 @@ def weighing_one(clicks):
     return replace(clicks, **(found or {"weights": clicks.weight_each()}))
 
 def weighs_by_scores(recommender: Recommender) -> bool:
-    "Whether its clicks have weights from `denoise --reweight`, given now or before an earlier `--from`."
+    "Whether `denoise --reweight` or labels gave its clicks weights, now or before an earlier `--from`."
     weighed = (recommender.serving or recommender).known.weights is not None
     return weighed and bool({"denoised", "weighed by scores"} & set(recommender.data))
 

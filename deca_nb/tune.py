@@ -6,7 +6,7 @@
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
            'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'tunable', 'write_best', 'report',
-           'by_labels', 'text_by_labels', 'tune_command']
+           'labels_to_judge', 'by_labels', 'text_by_labels', 'tune_command']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -53,6 +53,7 @@ from .evaluation import MostPopular, evaluate
 from .experiments import LONGEST
 from .files import InputError, write_json, write_text
 from .interactions import NO_EVIDENCE, Judging, Protocol, Split
+from .labels import Labels
 from .names import find, listed, name_of
 from .options import write_options
 from .recipe import Recipe
@@ -332,18 +333,24 @@ def report(out: str, data: dict, training: dict, split: Split, protocol: Protoco
     note("\n".join(about))
 
 # %% ../nbs/A7_tune.ipynb #by-labels
-def by_labels(path: str,                # as `read_labels` takes it
-              split: Split,             # what the trials were trained on
-              best: dict[str, Job],     # method -> its best trial; the best by validation first
-              judging: Judging,         # of the protocol
-              *names: tuple[str | None, str | None]     # columns with users and items, the likeliest first
-              ) -> pd.DataFrame:        # as of `compared_on_labels`; empty where labels are too few
-    "Trains the best trials once more, and compares them on labels. Raises `InputError` for a faulty file."
+def labels_to_judge(path: str,          # as `read_labels` takes it
+                    split: Split,       # what the trials are trained on
+                    *names: tuple[str | None, str | None]   # columns of users and items, likeliest first
+                    ) -> Labels | None: # None where they are too few, which is said
+    "Labels of training clicks, read before anything is trained. Raises `InputError` for a faulty file."
     labels, notes = read_labels(path, split.train, split.liked, *names)
     for text in notes: note(f"{path}: {text}.")
-    if told := too_few(labels):
-        note(f"{path}: {told}; methods are not compared by labels.")
-        return pd.DataFrame()
+    told = too_few(labels)
+    if told: note(f"{path}: {told}; methods are not compared by labels.")
+    return None if told else labels
+
+def by_labels(labels: Labels | None,    # of training clicks; None: there are none to judge by
+              split: Split,             # what the trials were trained on
+              best: dict[str, Job],     # method -> its best trial; the best by validation first
+              judging: Judging          # of the protocol
+              ) -> pd.DataFrame:        # as of `compared_on_labels`; empty without labels
+    "Trains the best trials once more, and compares them on labels."
+    if labels is None: return pd.DataFrame()
     scores, first = {}, next(iter(best))
     for name, job in best.items():
         model = Recommender.of(job.recipe, judging, job.device).fit(split.train, split.valid)
@@ -384,6 +391,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     need_owners(training, names)
     split, protocol = tunable(data)
     split = replace(split, k=lengths or split.k)
+    answers = labels_to_judge(labels, split, (data["user"], data["item"])) if labels else None
     runs, longest = Runs(Path(out) / "runs"), max(split.k)
     need_same_split(runs, split, out)
     if resume: runs.need_some()
@@ -396,8 +404,6 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
     tested = {name: as_served(runs.read([job.name() for job in some]), split)
               for name, some in again.items()}
     in_order = sorted(best, key=lambda name: -tested[name]["validation"].mean())
-    names_of_columns = data["user"], data["item"]
-    compared = pd.DataFrame() if labels is None else by_labels(
-        labels, split, {name: best[name] for name in in_order}, protocol.judging, names_of_columns)
+    compared = by_labels(answers, split, {name: best[name] for name in in_order}, protocol.judging)
     report(out, data, training, split, protocol, best, tested, longest, json, compared)
     if not runs.claims.exists(): shutil.rmtree(runs.folder / "weights", ignore_errors=True)     # nobody's now

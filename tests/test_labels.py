@@ -500,3 +500,10 @@ def test_what_labels_buy_stands_in_the_json(log):
     for row in rows:
         assert row["with"] - row["without"] == pytest.approx(row["difference"])
         assert f"{row['difference']:.4f}" in out
+
+
+def test_a_faulty_labels_file_stops_tune_before_any_trial(log):
+    words = ("tune", "--data", log / "log.csv", "--rating", "stars", "--methods", "Normal", "--trials", "1")
+    (log / "faulty.csv").write_text("user,item\n01,i\n")
+    code, _, err = deca(*words, "--out", log / "never-tuned", "--labels", log / "faulty.csv")
+    assert code == 2 and "no column liked" in err and not (log / "never-tuned").exists()
