@@ -107,11 +107,11 @@ def truncated(losses: torch.Tensor,     # (n,), of positives and negatives, each
 @dataclass(frozen=True)
 class TCESettings(Settings):
     "The numbers of T-CE: how many positives are left out at the most, and when that is reached."
-    drop_rate: Annotated[float, Number(0, below=1, help="T-CE: highest share that is left out",
+    drop_rate: Annotated[float, Number(0, below=1, help="T-CE, DCF: highest share left out",
                                        search=(.05, .1, .2, .3))] = .2
-    rise_steps: Annotated[int, Number(1, whole=True, help="T-CE: steps until the share is highest")] = 30_000
+    rise_steps: Annotated[int, Number(1, whole=True, help="T-CE, DCF: steps until it is highest")] = 30_000
     rise_share: Annotated[float, Number(0, 1, search=(.25, .5, 1.), help=
-                                        "T-CE: the same as a share of the training; 0 goes by steps")] = 0.
+                                        "T-CE, DCF: a share of the training instead; 0: by steps")] = 0.
 
 # %% ../nbs/09_baselines.ipynb #tce-class
 @method("T-CE")

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['L2_TIMES', 'H_PRIMES', 'BASES', 'VARY', 'BELIEVED', 'TOO_FAR', 'click_probability', 'marginal_log_likelihood',
-           'sample_loss', 'every_free', 'CellBatches', 'EveryCell', 'zeros_of', 'Biased', 'ChannelSettings',
-           'ClickChannel', 'SampledSettings', 'SampledChannel', 'validation_log_likelihood', 'BestLikelihood',
-           'best_likelihood', 'Look', 'look_at', 'Search', 'search_noise', 'with_validation', 'with_chosen_noise']
+           'sample_loss', 'every_free', 'CellBatches', 'cell_logits', 'EveryCell', 'zeros_of', 'Biased',
+           'ChannelSettings', 'ClickChannel', 'SampledSettings', 'SampledChannel', 'validation_log_likelihood',
+           'BestLikelihood', 'best_likelihood', 'Look', 'look_at', 'Search', 'search_noise', 'with_validation',
+           'with_chosen_noise']
 
 # %% ../nbs/16_channel.ipynb #imports-export
 from dataclasses import dataclass, field, replace
@@ -100,6 +101,14 @@ class CellBatches(RowBatches):
             weights = torch.ones_like(observed) if weights is None else weights
             weights[row, self.items[at]] = self.weights_at(rows)
         return Batch(users, self.all_items, observed, rows, weights)
+
+# %% ../nbs/16_channel.ipynb #cell-logits
+def cell_logits(f: PairModel,   # the recommender
+                batch: Batch    # of pairs, or a block of cells
+                ) -> torch.Tensor:  # of the shape of `batch.observed`
+    "What the model says of each of them."
+    if batch.observed.dim() == 1: return f(batch.users, batch.items)
+    return f.score_all(batch.users)
 
 # %% ../nbs/16_channel.ipynb #every-cell
 @named("sampler", "every-cell")
@@ -243,9 +252,8 @@ def real_positive_probability(self: ClickChannel, users: torch.Tensor,  # (n,) i
 def clicks_of(self: ClickChannel, batch: Batch  # of pairs, or a block of cells
               ) -> Bernoulli:                   # of the shape of `batch.observed`
     "P(click) of each of them."
-    if batch.observed.dim() == 1:
-        return self.clicks(self.f(batch.users, batch.items), batch.users, batch.items)
-    return self.clicks(self.f.score_all(batch.users), batch.users[:, None], batch.items)
+    users = batch.users if batch.observed.dim() == 1 else batch.users[:, None]
+    return self.clicks(cell_logits(self.f, batch), users, batch.items)
 
 @patch
 def loss(self: ClickChannel, batch: Batch,  # of pairs, or a block of cells

@@ -337,7 +337,8 @@ def check_model(model: str | type,      # your class, FILE.py:Class, or a name o
 
 # %% ../nbs/A3_checks.ipynb #check-method
 def check_method(method: str | type,            # your class, FILE.py:Class, or a name of this package
-                 model: str | type = "MF",      # the model to train with it, likewise
+                 model: str | type | None = None,   # the model to train with it, likewise; None: the first
+                                                    # that it trains, or MF
                  **numbers                      # settings of the method, sizes of the model
                  ) -> list[str]:                # the properties that hold
     """Try all that the library relies on in a training method, or in a ranker that stands in its place.
@@ -345,8 +346,10 @@ def check_method(method: str | type,            # your class, FILE.py:Class, or 
     Raises `AssertionError`, which names the property that fails and says what was seen, and `InputError` for
     what is no method at all."""
     with names_kept():
-        tried, who = Tried(model, method, numbers), name_of("method", method)
+        who = name_of("method", method)
         settings_of_method(who)
-        cls = tried.method_class
+        cls = find("method", who)
+        trains = getattr(cls, "models", ()) or ("MF",)
+        tried = Tried(model or trains[0], method, numbers)
         left_out = OF_LOSS if cls.is_model else () if cls.has_steps else OF_STEPS
         return hold(tried, {name: one for name, one in OF_METHOD.items() if name not in left_out}, who)

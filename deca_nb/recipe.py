@@ -214,7 +214,10 @@ def users_of(number: str) -> list[str]:
 def make_recipe(model: str, method: str, numbers: dict, **about) -> Recipe:
     "A checked recipe from flat numbers: settings of the method, sizes of the model. Raises `InputError`."
     own, model = {f.name for f in fields(settings_of_method(method))}, model_of(model, method)
-    taken = class_behind(model, method)
+    taken, only = class_behind(model, method), getattr(find("method", method), "models", ())
+    if only and not any(issubclass(taken, find("model", name)) for name in only):
+        raise InputError(f"{method} trains {', '.join(only)} and no other model, so it cannot train {model}; "
+                         f"give {only[0]} (--model {only[0]}).")
     sizes = {name: value for name, value in numbers.items() if name not in own}
     if both := own & set(sizes_of(taken)):
         raise InputError(f"{', '.join(sorted(both))} of {model} is also a number of {method}; "

@@ -168,6 +168,8 @@ class Method(nn.Module):
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
     is_model = False                                # whether it is its own model, as a ranker is
     fixed: tuple = ()                               # its settings that cannot change when it goes on
+    memory: tuple[str, ...] = ()                    # buffers that only its training needs: not saved with it
+    models: tuple[str, ...] = ()                    # the only models that it trains, by name; (): every one
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss
         if "over_pairs" not in vars(cls): cls.over_pairs = False
@@ -193,9 +195,6 @@ class Method(nn.Module):
                     ) -> None:
         "Called after each epoch."
 
-    def remarks(self) -> list[str]:     # sentences
-        "What a user should know of the training when it is over."
-        return []
 
 # %% ../nbs/05_training.ipynb #method-score
 @patch
@@ -207,6 +206,11 @@ def real_positive_probability(self: Method, users: torch.Tensor,    # (n,) int64
 
     A score to rank by."""
     return self.f.eval()(users, items).sigmoid()
+
+@patch
+def remarks(self: Method) -> list[str]:     # sentences
+    "What a user should know of the training when it is over."
+    return []
 
 # %% ../nbs/05_training.ipynb #normal
 @method("Normal")
@@ -929,7 +933,9 @@ COUNTED = ("history", "loss_sum", "n_losses", "n_steps", "n_epochs", "stopped")
 @patch
 def state_dict(self: Trainer) -> dict:  # states of method, optimiser, generators, batches, callbacks; counts
     "A copy of everything that changes while training."
-    return deepcopy({"method": self.method.state_dict(), "optimiser": self.optimiser.state_dict(),
+    memory = {name: getattr(self.method, name) for name in self.method.memory}
+    return deepcopy({"method": self.method.state_dict(), "memory": memory,
+                     "optimiser": self.optimiser.state_dict(),
                      "generators": {name: one.get_state() for name, one in self.generators().items()},
                      "batches": self.batches.state_dict(),
                      "callbacks": [one.state_dict() for one in self.callbacks]}
@@ -942,6 +948,7 @@ def load_state_dict(self: Trainer, state: dict  # as `state_dict` gives it; it i
     "Goes back to where `state_dict` was called, in a trainer that was put together from the same run."
     state = deepcopy(state)
     for part in ("method", "optimiser", "batches"): getattr(self, part).load_state_dict(state[part])
+    for name, kept in state["memory"].items(): getattr(self.method, name).copy_(kept)
     for name, one in self.generators().items(): one.set_state(state["generators"][name])
     for callback, its in zip(self.callbacks, state["callbacks"], strict=True): callback.load_state_dict(its)
     for name in COUNTED: setattr(self, name, state[name])

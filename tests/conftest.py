@@ -42,6 +42,19 @@ def data_folder() -> Path | None:
     return Path(os.environ["DECA_DATA"]) if os.environ.get("DECA_DATA") else None
 
 
+def model_for(method: str, model: str = "MF") -> str:
+    """The model, or the first that the method trains where it does not train every one."""
+    from deca_nb.names import find
+
+    only = getattr(find("method", method), "models", ())
+    return model if not only or model in only else only[0]
+
+
+def trained_pairs(models: list[str], methods: list[str]) -> list[tuple[str, str]]:
+    """Each model with each method that trains it."""
+    return [(model, method) for method in methods for model in models if model_for(method, model) == model]
+
+
 @pytest.fixture(scope="session")
 def deca_data() -> Path:
     """The folder of the authors' files; a test that takes it carries the marker `data`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import trained_pairs
 
 from deca_nb import baselines, denoising  # noqa: F401  their methods have names from here on
 from deca_nb.checkpoints import UNFINISHED, KeptRun, fit_kept, is_kept, unfinished
@@ -68,8 +69,7 @@ def numbers_for(method: str, model: str) -> dict:
     return NUMBERS | (NOISE if "Channel" in method and model != "MF" else {})
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "method"), trained_pairs(MODELS, METHODS))
 def test_cut_off_at_any_step_every_training_comes_to_the_same_bytes(model, method, split, tmp_path):
     recipe = make_recipe(model, method, numbers_for(method, model), seed=1)
     draw = random.Random(f"{model} {method}")
