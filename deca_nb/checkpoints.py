@@ -102,12 +102,12 @@ UNFINISHED = "unfinished-"                # how the files of a training that is 
 
 def unfinished(folder,      # path: where states are kept
                key: str     # of a recipe
-               ) -> Path:
+               ) -> Path:   # need not be there
     "Where the state of a training is kept until it is over, by the key of its recipe."
     return Path(folder) / f"{UNFINISHED}{key}.safetensors"
 
 def one_before(path: Path   # of a state
-               ) -> Path:
+               ) -> Path:   # need not be there
     "Where the state before the newest is kept."
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
@@ -177,10 +177,13 @@ class Checkpoint(Callback):
         keep_state(trainer, self.path)
         self.kept = time.monotonic()
 
-    def after_step(self, trainer):
+    def after_step(self, trainer    # whose step is over
+                   ):
         if time.monotonic() - self.kept >= self.seconds: self.keep(trainer)
 
-    def after_epoch(self, trainer, record):
+    def after_epoch(self, trainer,  # whose epoch is over
+                    record          # of the epoch; not used
+                    ):
         best = [one.best for one in trainer.callbacks if isinstance(one, BestNDCG)]
         is_new, self.best = best != self.best, best
         if is_new or trainer.stopped or trainer.n_epochs >= trainer.epochs: self.keep(trainer)
@@ -207,7 +210,8 @@ class KeptRun(Run):
     folder: Path = Path()
     minutes: float = MINUTES                    # between two states
 
-    def trainer(self, kind: Callable = Trainer) -> Trainer:
+    def trainer(self, kind: Callable = Trainer  # the class of the trainer
+                ) -> Trainer:                   # where its state was kept, if one is
         trainer = Run.trainer(self, kind)
         path = unfinished(self.folder, self.recipe.key())
         trainer.callbacks.append(Checkpoint(path, self.minutes))
@@ -238,7 +242,7 @@ def with_needed(run: Run        # of any method
 
 def is_kept(run: Run,   # of any method
             folder      # path: where states are kept
-            ) -> bool:
+            ) -> bool:  # one is enough
     "Whether a state of the run, or of what it needs first, is kept there: any, where it has yet to choose."
     if not run.settings.is_settled: return any(Path(folder).glob(f"{UNFINISHED}*"))
     paths = [unfinished(folder, one.recipe.key()) for one in with_needed(run)]

@@ -86,7 +86,7 @@ def learned_by(recommender: Recommender     # fitted
 def are_close(some: dict[str, torch.Tensor],    # as of `learned_by`
               others: dict[str, torch.Tensor],  # likewise
               room: float = 0.                  # how far two numbers may lie apart; 0: equal bits
-              ) -> bool:
+              ) -> bool:                        # also by names and shapes
     "Whether two trainings came to the same."
     if list(some) != list(others): return False
     return all(one.shape == others[name].shape and torch.allclose(one, others[name], rtol=room, atol=room)
@@ -251,7 +251,8 @@ def reordered(batch: Batch      # as of `a_batch`
     return Batch(batch.users[order], batch.items[order], batch.observed[order], batch.rows.flip(0))
 
 # %% ../nbs/A3_checks.ipynb #method-properties
-def begun(tried: Tried) -> Method:      # in training mode, as in the first step
+def begun(tried: Tried  # what is put to the test
+          ) -> Method:  # in training mode, as in the first step
     "The method with all that it needs trained, and no step taken."
     method, _ = Run(tried.recommender().recipe, tried.split.train).method()
     return method.train()

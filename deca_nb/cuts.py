@@ -112,7 +112,9 @@ class Denoised(NamedTuple):
     scores: pd.Series           # of `clicks`: what a cut goes by
     doubted: Interactions       # the rows that a cut leaves out
 
-def how_judged(scores: pd.Series, n_folds: int) -> list[str]:
+def how_judged(scores: pd.Series,   # (n,), NaN where there is none
+               n_folds: int         # 0 or 1: scores in sample
+               ) -> list[str]:      # at most two
     "Lines about the folds, and how many clicks have no score, NaN; none for scores in sample."
     if n_folds < 2: return []
     line = f"Each is judged by a model that did not train on it ({n_folds} folds)."
@@ -129,15 +131,15 @@ def places_in(pairs: Interactions,      # (n,)
     return order[np.searchsorted(clicks.keys(), pairs.keys(), sorter=order)]
 
 # %% ../nbs/A5_export.ipynb #denoise
-def denoise(recommender: Recommender,   # its recipe counts
-            frame: pd.DataFrame,        # one row a click
-            pairs: Interactions,        # the same rows; a pair may stand in many
-            share: float = .05,         # how many are doubted
-            n_folds: int = 5,           # 0 or 1: in sample only
-            n_seeds: int = 1,           # 1 or more
-            clicks: Interactions | None = None,     # each pair once, to learn from; None: of each the last
-            took: dict[str, int] | None = None      # as `as_long_as` takes it; None: the recipe's epochs
-            ) -> Denoised:
+def denoise(recommender: Recommender,           # its recipe counts
+            frame: pd.DataFrame,                # one row a click
+            pairs: Interactions,                # the same rows; a pair may stand in many
+            share: float = .05,                 # how many are doubted
+            n_folds: int = 5,                   # 0 or 1: in sample only
+            n_seeds: int = 1,                   # 1 or more
+            clicks: Interactions | None = None, # each pair once, to learn from; None: of each the last
+            took: dict[str, int] | None = None  # as `as_long_as` takes it; None: the recipe's epochs
+            ) -> Denoised:                      # the frame, what to say of it, and what a cut goes by
     """Scores each click, says how many it doubts, how far seeds agree and how to choose the cut.
 
     Raises `InputError`."""
@@ -194,13 +196,13 @@ def orders_of(pairs: Interactions,          # (n,)
 
 POPULAR = "most popular"                    # the row of what needs no model
 
-def compared(recommender: Recommender,  # its recipe counts, with its own seed and those that follow
-             split: Split,              # what is judged; its `known` holds the whole history
-             scores: np.ndarray,        # (n_train,) of the training clicks, from these alone
-             treat,                     # (pairs, scores, order) -> pairs to learn from
-             n_runs: int = 3,           # 1 or more
+def compared(recommender: Recommender,          # its recipe counts, with its own seed and those that follow
+             split: Split,                      # what is judged; its `known` holds the whole history
+             scores: np.ndarray,                # (n_train,) of the training clicks, from these alone
+             treat,                             # (pairs, scores, order) -> pairs to learn from
+             n_runs: int = 3,                   # 1 or more
              score=Recommender.evaluate_served  # (recommender, split) -> per-user frame
-             ) -> Compared:
+             ) -> Compared:                     # frames by what was learned, and the first by score
     """Trains on all clicks, and on those treated by each of `orders_of`, and judges, beside the most popular
     items. Raises as `fit` does."""
     per_user, popular, first = {}, [], None

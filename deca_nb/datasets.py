@@ -55,19 +55,23 @@ class Dataset:
     written: tuple[str, ...]                            # for help texts
     load: Callable[[str, str], Split]                   # (what follows the colon, the protocol's `files`)
 
-def dataset(kind: str, *written: str) -> Callable:
+def dataset(kind: str,      # what stands before the colon
+            *written: str   # the name's forms, for help; none: the kind alone
+            ) -> Callable:  # takes the function (rest, files) -> split
     "Decorator: the function makes the split of the name `kind`, and of `kind:...`, as they are written here."
     return named("dataset", kind, lambda load: Dataset(written or (kind,), load))
 
 # %% ../nbs/A2_datasets.ipynb #parse-data
 FILE = "file"                                           # the kind of everything that is no registered name
 
-def parse_data(data: str) -> tuple[str, str]:
+def parse_data(data: str                # as of --data
+               ) -> tuple[str, str]:    # kind, and what stands behind the colon
     "A data name as (kind, rest): ('authors', 'modcloth'), ('world', ''), ('file', 'clicks.csv')."
     kind, _, rest = data.partition(":")
     return (kind, rest) if kind in listed("dataset") else (FILE, data)
 
-def is_own_file(data: str) -> bool:
+def is_own_file(data: str   # as of --data
+                ) -> bool:  # False for registered data
     "Whether `data` names a file, and none of the registered data."
     return parse_data(data)[0] == FILE
 
@@ -78,13 +82,16 @@ GROUPLENS = ("https://files.grouplens.org/datasets/movielens/ml-100k.zip",
              "md5:0e33842e24a9c977be4e0107933c0723")
 RATINGS = ["user", "item", "rating", "timestamp"]
 
-def plain_title(title: str) -> str:
+def plain_title(title: str  # of either source
+                ) -> str:   # as both sources have it
     "A film's title without the marks in which the sources differ."
     title = title.strip().removesuffix("(V)").strip()
     return "unknown" if title.startswith("unk") else title
 
 # %% ../nbs/A2_datasets.ipynb #movielens-tables
-def from_recbole_files(ratings, items) -> dict[str, pd.DataFrame]:
+def from_recbole_files(ratings,                         # path or file of ml-100k.inter
+                       items                            # of ml-100k.item
+                       ) -> dict[str, pd.DataFrame]:    # file name -> table
     "The two tables out of RecBole's ml-100k.inter and ml-100k.item."
     ratings = pd.read_csv(ratings, sep="\t", header=0, names=RATINGS, dtype=np.int64)
     films = pd.read_csv(items, sep="\t", header=0, names=["item", "title", "year", "genres"], dtype=str)
@@ -93,7 +100,9 @@ def from_recbole_files(ratings, items) -> dict[str, pd.DataFrame]:
     return {"ratings.tsv": ratings, "titles.tsv": titles}
 
 # %% ../nbs/A2_datasets.ipynb #movielens-grouplens-tables
-def from_grouplens_files(ratings, items) -> dict[str, pd.DataFrame]:
+def from_grouplens_files(ratings,                       # path or file of u.data
+                         items                          # of u.item
+                         ) -> dict[str, pd.DataFrame]:  # file name -> table
     "The two tables out of GroupLens' u.data and u.item."
     ratings = pd.read_csv(ratings, sep="\t", header=None, names=RATINGS, dtype=np.int64)
     films = pd.read_csv(items, sep="|", header=None, usecols=[0, 1], names=["item", "title"],
@@ -101,13 +110,13 @@ def from_grouplens_files(ratings, items) -> dict[str, pd.DataFrame]:
     return {"ratings.tsv": ratings, "titles.tsv": films.assign(title=films["title"].map(plain_title))}
 
 # %% ../nbs/A2_datasets.ipynb #movielens-sources
-def movielens_from_folder() -> dict[str, pd.DataFrame]:
+def movielens_from_folder() -> dict[str, pd.DataFrame]: # file name -> table
     "Out of $DECA_DATA."
     folder = Path(os.environ.get("DECA_DATA") or "DECA_DATA-is-not-set") / "movielens-100k"
     return from_recbole_files(folder / "ml-100k.inter", folder / "ml-100k.item")
 
 # %% ../nbs/A2_datasets.ipynb #movielens-grouplens
-def movielens_from_grouplens() -> dict[str, pd.DataFrame]:
+def movielens_from_grouplens() -> dict[str, pd.DataFrame]:  # file name -> table
     "Out of GroupLens' archive."
     import pooch
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +126,7 @@ def movielens_from_grouplens() -> dict[str, pd.DataFrame]:
             return from_grouplens_files(ratings, items)
 
 # %% ../nbs/A2_datasets.ipynb #movielens-recbole
-def movielens_from_recbole() -> dict[str, pd.DataFrame]:
+def movielens_from_recbole() -> dict[str, pd.DataFrame]:    # file name -> table
     "Out of RecBole's wheel, brought by pip; unpacked, never imported."
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
@@ -133,14 +142,17 @@ def movielens_from_recbole() -> dict[str, pd.DataFrame]:
 MOVIELENS_SOURCES = {"$DECA_DATA": movielens_from_folder, "GroupLens": movielens_from_grouplens,
                      "RecBole's wheel through pip": movielens_from_recbole}
 
-def is_movielens(folder: Path) -> bool:
+def is_movielens(folder: Path   # that may hold the two files
+                 ) -> bool:     # by SHA-256
     "Whether the folder holds the two files, with the right content."
     import pooch
     return all((folder / name).is_file() and pooch.file_hash(folder / name) == sha
                for name, sha in MOVIELENS_SHA256.items())
 
 # %% ../nbs/A2_datasets.ipynb #write-tables
-def write_tables(folder: Path, tables: dict[str, pd.DataFrame]):
+def write_tables(folder: Path,                      # made where it is not there
+                 tables: dict[str, pd.DataFrame]    # file name -> table
+                 ):
     "Writes the two files."
     for name, table in tables.items():
         with replacing(folder / name) as draft:
@@ -148,7 +160,7 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame]):
 
 # %% ../nbs/A2_datasets.ipynb #in-short
 def in_short(error: Exception   # of one of the sources
-             ) -> str:
+             ) -> str:          # a few words
     "Why a source does not have the files, in a few words."
     if "No module named pip" in str(error): return "no pip"
     if isinstance(error, FileNotFoundError): return "no such file"
@@ -156,7 +168,8 @@ def in_short(error: Exception   # of one of the sources
     return "not reached" if isinstance(error, OSError) else "other content"
 
 # %% ../nbs/A2_datasets.ipynb #movielens-folder
-def movielens_folder(sources: dict = MOVIELENS_SOURCES) -> Path:
+def movielens_folder(sources: dict = MOVIELENS_SOURCES  # name -> what gives the two tables
+                     ) -> Path:                         # the cache folder
     "The folder of the two checked files, filled from the first source that has them. Raises `InputError`."
     import pooch
     folder, failed = Path(pooch.os_cache("deca_nb")) / "movielens-100k", {}
@@ -182,7 +195,7 @@ def cut_movielens(ratings: pd.DataFrame,    # columns of `RATINGS`, one row per 
                   titles: pd.Series,        # text, by item
                   name: str,                # what the split is called
                   k: tuple[int, ...]        # lengths of the list at which it is usually reported
-                  ) -> Split:
+                  ) -> Split:               # with film titles
     "Chronological 8:1:1 per user, truth = the last tenth's ratings of 5, film titles."
     pairs = Interactions.from_frame(ratings, rating="rating", timestamp="timestamp", source=name)
     pairs = replace(pairs, titles=titles.reindex(pairs.item_ids).to_numpy(object))
@@ -191,7 +204,7 @@ def cut_movielens(ratings: pd.DataFrame,    # columns of `RATINGS`, one row per 
     return replace(split, liked=4)
 
 # %% ../nbs/A2_datasets.ipynb #movielens-100k
-def movielens_100k() -> Split:
+def movielens_100k() -> Split:  # as of `cut_movielens`
     """MovieLens-100K: chronological 8:1:1 per user, truth = the last tenth's ratings of 5, film titles.
     Raises `InputError` when no source has it."""
     folder = movielens_folder()
@@ -200,7 +213,9 @@ def movielens_100k() -> Split:
 
 # %% ../nbs/A2_datasets.ipynb #dataset-movielens
 @dataset("movielens-100k")
-def load_movielens(rest: str, files: str) -> Split:
+def load_movielens(rest: str,   # behind the colon; has to be empty
+                   files: str   # honest or released
+                   ) -> Split:  # as of `movielens_100k`
     "`movielens_100k`; `InputError` for the released files, which are another cut."
     if rest: raise InputError(f"there is no data 'movielens-100k:{rest}'; give movielens-100k.")
     if files == "released":
@@ -211,7 +226,9 @@ def load_movielens(rest: str, files: str) -> Split:
 AUTHORS_K = {"ml-100k": (3, 20), "modcloth": (5, 20), "adressa": (5, 20), "electronics": (10, 50)}
 AUTHORS_PREFIX = {"electronics": "electronics_5"}
 
-def authors_folder(name: str, root=None) -> Path:
+def authors_folder(name: str,   # of the data set
+                   root=None    # parent folder; None: $DECA_DATA/authors-splits
+                   ) -> Path:   # need not be there
     "The folder of one of the authors' data sets. Raises `InputError`: unknown name, no place to look."
     if name not in AUTHORS_K:
         raise InputError(f"the authors released no data set '{name}'; choose {', '.join(AUTHORS_K)}.")
@@ -223,7 +240,9 @@ def authors_folder(name: str, root=None) -> Path:
     return Path(root if root is not None else Path(os.environ["DECA_DATA"]) / "authors-splits") / name
 
 # %% ../nbs/A2_datasets.ipynb #read-authors-file
-def read_authors_file(folder: Path, part: str) -> pd.DataFrame:
+def read_authors_file(folder: Path,         # of the data set, called as that is
+                      part: str             # such as train.rating
+                      ) -> pd.DataFrame:    # a row an interaction
     "A tab-separated file without header: user, item (int64), rating. Raises `InputError` if it is not there."
     path = folder / f"{AUTHORS_PREFIX.get(folder.name, folder.name)}.{part}"
     if not path.is_file():
@@ -233,15 +252,18 @@ def read_authors_file(folder: Path, part: str) -> pd.DataFrame:
                        dtype={"user": np.int64, "item": np.int64})
 
 # %% ../nbs/A2_datasets.ipynb #authors-split
-def authors_split(name: str,            # ml-100k, modcloth, adressa or electronics
-                  root: str | Path | None = None,   # parent folder of NAME/; None: $DECA_DATA/authors-splits
+def authors_split(name: str,                            # ml-100k, modcloth, adressa or electronics
+                  root: str | Path | None = None,       # parent of NAME/; None: $DECA_DATA/authors-splits
                   protocol: str | Protocol = "paper"    # or "clean", or a `Protocol`
-                  ) -> Split:
+                  ) -> Split:                           # as of `cut_authors`
     "The authors' split of one data set, under their ids. Raises `InputError`: unknown name, missing file."
     return cut_authors(name, authors_folder(name, root), get_protocol(protocol).files == "honest")
 
 # %% ../nbs/A2_datasets.ipynb #cut-authors
-def cut_authors(name: str, folder: Path, honest: bool) -> Split:
+def cut_authors(name: str,      # of the data set
+                folder: Path,   # of its files
+                honest: bool    # False: as they were released
+                ) -> Split:     # under the authors' ids
     "`authors_split` out of this folder: the files as they were released, or made honest."
     validation = "valid.noisy" if honest and name == "ml-100k" else "valid.rating"
     frames = [read_authors_file(folder, part) for part in ("train.rating", validation, "test.negative")]
@@ -258,7 +280,9 @@ def cut_authors(name: str, folder: Path, honest: bool) -> Split:
 
 # %% ../nbs/A2_datasets.ipynb #dataset-authors
 @dataset("authors", f"authors:NAME ({', '.join(AUTHORS_K)})")
-def load_authors(rest: str, files: str) -> Split:
+def load_authors(rest: str,     # name of the data set
+                 files: str     # honest or released
+                 ) -> Split:    # as of `cut_authors`
     "The authors' split of that name, out of $DECA_DATA."
     return cut_authors(rest, authors_folder(rest), files == "honest")
 
@@ -277,13 +301,15 @@ def data_file(name: str,    # a key of `ADDRESSES`
     raise InputError(f"there is no file {part} of {name}; get it from {ADDRESSES[name]} and put it into "
                      f"{where}.")
 
-def need_no_rest(kind: str, rest: str):
+def need_no_rest(kind: str, # what stands before the colon
+                 rest: str  # what stands behind it
+                 ):
     "Raise InputError where something stands behind the colon of a name that has no parts."
     if rest: raise InputError(f"there is no data '{kind}:{rest}'; give {kind}.")
 
 # %% ../nbs/A2_datasets.ipynb #dense-ratings
-def dense_ratings(path: Path    # rows are users, columns items, 0 is no rating
-                  ) -> Interactions:
+def dense_ratings(path: Path            # rows are users, columns items, 0 is no rating
+                  ) -> Interactions:    # float64 ratings, from 1 on
     "The pairs that have a rating, of a table in text."
     table = pd.read_csv(path, sep=r"\s+", header=None).to_numpy()
     users, items = np.nonzero(table)
@@ -291,7 +317,7 @@ def dense_ratings(path: Path    # rows are users, columns items, 0 is no rating
                         ratings=table[users, items].astype(float))
 
 # %% ../nbs/A2_datasets.ipynb #coat-split
-def coat() -> Split:
+def coat() -> Split:    # of 290 users and 300 coats
     """Coat: a tenth of the chosen coats validates, truth = coats drawn at random and rated 4 or more, less
     the chosen ones. Raises `InputError` where its files are not there."""
     chosen, drawn = (dense_ratings(data_file("coat", f"{part}.ascii")) for part in ("train", "test"))
@@ -309,15 +335,19 @@ def among_tested(split: Split   # of few users and items, since all other pairs 
 
 # %% ../nbs/A2_datasets.ipynb #dataset-coat
 @dataset("coat", "coat", "coat:shown")
-def load_coat(rest: str, files: str) -> Split:
-    "`coat`, ranked over all coats; as coat:shown over the coats that were drawn for the user alone."
+def load_coat(rest: str,    # empty, or shown
+              files: str    # not used: there is one form
+              ) -> Split:   # as of `coat`, or `among_tested` of it
+    "`coat`; as coat:shown only the coats drawn for a user are ranked. Raises `InputError` for another name."
     if rest not in ("", "shown"):
         raise InputError(f"there is no data 'coat:{rest}'; give coat, or coat:shown.")
     return replace(among_tested(coat()), k=(1, 5)) if rest else coat()
 
 # %% ../nbs/A2_datasets.ipynb #dataset-latest
 @dataset("ml-latest-small")
-def load_latest(rest: str, files: str) -> Split:
+def load_latest(rest: str,  # behind the colon; has to be empty
+                files: str  # not used: there is one form
+                ) -> Split: # with film titles
     "GroupLens' small MovieLens, cut as `movielens_100k` is. Raises `InputError` where it is not there."
     need_no_rest("ml-latest-small", rest)
     ratings = pd.read_csv(data_file("ml-latest-small", "ratings.csv"))
@@ -326,7 +356,9 @@ def load_latest(rest: str, files: str) -> Split:
 
 # %% ../nbs/A2_datasets.ipynb #dataset-sgdl
 @dataset("sgdl-ml100k")
-def load_sgdl(rest: str, files: str) -> Split:
+def load_sgdl(rest: str,    # behind the colon; has to be empty
+              files: str    # not used: there is one form
+              ) -> Split:   # train and valid with `noise`
     "SGDL's split, its flags as `noise`. Raises `InputError` where the files are not there."
     need_no_rest("sgdl-ml100k", rest)
     paths = [data_file("sgdl-ml100k", f"ml100k.{part}")
@@ -343,12 +375,14 @@ LARGE = {"adressa": dict(n_users=212_231, n_items=6596, noise=.00009, popularity
          "electronics": dict(n_users=1_157_633, n_items=9560, noise=.00003, popularity_noise=.5,
                              density=1_292_954 / (1_157_633 * 9560))}
 
-def world_data(**parameters) -> str:
+def world_data(**parameters # of `World`, by name
+               ) -> str:    # a data name
     "The name under which `load_data` samples a `World` of these parameters."
     return f"world:{json.dumps(parameters, sort_keys=True)}"
 
 # %% ../nbs/A2_datasets.ipynb #world-of
-def world_of(data: str) -> World | None:
+def world_of(data: str          # as of --data
+             ) -> World | None: # unsampled
     """The world of that name: 'world', one of `LARGE` as 'world:electronics', or what `world_data` made;
     None for other data. Raises `InputError`."""
     kind, name = parse_data(data)
@@ -363,7 +397,9 @@ def world_of(data: str) -> World | None:
 
 # %% ../nbs/A2_datasets.ipynb #dataset-world
 @dataset("world", "world", *(f"world:{name}" for name in LARGE))
-def load_world(rest: str, files: str) -> Split:
+def load_world(rest: str,   # empty, of `LARGE`, or parameters as JSON
+               files: str   # not used: there is one form
+               ) -> Split:  # as sampled
     "All clicks of the world of that name, with the list lengths of the data set that it is as large as."
     split = world_of(f"world:{rest}").sample()
     return replace(split, k=AUTHORS_K.get(rest, split.k))
@@ -375,13 +411,17 @@ DATA_HELP = (f"{NAMES_HELP}, or your own: a file (.csv .tsv .jsonl .parquet .fea
 
 # %% ../nbs/A2_datasets.ipynb #load-named
 @lru_cache(maxsize=4)
-def load_named(data: str, files: str) -> Split:
+def load_named(data: str,   # a registered name
+               files: str   # honest or released
+               ) -> Split:  # the same object for the same name
     "The split of a registered name, which is also what the split is called."
     kind, rest = parse_data(data)
     return replace(find("dataset", kind).load(rest, files), name=data)
 
 # %% ../nbs/A2_datasets.ipynb #load-data
-def need_file_for(data: str, own: dict) -> dict:
+def need_file_for(data: str,    # as of --data
+                  own: dict     # option of a file -> value; None: not given
+                  ) -> dict:    # option -> value, without None
     "What is given of a file's options. Raises `InputError` where the data are no file, which have their own."
     given = {name: value for name, value in own.items() if value is not None}
     if given and not is_own_file(data):
@@ -390,10 +430,10 @@ def need_file_for(data: str, own: dict) -> dict:
                          "leave out what is meant for files, or give your file as --data.")
     return given
 
-def load_data(data: str,                # a registered name, or the path of a file
-              protocol="clean",         # or "paper", or a `Protocol`
-              **own                     # for your own: what `read_split` takes, such as liked and user
-              ) -> Split:
+def load_data(data: str,        # a registered name, or the path of a file
+              protocol="clean", # or "paper", or a `Protocol`
+              **own             # for your own: what `read_split` takes, such as liked and user
+              ) -> Split:       # named as `data`, or as the file
     "The split of that name; a file is read by `read_split`. Raises `InputError`."
     protocol, given = get_protocol(protocol), need_file_for(data, own)
     if not is_own_file(data): return load_named(data, protocol.files)
@@ -402,13 +442,13 @@ def load_data(data: str,                # a registered name, or the path of a fi
     return read_split(data, **given)
 
 # %% ../nbs/A2_datasets.ipynb #load-rows
-def load_rows(data: str,                # a registered name, or the path of a file
-              protocol="clean",
-              date_format: str | None = None,   # of a file: how its dates are written
-              min_user: int | None = None,  # of a file: clicks that a user must have; None: any number
-              min_item: int | None = None,  # ... that an item must have
-              **columns                 # for a file: user, item, rating, timestamp, weight, encoding, ...
-              ) -> tuple[pd.DataFrame, dict, Interactions]:
+def load_rows(data: str,                                    # a registered name, or the path of a file
+              protocol="clean",                             # or 'paper', or a `Protocol`
+              date_format: str | None = None,               # of a file: how dates are written
+              min_user: int | None = None,                  # of a file: least clicks of a user
+              min_item: int | None = None,                  # of a file: least clicks of an item
+              **columns                                     # for a file: user, item, rating, encoding, ...
+              ) -> tuple[pd.DataFrame, dict, Interactions]: # frame; role -> column; (n,) pairs
     """Every interaction of a file (of registered data: train and validation), row by row: a frame with all
     columns and its notes, the column of each role, and the pairs. Raises `InputError`."""
     own = {"date_format": date_format, "min_user": min_user, "min_item": min_item}
@@ -432,7 +472,9 @@ def load_rows(data: str,                # a registered name, or the path of a fi
     return noted(frame, *notes), roles, pairs
 
 # %% ../nbs/A2_datasets.ipynb #describe-split
-def describe_split(options: dict, split: Split | None) -> dict:
+def describe_split(options: dict,       # of `load_data`, data among them
+                   split: Split | None  # that they made; None: there is none
+                   ) -> dict:           # options, fingerprint
     """The options of `load_data` that made this split, as another folder can use them, and its fingerprint;
     without one where nothing was split."""
     named = ("data", "valid", "test", "items", "known") if is_own_file(options["data"]) else ()

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from deca_nb.recommender import Recommender
 
 # %% ../nbs/A5_export.ipynb #lowest
-def lowest(scores: pd.Series, share: float) -> pd.Series:
+def lowest(scores: pd.Series,   # (n,), NaN where there is none
+           share: float         # from 0 to below 1
+           ) -> pd.Series:      # (n,) bool
     """Which rows are the share with the lowest scores, rounded down; earlier rows first among equals.
 
     Never one without a score. Raises `InputError`."""
@@ -35,7 +37,8 @@ def lowest(scores: pd.Series, share: float) -> pd.Series:
 # %% ../nbs/A5_export.ipynb #need-free-names
 SCORED = ("real_positive_probability", "out_of_fold", "weight", "doubted")   # the columns that scoring adds
 
-def need_free_names(frame: pd.DataFrame):
+def need_free_names(frame: pd.DataFrame # one row a click
+                    ):
     "Raise InputError where the frame has one of those columns already."
     for name in SCORED:
         if name in frame.columns:
@@ -66,12 +69,13 @@ def add_scores(frame: pd.DataFrame,                 # one row a click
     return frame.assign(real_positive_probability=scores.to_numpy(), **more, weight=weight.to_numpy(),
                         doubted=lowest_pairs(pairs, ruling, share).to_numpy())
 
-def score_interactions(recommender: "Recommender",  # fitted
-                       frame: pd.DataFrame,         # one row a click
-                       user: str = "user", item: str = "item",      # its columns
-                       share: float = .05,          # of the pairs, how many are flagged
+def score_interactions(recommender: "Recommender",          # fitted
+                       frame: pd.DataFrame,                 # one row a click
+                       user: str = "user",                  # its column of users
+                       item: str = "item",                  # its column of items
+                       share: float = .05,                  # of the pairs, how many are flagged
                        pairs: Interactions | None = None    # its rows as interactions, where they are at hand
-                       ) -> pd.DataFrame:
+                       ) -> pd.DataFrame:                   # with three more columns
     """The frame with the columns real_positive_probability, weight and doubted. Raises `InputError`, as
     `Interactions.from_frame` does."""
     need_free_names(frame)
@@ -81,13 +85,16 @@ def score_interactions(recommender: "Recommender",  # fitted
 # %% ../nbs/A5_export.ipynb #cut-table
 SHARES = (.01, .02, .05, .1, .2)
 
-def mean_of(values: np.ndarray) -> float: return values.mean() if len(values) else np.nan
+def mean_of(values: np.ndarray  # (n,)
+            ) -> float:         # NaN where there is none
+    return values.mean() if len(values) else np.nan
 
-def cut_pairs(pairs: Interactions,
-              scores: pd.Series,                            # (n,), in the order of the pairs
-              shares=SHARES,
-              user: str = "user", item: str = "item",       # what the columns call them
-              ) -> pd.DataFrame:                            # one row a share
+def cut_pairs(pairs: Interactions,  # (n,)
+              scores: pd.Series,    # (n,), in the order of the pairs
+              shares=SHARES,        # of the pairs that have a score
+              user: str = "user",   # what a column calls the users
+              item: str = "item"    # ... the items
+              ) -> pd.DataFrame:    # one row a share
     "`cut_table` for interactions and their scores."
     popularity, columns = pairs.item_counts()[pairs.items], {user: pairs.users, item: pairs.items}
     def row(share):
@@ -101,11 +108,12 @@ def cut_pairs(pairs: Interactions,
     return table.astype({name: int for name in table if name == "clicks" or name.endswith("emptied")})
 
 # %% ../nbs/A5_export.ipynb #cut-table-frame
-def cut_table(scored: pd.DataFrame,                         # of `score_interactions`
-              shares=SHARES,
-              user: str = "user", item: str = "item",       # columns
-              rating: str | None = None,                    # column, where there is one
-              ) -> pd.DataFrame:                            # one row a share
+def cut_table(scored: pd.DataFrame,     # of `score_interactions`
+              shares=SHARES,            # of the pairs that have a score
+              user: str = "user",       # column of users
+              item: str = "item",       # column of items
+              rating: str | None = None # column, where there is one
+              ) -> pd.DataFrame:        # one row a share
     """What dropping each share would drop.
 
     Highest score, clicks, users and items left with none, mean popularity, and the share rated below 3."""
@@ -115,7 +123,10 @@ def cut_table(scored: pd.DataFrame,                         # of `score_interact
     return cut_pairs(pairs, scored["real_positive_probability"], shares, user, item)
 
 # %% ../nbs/A5_export.ipynb #inter-text
-def inter_names(frame: pd.DataFrame, user: str, item: str) -> dict:
+def inter_names(frame: pd.DataFrame,    # with unique column names
+                user: str,              # its column of users
+                item: str               # its column of items
+                ) -> dict:              # column -> name
     "Column -> its name in a .inter file. Raises `InputError` for a name that it cannot hold."
     names = {column: {user: "user_id", item: "item_id"}.get(column, str(column)) for column in frame}
     for name in names.values():
@@ -124,7 +135,10 @@ def inter_names(frame: pd.DataFrame, user: str, item: str) -> dict:
                              "give each column a name of its own, without blanks, quotes or colons.")
     return names
 
-def inter_text(frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
+def inter_text(frame: pd.DataFrame, # one row a click
+               user: str,           # its column of users
+               item: str            # its column of items
+               ) -> pd.DataFrame:   # columns such as user_id:token
     """The frame as RecBole's atomic file holds it: typed header, flags as 0 and 1, dates as seconds. Raises
     `InputError` for a name or text that it cannot hold."""
     columns = {}
@@ -142,7 +156,9 @@ def inter_text(frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
 # %% ../nbs/A5_export.ipynb #need-plain-lines
 UNHELD = {".csv": ("\r", "carriage return"), ".tsv": ("[\t\r\n]", "tab or line break")}
 
-def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
+def need_plain_lines(frame: pd.DataFrame,   # to be written
+                     kind: str = ".csv"     # the file's ending
+                     ):
     "Raise InputError where a text holds what a file of lines, .csv or .tsv, would not give back."
     signs, what = UNHELD.get(kind, UNHELD[".csv"])
     for name in frame.select_dtypes(["object", "string", "category"]):
@@ -154,7 +170,8 @@ def need_plain_lines(frame: pd.DataFrame, kind: str = ".csv"):
         raise InputError(f"the name of column {odd[0]!r} holds a {what}; rename it, or write .parquet.")
 
 # %% ../nbs/A5_export.ipynb #write-scored
-def of_one_kind(frame: pd.DataFrame) -> pd.DataFrame:
+def of_one_kind(frame: pd.DataFrame # to be written
+                ) -> pd.DataFrame:  # otherwise the same
     "The frame with text in columns of texts and numbers, such as a sheet may hold: Parquet needs one kind."
     mixed = [name for name in frame if frame[name].dtype == object
              and pd.api.types.infer_dtype(frame[name], skipna=True).startswith("mixed")]
@@ -166,13 +183,18 @@ WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=Fals
            ".parquet": lambda frame, path, user, item: of_one_kind(frame).to_parquet(path, index=False),
            ".inter": lambda frame, path, *ids: inter_text(frame, *ids).to_csv(path, sep="\t", index=False)}
 
-def need_format(path) -> str:
+def need_format(path        # of the file to write
+                ) -> str:   # an ending of `WRITERS`
     "The kind of file that `write_scored` would write. Raises `InputError` for another."
     kind = Path(path).suffix.lower()
     if kind not in WRITERS: raise InputError(f"{path}: write to a {', '.join(WRITERS)} file.")
     return kind
 
-def write_scored(frame: pd.DataFrame, path, user: str = "user", item: str = "item"):
+def write_scored(frame: pd.DataFrame,   # as of `score_interactions`
+                 path,                  # of the file
+                 user: str = "user",    # its column of users
+                 item: str = "item"     # its column of items
+                 ):
     "Writes a scored frame as .csv, .tsv, .parquet or .inter, whole or not at all. Raises `InputError`."
     write = WRITERS[need_format(path)]
     if need_format(path) != ".parquet": need_plain_lines(frame, need_format(path))
@@ -181,7 +203,9 @@ def write_scored(frame: pd.DataFrame, path, user: str = "user", item: str = "ite
 # %% ../nbs/A5_export.ipynb #ready-for
 PLAIN_NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 
-def with_numbers(frame: pd.DataFrame, *ids: str) -> pd.DataFrame:
+def with_numbers(frame: pd.DataFrame,   # as a reader gives it
+                 *ids: str              # its columns of users and items
+                 ) -> pd.DataFrame:     # otherwise the same
     """The frame with numbers where all of a text column is plainly written numbers; ids by `plain_ids`.
 
     For formats that keep types. What is text in a file that has types stays text."""
@@ -196,7 +220,11 @@ def spelt(ids: pd.Series    # (n,), none of them missing
     "Ids as a model knows them: bytes and dates are not written as Python shows them."
     return ids if pd.api.types.infer_dtype(ids) in ("string", "integer", "categorical") else plain_ids(ids)
 
-def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFrame:
+def ready_for(out: str,             # path of the file to write
+              frame: pd.DataFrame,  # as a reader gives it
+              user: str,            # its column of users
+              item: str             # its column of items
+              ) -> pd.DataFrame:    # without scores yet
     """The frame as the format of `out` is to hold it.
 
     Raises `InputError`, before any work is done, where that format cannot."""
@@ -209,31 +237,41 @@ def ready_for(out: str, frame: pd.DataFrame, user: str, item: str) -> pd.DataFra
     return frame
 
 # %% ../nbs/A5_export.ipynb #advise
-def need_share(share: float | None):
+def need_share(share: float | None  # as of --drop; None: not given
+               ):
     "Raise InputError for a share that is given and is none."
     if share is not None and not 0 <= share < 1:
         raise InputError(f"--drop {share} cannot be used; it must be a share from 0 to below 1.")
 
-def tied_at(scores: pd.Series, share: float) -> float:
+def tied_at(scores: pd.Series,  # (n,), NaN where there is none
+            share: float        # that is cut off
+            ) -> float:         # in [0, 1]
     "The share of all scores that equal the highest one cut off, 0 where nothing is."
     return float((scores == scores[lowest(scores, share)].max()).mean())
 
-def need_order(scores: pd.Series, share: float):
+def need_order(scores: pd.Series,   # (n,), NaN where there is none
+               share: float         # that is cut off
+               ):
     "Raise InputError where cutting off that share means to choose among equal scores."
     if (tied := tied_at(scores, share)) > .5:
         raise InputError(f"--drop {share:g} would choose among equal scores ({tied:.0%} of them); "
                          "choose another method, or train with more --epochs.")
 
+# %% ../nbs/A5_export.ipynb #told-apart
 LEAST_SPREAD = .05                      # between the lowest and the highest score
 
-def told_apart(scores: pd.Series) -> list[str]:
+def told_apart(scores: pd.Series    # (n,), NaN where there is none
+               ) -> list[str]:      # at most one
     "One line where the scores hardly differ, else none; none where no click is doubted at all."
     if scores.max() - scores.min() >= LEAST_SPREAD or (scores == 1).all(): return []
     return [f"The scores hardly differ (all lie between {scores.min():.4f} and {scores.max():.4f}, less than "
             f"{LEAST_SPREAD:g} apart): the model has learned little. Raise --learning-rate, "
             "--patience or --epochs."]
 
-def advise(scores: pd.Series, share: float, settings) -> list[str]:
+def advise(scores: pd.Series,   # (n,), NaN where there is none
+           share: float,        # that is doubted
+           settings             # of the method; c1 and c2 are looked for
+           ) -> list[str]:      # lines to be printed
     "How to choose the cut, and when the scores say too little."
     advice = ["Choose the cut by a share, not by a score: the score ranks, and is no calibrated probability.",
               "Look above at what would go. Then try two or three shares with --drop SHARE --save FOLDER.",

@@ -16,7 +16,8 @@ from .interactions import Interactions
 from .interpretation import SHOWN, auc_against, click_scores, figure_four, mean_by_rating, rank_slopes
 
 # %% ../nbs/A9_figure4.ipynb #figure-4
-def rated_clicks(bench: Bench) -> Interactions:
+def rated_clicks(bench: Bench       # whose data are looked at
+                 ) -> Interactions: # with ratings
     "The training clicks. Raises `InputError` where they have no ratings."
     train = bench.split.train
     if train.ratings is None:
@@ -25,7 +26,8 @@ def rated_clicks(bench: Bench) -> Interactions:
     return train
 
 @experiment("figure4", unused=("ties", "scores", "device", *ROWS))
-def figure4(bench: Bench) -> dict:
+def figure4(bench: Bench    # where it runs
+            ) -> dict:      # auc, slopes, by-rating: tables; figure
     """Figure 4 with its controls, of GMF with DeCA, DeCA(p) and normal training, and of popularity.
 
     Mean score by rating, slopes and AUC. Raises `InputError`."""

@@ -31,18 +31,22 @@ def house_style() -> Iterator[None]:
     plt.interactive(shown_at_once)
 
 # %% ../nbs/A8_figures.ipynb #flat
-def flat(table: pd.DataFrame) -> pd.DataFrame:
+def flat(table: pd.DataFrame    # with two levels of column names
+         ) -> pd.DataFrame:     # columns such as 'gap mean'
     "The same table with one level of column names."
     return table.set_axis([f"{name} {what}" for name, what in table.columns], axis=1)
 
 # %% ../nbs/A8_figures.ipynb #readable
-def mean_and_sd(mean: float, sd: float) -> str:
+def mean_and_sd(mean: float,    # NaN: there is none
+                sd: float       # NaN: there was one run
+                ) -> str:       # such as '0.2500 ± 0.0100'
     "Both in one text; the mean alone where there was one run, and a dash where there is no mean."
     if pd.isna(mean): return "\N{EN DASH}"
     spread = "" if pd.isna(sd) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.4f}"
     return f"{mean:.4f}{spread}"
 
-def readable(cells: pd.DataFrame) -> pd.DataFrame:
+def readable(cells: pd.DataFrame    # a row for each model, method and metric
+             ) -> pd.DataFrame:     # of text
     "A row for each model and method, a column for each metric: mean ± sd, and the paper's in brackets."
     def text(row):
         paper = f" ({row['mean_paper']:.3f})" if pd.notna(row.get("mean_paper")) else ""
@@ -56,7 +60,9 @@ def readable(cells: pd.DataFrame) -> pd.DataFrame:
 MATCHED = {"nothing": ("k", "o"), "popularity": ("C0", "s"), "loss": ("C1", "^"),     # colour, mark
            "popularity and loss": ("C3", "D"), "the film itself": ("C2", "v")}
 
-def draw_gaps(table: pd.DataFrame, where: str):
+def draw_gaps(table: pd.DataFrame,  # a row for each pair of models and what is matched for
+              where: str            # the data, for the title
+              ):                    # a figure of matplotlib
     "The gap between noisy and clean clicks for each pair of models, plain and matched, with intervals."
     pairs = list(dict.fromkeys(table["pair"]))
     gaps = table.pivot(index="pair", columns="matched for", values="gap mean")
@@ -78,7 +84,10 @@ def draw_gaps(table: pd.DataFrame, where: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-cells
-def standing(cells: pd.DataFrame, rankers: pd.DataFrame, metric: str) -> str:
+def standing(cells: pd.DataFrame,   # a row for each model, method and metric
+             rankers: pd.DataFrame, # a row for each ranker and metric
+             metric: str            # such as recall@20
+             ) -> str:              # one line
     """In words: how many rows are above the most popular items, and how many of the paper's cells come out.
 
     The most popular items are judged as the row is."""
@@ -90,7 +99,11 @@ def standing(cells: pd.DataFrame, rankers: pd.DataFrame, metric: str) -> str:
     return f"{metric}: {above} of {len(rows)} rows are above the most popular items" + \
            (f"; {told.sum()} of {len(told)} of the paper's cells come out" if len(told) else "")
 
-def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, where: str):
+# %% ../nbs/A8_figures.ipynb #draw-cells-figure
+def draw_cells(cells: pd.DataFrame,     # as for `standing`
+               rankers: pd.DataFrame,   # likewise
+               where: str               # the data and protocol, for the title
+               ):                       # a figure of matplotlib
     """Our interval and the paper's value of each model and method, for the longest list.
 
     Popularity and EASE are lines."""
@@ -123,11 +136,16 @@ def draw_cells(cells: pd.DataFrame, rankers: pd.DataFrame, where: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-curves
-def in_percent(change: float) -> str:
+def in_percent(change: float    # as a share: .03 is 3 %
+               ) -> str:        # rounded
     "A change as a title says it: +3%, -10%, 0%."
     return f"{change:+.0%}" if round(100 * change) else "0%"
 
-def draw_curves(curves: pd.DataFrame, popular: pd.Series, k: int, where: str):
+def draw_curves(curves: pd.DataFrame,   # a row for each method and epoch
+                popular: pd.Series,     # (metric, users) -> value of the most popular items
+                k: int,                 # length of the list
+                where: str              # for the title
+                ):                      # a figure of matplotlib
     """Recall by epoch of each method, over all users and over warm users, beside the most popular items.
 
     A panel's title says how each method changes from its best epoch to its last."""
@@ -147,7 +165,11 @@ def draw_curves(curves: pd.DataFrame, popular: pd.Series, k: int, where: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-learning
-def draw_learning(histories: dict[str, pd.DataFrame], title: str, popular: float | None, k: int):
+def draw_learning(histories: dict[str, pd.DataFrame],   # method -> a row for each epoch
+                  title: str,                           # one line or more
+                  popular: float | None,                # its recall@k; None: not drawn
+                  k: int                                # length of the list
+                  ):                                    # a figure of matplotlib; None: nothing to draw
     """Learning curves: validation NDCG (what stopping sees) beside recall on the truth (what it never sees).
 
     None where no method has any."""
@@ -170,9 +192,11 @@ def draw_learning(histories: dict[str, pd.DataFrame], title: str, popular: float
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-strip
-def draw_strip(told: pd.DataFrame,      # columns click, epoch, and one for each line
-               clicks: pd.DataFrame,    # as `deca_nb.worlds.ten_clicks` gives them
-               title: str, label: str = "probability"):
+def draw_strip(told: pd.DataFrame,          # columns click, epoch, and one for each line
+               clicks: pd.DataFrame,        # as `deca_nb.worlds.ten_clicks` gives them
+               title: str,                  # of the figure
+               label: str = "probability"   # of the values
+               ):                           # a figure of matplotlib
     "A small picture for each followed click, real ones above and noisy ones below, a line for each column."
     lines = [name for name in told if name not in ("click", "epoch")]
     styles = list(zip(["C0", "C1", "C2", "C3"], ["-", "--", "-.", ":"], strict=True))
@@ -192,7 +216,9 @@ def draw_strip(told: pd.DataFrame,      # columns click, epoch, and one for each
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-constants
-def draw_constants(surface: pd.DataFrame, where: str):
+def draw_constants(surface: pd.DataFrame,   # a row for each method, metric, c1 and c2
+                   where: str               # for the title
+                   ):                       # a figure of matplotlib
     """A heat map of each method, C1 by C2, for the next to last metric.
 
     The paper's number stands where the constants are the released ones."""
@@ -219,7 +245,9 @@ def draw_constants(surface: pd.DataFrame, where: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-ladder
-def draw_ladder(table: pd.DataFrame, where: str):
+def draw_ladder(table: pd.DataFrame,    # a row for each method, metric and step
+                where: str              # for the title
+                ):                      # a figure of matplotlib
     "Each method's metric after each step."
     metrics, steps = list(dict.fromkeys(table["metric"]))[-2:], list(dict.fromkeys(table["step"]))
     names = table["method"].where(table["method"] != "-", table["model"])
@@ -241,13 +269,18 @@ def draw_ladder(table: pd.DataFrame, where: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #draw-map
-def distinct_worlds(table: pd.DataFrame) -> pd.DataFrame:
+def distinct_worlds(table: pd.DataFrame # a row for each world and method
+                    ) -> pd.DataFrame:  # fewer rows
     """A map's rows, those without noise once only.
 
     Where there is no noise, the share of it that follows fame changes nothing."""
     return table[(table["noise"] > 0) | (table["popularity_noise"] == table["popularity_noise"].min())]
 
-def draw_map(table: pd.DataFrame, value: str, name: str):
+# %% ../nbs/A8_figures.ipynb #draw-map-figure
+def draw_map(table: pd.DataFrame,   # as for `distinct_worlds`
+             value: str,            # the column that is drawn, with its low and high
+             name: str              # of the value, for the title
+             ):                     # a figure of matplotlib
     """One panel for each method, capacity and length: noise by popularity-driven share.
 
     Bold where the interval leaves out 0. A world without noise is one cell, as wide as a row."""
@@ -284,12 +317,14 @@ def draw_map(table: pd.DataFrame, value: str, name: str):
     return fig
 
 # %% ../nbs/A8_figures.ipynb #results
-def p_text(p: float) -> str:
+def p_text(p: float     # in [0, 1]; NaN: none
+           ) -> str:    # four digits
     "A p-value to read, small ones as such, and a dash for none."
     if pd.isna(p): return "\N{EN DASH}"
     return "< .0001" if p < 1e-4 else f"{p:.4f}"
 
-def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+def with_intervals(table: pd.DataFrame  # of numbers
+                   ) -> pd.DataFrame:   # fewer columns
     "The same table to read: each value with its interval in one column, and small p as such."
     for low in [name for name in table if name.split()[-1] == "low"]:
         stem = low.removesuffix("low").strip()
@@ -300,7 +335,8 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
         table = table.assign(**{value: texts}).drop(columns=[low, high])
     return table.assign(**{p: table[p].map(p_text) for p in ("p", "p_holm") if p in table})
 
-def with_spreads(table: pd.DataFrame) -> pd.DataFrame:
+def with_spreads(table: pd.DataFrame    # of numbers
+                 ) -> pd.DataFrame:     # fewer columns
     "The same table to read: each mean with its standard deviation in one column."
     for sd in [name for name in table if name.endswith(" std")]:
         stem = sd.removesuffix(" std")
@@ -313,7 +349,8 @@ def with_spreads(table: pd.DataFrame) -> pd.DataFrame:
 NEAR = ("printed: how many cells the paper prints. near: how many of ours are within two standard deviations "
         "of them (ours and the paper's together), or within a tenth.")
 
-def explained(table: pd.DataFrame) -> str:
+def explained(table: pd.DataFrame   # of numbers
+              ) -> str:             # may be empty
     "How a table is to be read, in one line; nothing for a table that says so itself."
     if {"printed", "near"} <= set(table): return NEAR
     spreads = [name for name in table if name == "sd" or name.endswith(" std")]
@@ -322,7 +359,8 @@ def explained(table: pd.DataFrame) -> str:
     return "Mean ± standard deviation over the seeds" + ("; in brackets the paper's value." if paper else ".")
 
 # %% ../nbs/A8_figures.ipynb #pages
-def table_markdown(table: pd.DataFrame) -> str:
+def table_markdown(table: pd.DataFrame  # of numbers
+                   ) -> str:            # markdown
     "A table as a page shows it, below lines that say how to read it and what is the same in all of its rows."
     said = [explained(table)]
     table = readable(table) if {"mean", "sd"} <= set(table) else with_intervals(with_spreads(table))
@@ -337,13 +375,21 @@ def table_markdown(table: pd.DataFrame) -> str:
     rows = shown.to_markdown(index=False, floatfmt=digits, missingval="\N{EN DASH}")
     return "\n\n".join([line for line in said if line] + [rows])
 
-def as_markdown(found: dict, title: str, about: str) -> str:
+def as_markdown(found: dict,    # name -> table or figure
+                title: str,     # of the page
+                about: str      # below the title
+                ) -> str:       # markdown
     "The tables of an experiment, and what they were measured with, as one page."
     tables = [f"## {name}\n\n{table_markdown(table)}"
               for name, table in found.items() if isinstance(table, pd.DataFrame)]
     return "\n\n".join([f"# {title}", about, *tables]) + "\n"
 
-def write_results(found: dict, folder, experiment: str, name: str, page: str):
+def write_results(found: dict,      # name -> table or figure
+                  folder,           # path, such as results
+                  experiment: str,  # name of its folder
+                  name: str,        # what its files begin with
+                  page: str         # as of `as_markdown`
+                  ):
     """Into the experiment's folder: each table as CSV, each figure as SVG, and the page beside them.
 
     Every file is written whole or not at all."""

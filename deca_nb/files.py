@@ -47,7 +47,8 @@ MOST_SAID = 1000                        # characters of a message; a value that 
 
 class InputError(ValueError):
     "Input that cannot be used. The message is one sentence naming the file, column or row, and the remedy."
-    def __init__(self, message: str = ""):
+    def __init__(self, message: str = ""     # one sentence; its middle is left out beyond `MOST_SAID`
+                 ):
         half = MOST_SAID // 2
         is_long = len(message) > MOST_SAID
         super().__init__(f"{message[:half]} ... {message[-half:]}" if is_long else message)
@@ -96,7 +97,9 @@ def likely_columns(names: list  # of columns
             for role, likely in LIKELY_COLUMNS.items()}
 
 # %% ../nbs/A1_files.ipynb #guessed
-def noted(frame: "pd.DataFrame", *notes: str) -> "pd.DataFrame":
+def noted(frame: "pd.DataFrame",    # as a reader made it
+          *notes: str               # sentences without their ends
+          ) -> "pd.DataFrame":      # the same object
     "The same frame, with these notes kept behind those that it has."
     frame.attrs["notes"] = (*notes_of(frame), *notes)
     return frame
@@ -106,7 +109,10 @@ def notes_of(frame: "pd.DataFrame"  # as a reader gives it
     "What was decided while the frame was read, each in a sentence without its end."
     return frame.attrs.get("notes", ())
 
-def guesses(header, roles: dict, columns: dict) -> list[str]:
+def guesses(header,         # names of columns
+            roles: dict,    # role -> column, where it was named
+            columns: dict   # role -> column, as of `resolve_columns`
+            ) -> list[str]: # sentences without their ends
     "Notes of the columns that were guessed, and of those that were not, since there are two of a kind."
     guessed = {role: column for role, column in columns.items()
                if roles.get(role) is None and column in header and column not in USUAL_COLUMNS[role]}
@@ -124,21 +130,29 @@ BLOCK = 1 << 24                         # bytes read at once: few blocks, so few
 
 class Recoded(io.RawIOBase):
     "The bytes in UTF-8 of a file that has another encoding."
-    def __init__(self, file, encoding: str): self.text = io.TextIOWrapper(file, encoding, newline="")
+    def __init__(self, file,    # binary, open for reading
+                 encoding: str  # as Python names it
+                 ):
+        self.text = io.TextIOWrapper(file, encoding, newline="")
     def readable(self): return True
-    def read(self, size: int = -1) -> bytes: return self.text.read(size).encode()
+    def read(self, size: int = -1   # characters at most; -1: all
+             ) -> bytes:            # none at the end
+        return self.text.read(size).encode()
     def close(self):
         self.text.close()
         super().close()
 
-def need_regular(path):
+# %% ../nbs/A1_files.ipynb #need-regular
+def need_regular(path   # of a file
+                 ):
     "Raise InputError for what is not there, and for a folder, pipe or device, which might never end."
     if Path(path).is_file(): return
     said = "this is a folder, a pipe or a device; give a file" if Path(path).exists() else \
         "there is no such file; check the path"
     raise InputError(f"{path}: {said}.")
 
-def inside(path: Path) -> str:
+def inside(path: Path   # of a file, packed or not
+           ) -> str:    # a file name with its ending
     "The name of the file itself: without `.gz`, or of the one file in a .zip archive. Raises `InputError`."
     if path.suffix.lower() == ".gz": return path.stem
     if path.suffix.lower() != ".zip": return path.name
@@ -151,14 +165,17 @@ def inside(path: Path) -> str:
     raise InputError(f"{path}: the archive holds {len(names)} files, and one is read; unpack it and give one "
                      "of them, or a folder of parts.")
 
-def opened(path: Path, encoding: str = "utf-8"):
+def opened(path: Path,              # of a file, packed or not
+           encoding: str = "utf-8"  # of its text, as Python names it
+           ):                       # binary, open for reading
     "The file's bytes, unpacked where it is packed, and in UTF-8 where the encoding is another."
     if path.suffix.lower() == ".zip": file = zipfile.ZipFile(path).open(inside(path))
     else: file = (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
     return file if encoding == "utf-8" else Recoded(file, encoding)
 
 # %% ../nbs/A1_files.ipynb #encodings
-def encoding_of(first: bytes) -> str:
+def encoding_of(first: bytes    # of a file, four at most
+                ) -> str:       # as Python names it
     "utf-16 or utf-32 where the first four bytes are its mark, or letters in it, else utf-8."
     if first in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"): return "utf-32"
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"): return "utf-16"
@@ -166,7 +183,8 @@ def encoding_of(first: bytes) -> str:
     return {(1,): "utf-16-le", (0,): "utf-16-be", (1, 3): "utf-16-le", (0, 2): "utf-16-be",
             (1, 2, 3): "utf-32-le", (0, 1, 2): "utf-32-be"}.get(zeros, "utf-8")
 
-def found_encoding(path: Path) -> str:
+def found_encoding(path: Path   # of a text file, packed or not
+                   ) -> str:    # as Python names it
     "The encoding that the file's first bytes tell of."
     with opened(path) as file: return encoding_of(file.read(4))
 
@@ -180,7 +198,8 @@ def long_fields():
     try: yield
     finally: csv.field_size_limit(most)
 
-def western(path: Path) -> str:
+def western(path: Path  # of a text file, packed or not
+            ) -> str:   # cp1252 or latin-1
     "cp1252, as Windows writes letters in the west, where all bytes are some there, else latin-1."
     try:
         with opened(path, "cp1252") as file:
@@ -188,7 +207,9 @@ def western(path: Path) -> str:
     except UnicodeError: return "latin-1"
     return "cp1252"
 
-def found_separator(path: Path, encoding: str) -> str:
+def found_separator(path: Path,     # of a text file, packed or not
+                    encoding: str   # as Python names it
+                    ) -> str:       # one character, of `SEPARATORS`
     "The separator that parts the header into the most columns; a tab where the ending says so."
     if Path(inside(path)).suffix.lower() in (".tsv", ".inter", ".item"): return "\t"
     with opened(path, encoding) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace") as text:
@@ -197,17 +218,21 @@ def found_separator(path: Path, encoding: str) -> str:
         fields = {sign: len(next(csv.reader([first], delimiter=sign), [])) for sign in SEPARATORS}
     return max(fields, key=fields.get)
 
-def need_separator(separator: str) -> str:
+# %% ../nbs/A1_files.ipynb #need-written
+def need_separator(separator: str   # as typed
+                   ) -> str:        # one character
     "The separator as one character; `tab` is one too. Raises `InputError`."
     sign = {"tab": "\t", r"\t": "\t"}.get(separator, separator)
     if len(sign) == 1 and not sign.isalnum() and sign not in '"\r\n.': return sign
     raise InputError(f"--separator {separator} cannot part columns; choose one character, such as ; or tab.")
 
-def is_binary(path: Path) -> bool:
+def is_binary(path: Path    # of a file, packed or not
+              ) -> bool:    # of its first `BLOCK` bytes
     "Whether the file begins with bytes that stand in no text."
     with opened(path) as file: return bool(re.search(rb"[\x00-\x08\x0e-\x1f]", file.read(BLOCK)))
 
-def need_encoding(encoding: str) -> str:
+def need_encoding(encoding: str # as typed
+                  ) -> str:     # as Python's codecs name it
     "The encoding's usual name. Raises `InputError`."
     try:
         io.TextIOWrapper(io.BytesIO(), encoding).read()             # some that have a name are of no text
@@ -216,16 +241,22 @@ def need_encoding(encoding: str) -> str:
         raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
 
 # %% ../nbs/A1_files.ipynb #read-header
-def quoting(separator: str) -> int:
+def quoting(separator: str  # one character
+            ) -> int:       # of the module csv
     "Whether a quotation mark holds a field together: after tabs it is a letter like others."
     return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
 
-def need_names_once(path: Path, names: list):
+def need_names_once(path: Path, # for the message
+                    names: list # of columns
+                    ):
     "Raise InputError where two columns have one name."
     for name, n in Counter(names).items():
         if n > 1: raise InputError(f"{path}: there are several columns '{str(name)[:40]}'; keep one of them.")
 
-def read_header(path: Path, separator: str, encoding: str = "utf-8") -> tuple[list[str], list[str]]:
+def read_header(path: Path,                         # of a text file, packed or not
+                separator: str,                     # one character
+                encoding: str = "utf-8"             # as Python names it
+                ) -> tuple[list[str], list[str]]:   # as written; as used
     "The names in the first line as they are written, and as we use them. Raises `InputError`."
     import pandas as pd
     with opened(path, encoding) as file:
@@ -237,7 +268,9 @@ def read_header(path: Path, separator: str, encoding: str = "utf-8") -> tuple[li
     return list(header), names
 
 # %% ../nbs/A1_files.ipynb #closed-quotes
-def swallowed(row: list[str], separator: str = ",") -> bool:
+def swallowed(row: list[str],       # the fields of one row
+              separator: str = ","  # one character
+              ) -> bool:            # so it has swallowed them
     "Whether a field of these holds line breaks just where whole rows of as many fields would have them."
     for place, field in enumerate(row):
         commas = [line.count(separator) for line in field.split("\n")]
@@ -245,7 +278,10 @@ def swallowed(row: list[str], separator: str = ",") -> bool:
         if len(commas) > 1 and commas == [last - place, *[last] * (len(commas) - 2), place]: return True
     return False
 
-def need_closed_quotes(path: Path, separator: str = ",", encoding: str = "utf-8"):
+def need_closed_quotes(path: Path,              # of a .csv file, packed or not
+                       separator: str = ",",    # one character
+                       encoding: str = "utf-8"  # as Python names it
+                       ):
     "Raise InputError where a quotation mark of a .csv file has swallowed what stands behind it."
     with opened(path, encoding) as file:
         marked = b'"' in file.readline(), any(b'"' in block for block in iter(lambda: file.read(BLOCK), b""))
@@ -264,8 +300,12 @@ def need_closed_quotes(path: Path, separator: str = ",", encoding: str = "utf-8"
                          "write a mark within a field twice.") from None
 
 # %% ../nbs/A1_files.ipynb #read-any-rows
-def read_any_rows(path: Path, separator: str, names: list[str], missing: dict,
-                  encoding: str = "utf-8") -> "pd.DataFrame":
+def read_any_rows(path: Path,               # of a text file, packed or not
+                  separator: str,           # one character
+                  names: list[str],         # of all columns
+                  missing: dict,            # column -> words there that mean no value
+                  encoding: str = "utf-8"   # as Python names it
+                  ) -> "pd.DataFrame":      # a row a line
     "The rows below the header as text. `missing`: column -> the words there that mean no value."
     import pandas as pd
     with opened(path, encoding) as file, warnings.catch_warnings():
@@ -286,7 +326,9 @@ def give_back():
 # %% ../nbs/A1_files.ipynb #lines
 LONGEST_LINE = 2**26                        # bytes; a longer one is no row of a table
 
-def need_line(path: Path, size: int):
+def need_line(path: Path,   # for the message
+              size: int     # bytes of the line
+              ):
     "Raise InputError for a line of more bytes than `LONGEST_LINE`: it would fill the memory."
     if size <= LONGEST_LINE: return
     raise InputError(f"{path}: a line has more than {LONGEST_LINE >> 20} MB, so this is no table; "
@@ -294,13 +336,16 @@ def need_line(path: Path, size: int):
 
 class Lines(io.RawIOBase):
     "The bytes of a file, whose lines are counted as they are read; the last one is ended if it is open."
-    def __init__(self, file, path):
+    def __init__(self, file,    # binary, open for reading
+                 path           # for the message
+                 ):
         self.file, self.path = file, path
         self.n, self.size, self.is_open = 0, 0, False
     def readable(self): return True
 
-    def read(self, size: int = -1) -> bytes:
-        "The next bytes, none at the end."
+    def read(self, size: int = -1   # bytes at most; -1: all
+             ) -> bytes:            # none at the end
+        "The next bytes. Raises `InputError` for a line that is too long."
         found = self.file.read(size)
         if not found and self.is_open: found = b"\n"
         self.n += found.count(b"\n")
@@ -310,8 +355,13 @@ class Lines(io.RawIOBase):
         return found
 
 # %% ../nbs/A1_files.ipynb #read-lines
-def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: list[str],
-               encoding: str = "utf-8") -> tuple:
+def read_lines(path: Path,              # of a text file, packed or not
+               separator: str,          # one character
+               names: list[str],        # of all columns
+               ids: set,                # columns that are numbered
+               wanted: list[str],       # columns of the table
+               encoding: str = "utf-8"  # as Python names it
+               ) -> tuple:              # (table of text, number of lines)
     """Every line as a row of the wanted columns, a table of text, and how many lines there are.
     Columns in `ids` are numbers into a list of words."""
     import pyarrow as pa
@@ -328,7 +378,9 @@ def read_lines(path: Path, separator: str, names: list[str], ids: set, wanted: l
     return table, lines.n
 
 # %% ../nbs/A1_files.ipynb #need-few-fields
-def need_few_fields(path: Path, error: Exception):
+def need_few_fields(path: Path,         # for the message
+                    error: Exception    # pyarrow's
+                    ):
     "Raise InputError where a row has a hundred times the header's fields: pandas would take minutes for it."
     found = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
     if not found or int(found[2]) < 100 * int(found[1]): return
@@ -336,7 +388,8 @@ def need_few_fields(path: Path, error: Exception):
                      "write the file again.")
 
 # %% ../nbs/A1_files.ipynb #read-plain-rows
-def has_break(column: "pa.ChunkedArray") -> bool:
+def has_break(column: "pa.ChunkedArray" # of text, numbered or not
+              ) -> bool:                # of any of its texts
     "Whether a line break stands in a text of the column."
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -344,9 +397,15 @@ def has_break(column: "pa.ChunkedArray") -> bool:
     texts = [chunk.dictionary if numbered else chunk for chunk in column.chunks]
     return any(pc.any(pc.match_substring(text, "\n")).as_py() for text in texts)
 
-def read_plain_rows(path: Path, separator: str, header: list[str], names: list[str], ids: set,
-                    wanted: list[str], encoding: str = "utf-8") -> "pa.Table | None":
-    "The rows below the header where each row is a line, as `read_lines` has them; None for another file."
+def read_plain_rows(path: Path,             # of a text file, packed or not
+                    separator: str,         # one character
+                    header: list[str],      # the names as they are written
+                    names: list[str],       # the names as we use them
+                    ids: set,               # columns that are numbered
+                    wanted: list[str],      # columns of the table
+                    encoding: str = "utf-8" # as Python names it
+                    ) -> "pa.Table | None": # None where a row is no line
+    "The rows below the header, each a line; None for another file. Raises `InputError`."
     if len(names) == 1: return None                         # of one column a blank line may be a row or none
     import pyarrow as pa
     try: table, n_lines = read_lines(path, separator, names, ids, wanted, encoding)
@@ -359,7 +418,9 @@ def read_plain_rows(path: Path, separator: str, header: list[str], names: list[s
     return None if any(map(has_break, table.columns)) else table.slice(1)
 
 # %% ../nbs/A1_files.ipynb #without-missing
-def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
+def without_missing(table: "pa.Table",      # as of `read_plain_rows`
+                    missing: dict           # column -> words there that mean no value
+                    ) -> "pd.DataFrame":    # a row of the table each
     "The table as a frame that has no value where one of a column's words for that stands."
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -372,13 +433,16 @@ def without_missing(table: "pa.Table", missing: dict) -> "pd.DataFrame":
     give_back()
     return frame
 
-def columns_of_roles(columns: dict, names: list[str]) -> list[str]:
+def columns_of_roles(columns: dict,     # role -> column, or None
+                     names: list[str]   # of all columns of the file
+                     ) -> list[str]:    # names of columns
     "The columns that have a role, each once; all of them where one is not there, for the message about it."
     named = list(dict.fromkeys(column for column in columns.values() if column is not None))
     return named if set(named) <= set(names) and len(set(names)) == len(names) else names
 
 # %% ../nbs/A1_files.ipynb #cast-text
-def cast_text(text: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
+def cast_text(text: "pa.ChunkedArray"           # a column
+              ) -> "pa.ChunkedArray | None":    # numbers
     "A column of text as int64, or else float64; None where `pd.to_numeric` may see it otherwise."
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -391,7 +455,9 @@ def cast_text(text: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
     return numbers if pc.all(pc.less(pc.abs(numbers), 2.**63)).as_py() else None
 
 # %% ../nbs/A1_files.ipynb #read-text-file
-def with_numbers(table: "pa.Table", columns: list[str]) -> "pa.Table":
+def with_numbers(table: "pa.Table", # as of `read_plain_rows`
+                 columns: list[str] # of ratings, times and weights
+                 ) -> "pa.Table":   # the same rows
     "The table with numbers in place of text in those columns, where all of a column is plain numbers."
     for name in columns:
         numbers = cast_text(table[name])
@@ -399,8 +465,12 @@ def with_numbers(table: "pa.Table", columns: list[str]) -> "pa.Table":
         give_back()
     return table
 
-def read_written(path: Path, separator: str, encoding: str, roles: dict,
-                 whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+def read_written(path: Path,                        # of a text file, packed or not
+                 separator: str,                    # one character
+                 encoding: str,                     # as Python names it
+                 roles: dict,                       # role -> column, where it was named
+                 whole: bool = True                 # all columns, as text
+                 ) -> "tuple[pd.DataFrame, dict]":  # rows; role -> column
     """A text file so written and the column of every role: all of it as text, or only the columns of roles,
     ratings and times as numbers. Raises `InputError`."""
     if quoting(separator) == csv.QUOTE_MINIMAL: need_closed_quotes(path, separator, encoding)
@@ -419,14 +489,21 @@ def read_written(path: Path, separator: str, encoding: str, roles: dict,
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
 
-def holds_name(column: "pd.Series", name: str) -> "pd.Series":
+# %% ../nbs/A1_files.ipynb #need-one-header
+def holds_name(column: "pd.Series", # (n,), of any type
+               name: str            # as the header has it
+               ) -> "pd.Series":    # (n,) bool
     "Which rows hold the column's name, as the header of a joined file may: with a mark or blanks around it."
     import pandas as pd
     texts = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column)
     words = pd.Series(column.unique() if texts else [], dtype=str)         # distinct ones alone are looked at
     return column.isin(words[words.str.strip("\ufeff ") == name.strip()])
 
-def need_one_header(frame: "pd.DataFrame", written: dict, ids: list[str], source: str):
+def need_one_header(frame: "pd.DataFrame",  # a row a line
+                    written: dict,          # column -> its name in the header
+                    ids: list[str],         # columns of users and of items
+                    source: str             # for the message
+                    ):
     "Raise InputError where a row holds the names of the columns of ids again, as where files were joined."
     if not set(ids) <= set(frame): return
     again = holds_name(frame[ids[1]], written[ids[1]]) & holds_name(frame[ids[0]], written[ids[0]])
@@ -462,12 +539,15 @@ def read_text(path: Path,                       # plain, gzipped or zipped
     return noted(frame, f"columns are separated by {SEPARATORS[sign]}; --separator can say another"), columns
 
 # %% ../nbs/A1_files.ipynb #read-parquet
-def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+def with_index(frame: "pd.DataFrame"    # of any index
+               ) -> "pd.DataFrame":     # the same rows
     "The frame with its named index, if it has one, as columns before the others."
     names = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(names) if names else frame
 
-def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
+def frame_of(table: "pa.Table",     # as a file gives it
+             **how                  # more arguments of `to_pandas`
+             ) -> "pd.DataFrame":   # a row of the table each
     "As `to_pandas(**how)`, with a named index as columns. Raises `ArrowInvalid` for a damaged description."
     import pyarrow as pa
     try: return with_index(table.to_pandas(integer_object_nulls=True, **how))     # 2**53 + 1 stays
@@ -476,14 +556,21 @@ def frame_of(table: "pa.Table", **how) -> "pd.DataFrame":
         told = f"what pandas wrote beside the table is damaged: {type(error).__name__}"
         raise pa.ArrowInvalid(told) from None
 
-def with_roles(frame: "pd.DataFrame", roles: dict, whole: bool) -> "tuple[pd.DataFrame, dict]":
+def with_roles(frame: "pd.DataFrame",               # with types
+               roles: dict,                         # role -> column, where it was named
+               whole: bool                          # all columns
+               ) -> "tuple[pd.DataFrame, dict]":    # rows; role -> column
     "The frame, or its columns of roles, and the column of every role."
     names, frame.attrs = list(frame), {"has_types": True}
     columns = resolve_columns(names, **roles)
     some = frame if whole else frame[columns_of_roles(columns, names)]
     return noted(some, *guesses(names, roles, columns)), columns
 
-def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+# %% ../nbs/A1_files.ipynb #read-parquet-file
+def read_parquet(path: Path,                        # of the file, packed or not
+                 roles: dict,                       # role -> column, where it was named
+                 whole: bool = True                 # all columns
+                 ) -> "tuple[pd.DataFrame, dict]":  # rows; role -> column
     "A Parquet file, all of it or only the columns of roles, and the column of every role."
     from pyarrow import parquet, types
     with opened(path) as file:
@@ -502,14 +589,18 @@ def read_parquet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataF
     return noted(some, *guesses(names, roles, columns)), columns
 
 # %% ../nbs/A1_files.ipynb #read-feather
-def read_feather(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+def read_feather(path: Path,                        # of the file, packed or not
+                 roles: dict,                       # role -> column, where it was named
+                 whole: bool = True                 # all columns
+                 ) -> "tuple[pd.DataFrame, dict]":  # rows; role -> column
     "A Feather file, all of it or only the columns of roles, and the column of every role."
     from pyarrow import feather
     with opened(path) as file: table = feather.read_table(file)
     table.validate(full=True)                                   # a damaged one would end the process later
     return with_roles(frame_of(table), roles, whole)
 
-def need_short_numbers(path: Path):
+def need_short_numbers(path: Path   # of a JSON file, packed or not
+                       ):
     "Raise InputError where a JSON file holds a whole number that pandas would not read as it is written."
     end = b""
     with opened(path) as file:
@@ -520,7 +611,10 @@ def need_short_numbers(path: Path):
                                  "ids in quotation marks.")
             end = block[-64:]
 
-def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+def read_json_lines(path: Path,                         # of the file, packed or not
+                    roles: dict,                        # role -> column, where it was named
+                    whole: bool = True                  # all columns
+                    ) -> "tuple[pd.DataFrame, dict]":   # rows; role -> column
     "A JSON object for each row: numbers stay numbers, text stays text. Raises `InputError`."
     import pandas as pd
     need_short_numbers(path)
@@ -533,7 +627,10 @@ def read_json_lines(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.Da
     return with_roles(frame, roles, whole)
 
 # %% ../nbs/A1_files.ipynb #read-sheet
-def read_sheet(path: Path, roles: dict, whole: bool = True) -> "tuple[pd.DataFrame, dict]":
+def read_sheet(path: Path,                          # of the file, packed or not
+               roles: dict,                         # role -> column, where it was named
+               whole: bool = True                   # all columns
+               ) -> "tuple[pd.DataFrame, dict]":    # rows; role -> column
     "The first sheet of an Excel file: text stays text, and numbers numbers. Raises `InputError`."
     import pandas as pd
     try:
@@ -557,7 +654,7 @@ READERS = {**dict.fromkeys(TEXT, read_text), ".jsonl": read_json_lines, ".ndjson
            ".parquet": read_parquet, ".feather": read_feather, ".xlsx": read_sheet}
 KINDS = ".csv, .tsv, .jsonl, .parquet, .feather, .xlsx or .inter"
 
-def unreadable() -> tuple[type[Exception], ...]:
+def unreadable() -> tuple[type[Exception], ...]:    # classes of errors
     "What the libraries raise about a file that they cannot read."
     import pandas as pd
     import pyarrow
@@ -565,7 +662,9 @@ def unreadable() -> tuple[type[Exception], ...]:
             OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
 
 @contextmanager
-def readable(path, kind: str):
+def readable(path,      # for the message
+             kind: str  # its ending, likewise
+             ):
     "A block that reads a file of that kind. Raises `InputError` for what a library has against the file."
     try: yield
     except unreadable() as error:
@@ -584,7 +683,8 @@ def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same
             "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
 
 # %% ../nbs/A1_files.ipynb #parts
-def kind_of(path: Path) -> str:
+def kind_of(path: Path  # of a file, packed or not
+            ) -> str:   # of `READERS`
     "The ending that says how the file is read. Raises `InputError` for one that says nothing."
     kind = Path(inside(path)).suffix.lower()
     if kind in READERS: return kind
@@ -608,9 +708,9 @@ def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or 
                      f"means those of one kind, such as {path.name}/*{kinds[0]}.")
 
 # %% ../nbs/A1_files.ipynb #joined-parts
-def joined_parts(read: list,            # (frame, column of every role) of each part, one at least
-                 files: list[Path]      # whose they are
-                 ) -> "tuple[pd.DataFrame, dict]":
+def joined_parts(read: list,                        # (frame, column of every role) of each part, one at least
+                 files: list[Path]                  # whose they are
+                 ) -> "tuple[pd.DataFrame, dict]":  # all rows; role -> column
     "The rows of all parts in one frame. Raises `InputError` where they have other columns."
     import pandas as pd
     frames, (first, columns) = [frame for frame, _ in read], read[0]
@@ -645,13 +745,21 @@ def kind_at(path            # of a file, a folder, or a pattern, there or not
     return kind if kind in READERS else None
 
 # %% ../nbs/A1_files.ipynb #read-frame
-def read_file(path, roles: dict, whole: bool, **written) -> "tuple[pd.DataFrame, dict]":
+def read_file(path,                             # of a file, a folder of parts, or a pattern
+              roles: dict,                      # role -> column, where it was named
+              whole: bool,                      # all columns
+              **written                         # separator, encoding; None: found
+              ) -> "tuple[pd.DataFrame, dict]": # rows; role -> column
     "The frame of a file or of its parts by the reader of its kind, and the column of every role."
     files = parts_of(Path(path))
     read = [read_one(file, roles, whole, **written) for file in files]
     return read[0] if len(files) == 1 else joined_parts(read, files)
 
-def read_one(path: Path, roles: dict, whole: bool, **written) -> "tuple[pd.DataFrame, dict]":
+def read_one(path: Path,                        # of one file, packed or not
+             roles: dict,                       # role -> column, where it was named
+             whole: bool,                       # all columns
+             **written                          # separator, encoding; None: found
+             ) -> "tuple[pd.DataFrame, dict]":  # rows; role -> column
     "One file's frame, and the column of every role. Raises `InputError`."
     import pandas as pd
     given = {name: value for name, value in written.items() if value is not None}
@@ -687,8 +795,10 @@ def read_columns(path,                  # as for `read_frame`, like all that fol
     return read_file(path, roles, False, separator=separator, encoding=encoding)
 
 # %% ../nbs/A1_files.ipynb #names-at
-def names_at(path,              # as for `read_frame`, like both that follow
-             separator: str | None = None, encoding: str | None = None) -> list[str]:
+def names_at(path,                          # as for `read_frame`, like both that follow
+             separator: str | None = None,  # of a text file; None: found
+             encoding: str | None = None    # likewise
+             ) -> list[str]:                # of all columns
     "The names of the columns; of a text file, or its first part, the header is read. Raises `InputError`."
     first = parts_of(Path(path))[0]
     if kind_of(first) not in TEXT: return list(read_frame(path)[0])
@@ -699,7 +809,8 @@ def names_at(path,              # as for `read_frame`, like both that follow
         except UnicodeError: return read_header(first, sign, western(first))[1]
 
 # %% ../nbs/A1_files.ipynb #need-place
-def need_place(path):
+def need_place(path # of a file to be written
+               ):
     "Raise InputError where no file can be written: the path is a folder, goes through a file, or is a dash."
     if str(path) == "-":
         raise InputError("- names no file; give a name, or /dev/stdout to print.")
@@ -730,7 +841,8 @@ def code_of(error: BaseException    # of Python, pyarrow or safetensors
     return int(found[1]) if found else None
 
 @contextmanager
-def said_of(path):
+def said_of(path    # of the file, for the message
+            ):
     "A block that writes a file; where the system refuses, an `InputError` names it and the remedy."
     try: yield
     except Exception as error:
@@ -739,23 +851,27 @@ def said_of(path):
         raise InputError(f"{path}: cannot be written, since {what}; {remedy}.") from error
 
 # %% ../nbs/A1_files.ipynb #drafts
-def is_stream(path: Path) -> bool:
+def is_stream(path: Path    # of anything
+              ) -> bool:    # False where nothing is there
     "Whether something is there that is written to and not replaced: a device or a pipe."
     return path.exists() and not path.is_file() and not path.is_dir()
 
-def draft_of(place: Path) -> Path:
+def draft_of(place: Path    # where the finished file will stand
+             ) -> Path:     # a path for this process alone
     "Where this process writes what will stand in that place: beside it, for a stream in the system's folder."
     name = f".{place.name[:60]}.{socket.gethostname()[:40]}.{os.getpid()}.part"
     return Path(tempfile.gettempdir()) / name if is_stream(place) else place.with_name(name)
 
-def is_running(process: int) -> bool:
+def is_running(process: int # its number
+               ) -> bool:   # True for a process of another user, too
     "Whether a process of this number runs on this machine."
     try: os.kill(process, 0)
     except ProcessLookupError: return False
     except PermissionError: return True
     return True
 
-def remove_left(place: Path):
+def remove_left(place: Path # where the finished file will stand
+                ):
     "Removes drafts of that place by processes of this machine that run no more."
     left = re.escape(draft_of(place).name).replace(rf"\.{os.getpid()}\.part", r"\.(\d+)\.part")
     for path in place.parent.iterdir():
@@ -763,7 +879,9 @@ def remove_left(place: Path):
         if found and not is_running(int(found[1])): path.unlink(missing_ok=True)
 
 # %% ../nbs/A1_files.ipynb #replacing
-def settle(draft: Path, place: Path):
+def settle(draft: Path, # finished
+           place: Path  # where it goes
+           ):
     "Puts a finished draft into its place, on the disk as well; a device or a pipe is written to instead."
     if is_stream(place):
         with draft.open("rb") as file, place.open("wb") as stream: shutil.copyfileobj(file, stream)
@@ -776,7 +894,8 @@ def settle(draft: Path, place: Path):
     finally: os.close(folder)
 
 @contextmanager
-def replacing(path):
+def replacing(path  # of a file, a link, a device or a pipe
+              ):
     """A temporary path that takes the place of `path` when the block ends well, and else vanishes.
     A link stays one, and the mode stays. Raises `InputError` where the disk or the system refuses."""
     place = Path(path)
@@ -795,14 +914,17 @@ def replacing(path):
         finally: draft.unlink(missing_ok=True)
 
 # %% ../nbs/A1_files.ipynb #write-text
-def write_text(path, text: str):
+def write_text(path,        # of the file
+               text: str    # its content
+               ):
     "Writes a text in UTF-8, whole or not at all. Raises `InputError` where no file can be written."
     with replacing(path) as draft: draft.write_text(text, encoding="utf-8")
 
 # %% ../nbs/A1_files.ipynb #write-json
 def write_json(path,                    # the file; None writes nothing
-               content,
+               content,                 # what JSON can hold, or what `default` makes plain
                default=float,           # makes a plain value of one that JSON cannot hold
-               indent: int | None = 1):
+               indent: int | None = 1   # blanks a level; None: one line
+               ):
     "Writes JSON, whole or not at all. Raises `InputError` where no file can be written."
     if path is not None: write_text(path, json.dumps(content, indent=indent, default=default) + "\n")

@@ -26,7 +26,10 @@ from .files import InputError
 KNOWN: dict[str, dict[str, object]] = {}       # kind -> name -> what bears it, of the modules imported so far
 BEARERS: dict[tuple[str, str], tuple] = {}     # (kind, name) -> class or function, `code_of` it
 
-def named(kind: str, name: str, wrap: Callable = lambda thing: thing) -> Callable:
+def named(kind: str,                            # such as model
+          name: str,                            # among its kind
+          wrap: Callable = lambda thing: thing  # makes what is found under the name
+          ) -> Callable:                        # gives the class or function back
     """Decorator: makes a class or function, or what `wrap` makes of it, known as `name` among its kind.
 
     Raises `InputError` for a name that another one bears."""
@@ -45,7 +48,7 @@ class Home(NamedTuple):
     bearer: str             # the class or function, if it is one
 
 @cache
-def table() -> dict[str, dict[str, Home]]:
+def table() -> dict[str, dict[str, Home]]:  # read once
     "kind -> name -> where it comes from, of this package, in the order of the chapters."
     found = {}
     with Path(__file__).with_name("names.csv").open(encoding="utf-8", newline="") as file:
@@ -53,20 +56,24 @@ def table() -> dict[str, dict[str, Home]]:
             found.setdefault(row["kind"], {})[row["name"]] = Home(row["module"], row["bearer"])
     return found
 
-def listed(kind: str) -> list[str]:
+def listed(kind: str        # such as model
+           ) -> list[str]:  # each once
     "The names of that kind: the package's, then those made known since."
     return list(dict.fromkeys([*table().get(kind, {}), *KNOWN.get(kind, {})]))
 
 # %% ../nbs/A3_names.ipynb #free
-def origin(thing) -> tuple[str, str]:
+def origin(thing                    # a class, a function or anything else
+           ) -> tuple[str, str]:    # both may be empty
     "Module and qualified name of a class or function; empty where it has none."
     return getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")
 
-def in_notebook(thing) -> bool:
+def in_notebook(thing       # a class or function
+                ) -> bool:  # False for what a module made
     "Whether it was made in a cell."
     return origin(thing)[0] == "__main__" and hasattr(builtins, "get_ipython")
 
-def code_of(thing) -> str:
+def code_of(thing       # a class or function
+            ) -> str:   # 32 or 64 hexadecimal digits, or empty
     "What tells its code: a hash of its file, or in a notebook a word of its own; nothing for this package's."
     module = origin(thing)[0]
     if module.startswith("deca_nb.") or not module: return ""
@@ -74,11 +81,17 @@ def code_of(thing) -> str:
     if path is None or in_notebook(thing): return uuid4().hex
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
-def is_taken(kind: str, name: str, whose: str) -> InputError:
+def is_taken(kind: str,         # such as model
+             name: str,         # that is borne
+             whose: str         # who bears it, for the message
+             ) -> InputError:   # to be raised
     "The error for a name that another one bears."
     return InputError(f"there is a {kind} '{name}' already ({whose}); give yours another name.")
 
-def need_free(kind: str, name: str, thing):
+def need_free(kind: str,    # such as model
+              name: str,    # that is asked for
+              thing         # what asks for it
+              ):
     "Raise InputError for a name that another one bears, here or in this package."
     (module, bearer), home = origin(thing), table().get(kind, {}).get(name)
     if home and module not in ("", home.module) and not (in_notebook(thing) and bearer == home.bearer):
@@ -89,22 +102,27 @@ def need_free(kind: str, name: str, thing):
         raise is_taken(kind, name, ", ".join(origin(holder)))
 
 # %% ../nbs/A3_names.ipynb #find
-def is_place(name) -> bool:
+def is_place(name       # a name, or a class
+             ) -> bool: # False for what is no text
     "Whether a name is of the form FILE.py:Class."
     return isinstance(name, str) and ".py:" in name
 
-def file_of(place: str) -> bytes:
+def file_of(place: str  # FILE.py:Class
+            ) -> bytes: # as it is on the disk
     "What the file of `FILE.py:Class` holds. Raises `InputError` where there is none."
     path = Path(place.rpartition(":")[0])
     if not path.is_file(): raise InputError(f"{path}: there is no such file; check the path.")
     return path.read_bytes()
 
-def source_of(kind: str, name: str) -> str:
+def source_of(kind: str,    # such as model
+              name: str     # or FILE.py:Class
+              ) -> str:     # hexadecimal digits, or empty
     "What tells the code behind a name: a hash of its file, say; nothing for this package's."
     if is_place(name): return hashlib.sha256(file_of(name)).hexdigest()
     return BEARERS.get((kind, name), (None, ""))[1]
 
-def from_file(place: str):
+def from_file(place: str    # FILE.py:Class
+              ):            # the class
     "The class at `FILE.py:Class`. Raises `InputError` where there is none."
     (path, _, name), code = place.rpartition(":"), file_of(place)
     loaded = f"deca_nb_own_{Path(path).resolve().as_posix().encode().hex()}"
@@ -121,20 +139,27 @@ def from_file(place: str):
         raise InputError(f"{path}: there is no class {name} in this file; check the name.")
     return getattr(sys.modules[loaded], name)
 
-def find(kind: str, name: str):
+# %% ../nbs/A3_names.ipynb #find-by-name
+def find(kind: str, # such as model
+         name: str  # or FILE.py:Class
+         ):         # a class, a function, or what `wrap` made
     "What bears that name; its module is imported if need be. Raises `InputError` for an unknown name."
     need_name(kind, name)
     if is_place(name): return from_file(name)
     if name not in KNOWN.get(kind, {}): importlib.import_module(table()[kind][name].module)
     return KNOWN[kind][name]
 
-def need_name(kind: str, name: str):
+def need_name(kind: str,    # such as model
+              name: str     # or FILE.py:Class
+              ):
     "Raise InputError unless something of that kind bears the name."
     if name in listed(kind) or is_place(name): return
     raise InputError(f"there is no {kind} '{name}'; choose {', '.join(listed(kind))}.")
 
 # %% ../nbs/A3_names.ipynb #name-of
-def name_of(kind: str, thing) -> str:
+def name_of(kind: str,  # such as model
+            thing       # a name, FILE.py:Class, or a class
+            ) -> str:   # under which `find` finds it
     "The name of a class given by name or as itself. Raises `InputError` for a name unknown or taken."
     if isinstance(thing, str):
         need_name(kind, thing)

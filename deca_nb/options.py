@@ -37,7 +37,8 @@ class OptionType(NamedTuple):
         "What a file calls it."
         return self.word.removeprefix("--") or self.name
 
-def option_type(parameter: inspect.Parameter) -> OptionType:
+def option_type(parameter: inspect.Parameter    # annotated for typer
+                ) -> OptionType:                # its word, kind and key
     "The option that typer makes of a parameter."
     made, *about = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated \
         else (parameter.annotation,)
@@ -52,7 +53,9 @@ def option_type(parameter: inspect.Parameter) -> OptionType:
     return OptionType(parameter.name, word, get_args(kind)[0] if many else kind, many)
 
 # %% ../nbs/A1_options.ipynb #typed
-def closest(word: str, there: list[str]) -> str:
+def closest(word: str,          # as typed
+            there: list[str]    # words that there are
+            ) -> str:           # to stand behind a sentence
     "'; did you mean --epochs?' where one of them is near; else nothing."
     near = get_close_matches(word, there, 1)
     return f"; did you mean {near[0]}?" if near else ""
@@ -71,7 +74,10 @@ def typed(words: list[str],     # behind the command
 
 SAID = {str: "a text in quotation marks", int: "a whole number", float: "a number", bool: "true or false"}
 
-def need_typed(command: str, words: list[str], about: list[OptionType]):
+def need_typed(command: str,            # its name, for the message
+               words: list[str],        # behind the command
+               about: list[OptionType]  # its options and arguments
+               ):
     "Raise InputError for a word that is no option of the command, and for a number that is none."
     by_word = {one.word: one for one in about if one.word}
     for option, value in typed(words, about):
@@ -86,14 +92,17 @@ def need_typed(command: str, words: list[str], about: list[OptionType]):
             raise InputError(f"{option} {value} cannot be used; give {told}.") from None
 
 # %% ../nbs/A1_options.ipynb #read-options
-def read_options(path: str) -> dict:
+def read_options(path: str  # of the file
+                 ) -> dict: # key -> value
     "What a TOML file holds. Raises `InputError` for a file that is none, or is not there."
     need_regular(path)
     try: return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: this is no TOML ({error}); write lines such as epochs = 20.") from None
 
-def fits(value, one: OptionType) -> bool:
+def fits(value,             # as TOML gives it
+         one: OptionType    # the option
+         ) -> bool:         # of the option's kind, or a list of such
     "Whether a file may say this value of an option."
     if one.many and isinstance(value, list):
         return all(fits(part, one._replace(many=False)) for part in value)
@@ -125,7 +134,8 @@ def words_of(path: str,             # of the file, for the message
 # %% ../nbs/A1_options.ipynb #write-options
 WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume", "debug")     # no part of a recipe
 
-def as_toml(value) -> str:
+def as_toml(value       # a text, number, truth value or list of these
+            ) -> str:   # one value of a TOML file
     "A text, number, truth value or list as TOML writes it."
     if isinstance(value, bool): return str(value).lower()
     if isinstance(value, list): return f"[{', '.join(map(as_toml, value))}]"
@@ -158,12 +168,17 @@ def common(recipe: Annotated[str | None, Option(help="TOML file of options; thos
 COMMON = [parameter.replace(kind=parameter.KEYWORD_ONLY)
           for parameter in inspect.signature(common).parameters.values()]
 
-def need_files(*paths: str | None):
+def need_files(*paths: str | None   # of files to be written; None: not asked for
+               ):
     "Raise InputError, before any work is done, for a file that cannot be written."
     for path in paths:
         if path is not None: need_place(path)
 
-def keep_options(command: str, about: list[OptionType], given: dict, write_recipe: str | None):
+def keep_options(command: str,              # whose options these are
+                 about: list[OptionType],   # its options and arguments
+                 given: dict,               # parameter -> value
+                 write_recipe: str | None   # path of the file that was asked for; None: none
+                 ):
     "Writes the options into the folder that was made, and to the file that was asked for."
     out = given.get("out")
     if out is not None and Path(out).is_dir(): write_options(Path(out) / "recipe.toml", command, about, given)

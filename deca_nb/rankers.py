@@ -49,7 +49,9 @@ class Ranked(Method):
         "The settings."
         return asdict(self.settings)
 
-    def real_positive_probability(self, users, items):
+    def real_positive_probability(self, users,  # not used
+                                  items         # not used
+                                  ):
         "Raises `InputError`: a ranker orders items, and has no probability that a click was meant."
         raise InputError(f"{self.ranker} is a ranker: it orders items and does not say which clicks were "
                          "meant; choose a training method, such as DeCA.")
@@ -62,7 +64,9 @@ def state_dict(self: Ranked, *about, **more) -> dict:   # name -> tensor
 
 @patch
 def load_state_dict(self: Ranked, state: dict,  # as `state_dict` gives it
-                    *about, **more):
+                    *about,                     # not used, as are those that follow
+                    **more                      # of `Module.load_state_dict`
+                    ):
     "A ranker that learned this, of the clicks of the run; nothing is computed anew."
     ranker = find("ranker", self.ranker)
     self.f = ranker.__new__(ranker)

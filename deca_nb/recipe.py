@@ -31,14 +31,14 @@ class Number:
     most: float | None = None           # up to here
     above: float | None = None          # more than this
     below: float | None = None          # less than this
-    whole: bool = False
+    whole: bool = False                 # only whole numbers
     choices: Callable | None = None     # gives the names that there are
-    help: str = ""
-    search: tuple = ()
+    help: str = ""                      # a line for the command
+    search: tuple = ()                  # what tuning tries
     log_range: bool = False             # whether `search` is (low, high)
     times: str = ""                     # `search` holds multiples of this other number
 
-    def rule(self) -> str:
+    def rule(self) -> str:  # such as 'between 0 and 1'
         "The bounds in words."
         if self.choices: return " or ".join(self.choices())
         if self.whole: return f"a whole number from {self.least}" + (f" to {self.most}" if self.most else "")
@@ -47,7 +47,8 @@ class Number:
         if self.most is not None: return f"between {self.least:g} and {self.most:g}"
         return f"a number from {self.least:g}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: Any  # of any type
+              ) -> bool:        # False for a wrong type, too
         "Whether the value is within the bounds."
         if self.choices: return value in self.choices()
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real): return False
@@ -57,18 +58,23 @@ class Number:
         return bool(least <= value <= most and strict and value < np.inf)
 
 # %% ../nbs/A4_recipe.ipynb #numbers-of
-def numbers_of(made: Callable) -> dict[str, Number]:
+def numbers_of(made: Callable           # a class or function with annotated parameters
+               ) -> dict[str, Number]:  # parameter -> number
     "The numbers that a class or function takes, by name: its annotated parameters."
     hints = get_type_hints(made.__init__ if isinstance(made, type) else made, include_extras=True)
     held = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: number for name, some in held.items() for number in some if isinstance(number, Number)}
 
-def need_number(name: str, value: Any, number: Number) -> None:
+def need_number(name: str,      # for the message
+                value: Any,     # of any type
+                number: Number  # what it may be
+                ) -> None:
     "Raise InputError unless the value is within the number's bounds."
     if not number.holds(value):
         raise InputError(f"{name}={value!r} cannot be used; it must be {number.rule()}.")
 
-def plain(value: Any) -> Any:
+def plain(value: Any    # of any type
+          ) -> Any:     # a Python number where it was numpy's
     "The value without numpy."
     return value.item() if isinstance(value, np.generic) else value
 
@@ -98,17 +104,21 @@ class Settings:
         return True
 
 # %% ../nbs/A4_recipe.ipynb #checked
-def as_default(value: Any, default: Any) -> Any:
+def as_default(value: Any,  # of any type
+               default: Any # of the same setting
+               ) -> Any:    # of Python
     "The value as a plain Python number, 10 as 10.0 where the default is a float: one value has one key."
     return float(value) if isinstance(default, float) else plain(value)
 
-def checked(settings: Settings) -> Settings:
+def checked(settings: Settings  # of any method that takes steps, or `AtOnce`
+            ) -> Settings:      # of the same class
     "The same settings with plain numbers. Raises `InputError`, naming the first out of range."
     for name, number in numbers_of(type(settings)).items(): need_number(name, getattr(settings, name), number)
     numbers = {f.name: as_default(getattr(settings, f.name), f.default) for f in fields(settings)}
     return replace(settings, **numbers)
 
-def common(settings: Settings) -> Settings:
+def common(settings: Settings   # of any method that takes steps
+           ) -> Settings:       # of the base class
     "The common numbers of a method's settings, without its own."
     return Settings(**{f.name: getattr(settings, f.name) for f in fields(Settings)})
 
@@ -119,11 +129,15 @@ class AtOnce:
     optimiser: ClassVar[str] = "dense"              # no step is taken; it suits every model
     is_settled: ClassVar[bool] = True
 
-def model_of(model: str, method: str) -> str:
+def model_of(model: str,    # its name
+             method: str    # its name, or FILE.py:Class
+             ) -> str:      # of the model, or of the method
     "The name of a recipe's model: that of the method where it is a model by itself, as a ranker is."
     return method if getattr(find("method", method), "is_model", False) else model
 
-def class_behind(model: str, method: str) -> type:
+def class_behind(model: str,    # as of `model_of`
+                 method: str    # likewise
+                 ) -> type:     # a model's, or the method's own
     "The class that says which sizes a recipe has."
     return find("method" if model == method else "model", model)
 
@@ -133,10 +147,10 @@ class Recipe:
     """The complete description of one training.
 
     Two trainings with equal recipes give equal weights on the CPU of one machine."""
-    model: str = "GMF"
-    method: str = "Normal"
+    model: str = "GMF"                                          # its name, or FILE.py:Class
+    method: str = "Normal"                                      # likewise
     settings: Settings = field(default_factory=Settings)        # of the method's own class
-    seed: int = 0
+    seed: int = 0                                               # of weights, batches and negatives
     sizes: dict = field(default_factory=dict)                   # what the model takes, such as embedding_dim
     parts: Training = CLEAN.training                            # the training half of a protocol
     learns_from: str = "all"                                    # clicks, or the "liked" ones only
@@ -152,12 +166,13 @@ class Recipe:
         if self.threads is not None: need_number("threads", self.threads, Number(1, whole=True))
         object.__setattr__(self, "liked", float(self.liked))    # 4 and 4.0 are one recipe
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict:  # what JSON can hold
         "The recipe as plain data, from which `from_json` makes it again. One thread, the usual, is not told."
         return {name: value for name, value in asdict(self).items() if (name, value) != ("threads", 1)}
 
     @classmethod
-    def from_json(cls, about: dict) -> "Recipe":
+    def from_json(cls, about: dict  # as `to_json` gives it
+                  ) -> "Recipe":    # with the same key
         """The recipe out of plain data.
 
         Raises `InputError` for an unknown method, and `TypeError` for an unknown field."""
@@ -166,7 +181,8 @@ class Recipe:
 
 # %% ../nbs/A4_recipe.ipynb #recipe-key
 @patch
-def described(self: Recipe, fingerprint: str) -> Recipe:
+def described(self: Recipe, fingerprint: str    # of the training and validation pairs; may be empty
+              ) -> Recipe:                      # with fingerprint and sources
     "The same recipe with what it is known by: the data's fingerprint, and the code of own classes."
     kinds = asdict(self.parts) | {"optimiser": self.settings.optimiser, "ties": self.parts.stopper_ties}
     kinds |= {"model": self.model, "method": self.method}
@@ -174,19 +190,22 @@ def described(self: Recipe, fingerprint: str) -> Recipe:
     return replace(self, fingerprint=fingerprint, sources=sources)
 
 @patch
-def key(self: Recipe) -> str:
+def key(self: Recipe) -> str:   # of a SHA-256
     "A hash of the whole description, 16 hex digits."
     text = json.dumps(self.to_json(), sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 # %% ../nbs/A4_recipe.ipynb #make-recipe
-def sizes_of(cls: type) -> list[str]:
+def sizes_of(cls: type          # of a model, or of a method that is one
+             ) -> list[str]:    # such as embedding_dim
     "The sizes that a model's class takes."
     parameters = inspect.signature(cls.__init__).parameters
     no_sizes = "self", "train", "run", "generator", "kwargs", "args"
     return [name for name in parameters if name not in no_sizes]
 
-def check_sizes(cls: type, sizes: dict) -> dict:
+def check_sizes(cls: type,  # as for `sizes_of`
+                sizes: dict # name -> value
+                ) -> dict:  # name -> plain number
     """The same sizes as plain numbers.
 
     Raises `InputError` for one that the model's class does not take, or that is out of range."""
@@ -198,7 +217,8 @@ def check_sizes(cls: type, sizes: dict) -> dict:
     parameters = inspect.signature(cls.__init__).parameters
     return {name: as_default(value, parameters[name].default) for name, value in sizes.items()}
 
-def settings_of_method(method: str) -> type:
+def settings_of_method(method: str  # its name, or FILE.py:Class
+                       ) -> type:   # a dataclass
     "The class of a method's settings. Raises `InputError` for what is no training method."
     cls = find("method", method)
     if not hasattr(cls, "Settings"):
@@ -206,12 +226,17 @@ def settings_of_method(method: str) -> type:
     return cls.Settings
 
 # %% ../nbs/A4_recipe.ipynb #from-numbers
-def users_of(number: str) -> list[str]:
+def users_of(number: str        # the name of a setting
+             ) -> list[str]:    # names of methods
     "The methods that have that number among their own settings."
     return [name for name in listed("method")
             if number in {f.name for f in fields(settings_of_method(name))}]
 
-def make_recipe(model: str, method: str, numbers: dict, **about) -> Recipe:
+def make_recipe(model: str,     # its name, or FILE.py:Class
+                method: str,    # likewise
+                numbers: dict,  # name -> value, of settings and sizes
+                **about         # other fields of `Recipe`, such as seed
+                ) -> Recipe:    # described, without a fingerprint unless one is given
     "A checked recipe from flat numbers: settings of the method, sizes of the model. Raises `InputError`."
     own, model = {f.name for f in fields(settings_of_method(method))}, model_of(model, method)
     taken, only = class_behind(model, method), getattr(find("method", method), "models", ())

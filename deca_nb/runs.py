@@ -49,14 +49,20 @@ from .training import Run, Trainer, Watch, validation_ndcg, validation_split
 from .worlds import World
 
 # %% ../nbs/A6_runs.ipynb #versions
-def versions(device: str = "cpu") -> str:
+def versions(device: str = "cpu"    # as torch names it
+             ) -> str:              # one line
     "Versions and hardware, with the name of a GPU that is used."
     on = "" if torch.device(device).type == "cpu" else f", {torch.cuda.get_device_name(device)}"
     return (f"deca_nb {deca_nb.__version__}, torch {torch.__version__}, numpy {np.__version__}, "
             f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores{on}")
 
 # %% ../nbs/A6_runs.ipynb #provenance
-def provenance(split: Split, judging: Judging, protocol: str, seeds, made_with: str | None = None) -> str:
+def provenance(split: Split,                # what was trained on and judged
+               judging: Judging,            # its ties and scores are told
+               protocol: str,               # its name
+               seeds,                       # of the runs
+               made_with: str | None = None # as of `versions`; None: this machine's
+               ) -> str:                    # one line
     """One line: data and how a file was cut, protocol, ties, seeds, what counts as truth, versions, hardware.
 
     Versions and hardware are today's, if no others are given."""
@@ -68,19 +74,19 @@ def provenance(split: Split, judging: Judging, protocol: str, seeds, made_with: 
 @dataclass(frozen=True)
 class Job:
     "A recipe and how its result is judged."
-    recipe: Recipe
+    recipe: Recipe                      # what is trained
     files: str = "honest"               # which files of the data set, as `Protocol.files`
     masking: str = "known"              # as `Judging.masking`
     scores: str = "logit"               # as `Judging.scores`
     watched: str = ""                   # tie policy of the recall recorded after every epoch; empty: none is
     device: str = "cpu"                 # where it is trained and judged; its name does not tell
 
-    def judged(self) -> str:
+    def judged(self) -> str:    # words, with commas between
         "How it is judged, in words."
         watched = [f"watched by {self.watched}"] if self.watched else []
         return ", ".join([self.files, self.masking, self.scores, *watched])
 
-    def name(self) -> str:
+    def name(self) -> str:  # of its recipe and of how it is judged
         "Tells this run apart from every other."
         return f"{self.recipe.key()}-{hashlib.sha256(self.judged().encode()).hexdigest()[:8]}"
 
@@ -106,9 +112,9 @@ def weights_in(path: Path   # of `Weights`
     return {"weights": weights} | json.loads(about["about"])
 
 @cache
-def is_whole(path: Path,        # of `Weights`
-             written: int       # when, in nanoseconds: looked at once, until it is written again
-             ) -> bool:
+def is_whole(path: Path,    # of `Weights`
+             written: int   # when, in nanoseconds: looked at once, until it is written again
+             ) -> bool:     # True: it can be read
     "Whether the file is what was written. One that is not is set aside."
     try: weights_in(path)
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
@@ -121,9 +127,15 @@ class Weights(MutableMapping):
     """Finished trainings by the key of their recipe, one safetensors file each, so that processes share them.
 
     What is not finished is kept beside them (appendix A6)."""
-    def __init__(self, folder): self.folder, self.unfinished = Path(folder), Path(folder) / "unfinished"
-    def fit(self, run: Run) -> Trainer: return fit_kept(run, self.unfinished, MINUTES)
-    def path(self, key: str) -> Path: return self.folder / f"{key}.safetensors"
+    def __init__(self, folder   # path; made where it is not there
+                 ):
+        self.folder, self.unfinished = Path(folder), Path(folder) / "unfinished"
+    def fit(self, run: Run  # to be trained
+            ) -> Trainer:   # finished
+        return fit_kept(run, self.unfinished, MINUTES)
+    def path(self, key: str # of a recipe
+             ) -> Path:     # need not be there
+        return self.folder / f"{key}.safetensors"
     def __contains__(self, key):
         path = self.path(key)
         return path.is_file() and is_whole(path, path.stat().st_mtime_ns)
@@ -143,7 +155,10 @@ class Weights(MutableMapping):
             save_file(weights, draft, {"about": told, "sha256": digest(told, weights)})
 
 # %% ../nbs/A6_runs.ipynb #recovery
-def recovery(method, world: World, train: Interactions) -> dict:
+def recovery(method,                # trained on these clicks
+             world: World,          # that they were sampled from
+             train: Interactions    # with noise flags
+             ) -> dict:             # name -> number
     """How well a method finds a world's noise.
 
     AUC and average precision of its doubt, Brier score, and the errors of h and h'."""
@@ -164,7 +179,9 @@ def recovery(method, world: World, train: Interactions) -> dict:
 # %% ../nbs/A6_runs.ipynb #judge-both
 JUDGED = ("lowest-id", "expected")              # every run is judged under both tie policies
 
-def judge_both(judged_by: Callable, split: Split) -> dict:
+def judge_both(judged_by: Callable, # (split, k=, ties=) -> a row per user
+               split: Split         # truth is looked for, known is masked
+               ) -> dict:           # column -> (n_users,) float32, warm: bool
     """The metrics of every user with truth under both tie policies, and who is warm: columns of a row.
 
     They come from `judged_by(split, k=, ties=)`."""
@@ -173,14 +190,18 @@ def judge_both(judged_by: Callable, split: Split) -> dict:
               for ties, per_user in found.items() for metric in metric_columns(per_user)}
     return values | {"warm": found["expected"]["warm"].to_numpy()}
 
-def only_liked(split: Split) -> Split:
+def only_liked(split: Split # with ratings or noise flags
+               ) -> Split:  # otherwise the same
     """The same split, to be learned from the clicks that were meant only.
 
     Raises `InputError` where there are none."""
     train, valid = meant_only(split.train, split.valid, split.liked)
     return replace(split, train=train, valid=valid)
 
-def watch_truth(split: Split, judging: Judging, k: int) -> Callable:
+def watch_truth(split: Split,       # whose truth is looked for
+                judging: Judging,   # masking, scores and ties
+                k: int              # length of the list
+                ) -> Callable:      # (model, record) -> None, for `Watch`
     """For `Watch`: adds the recall on the truth, of all and of warm users, to each record.
 
     It is for drawing, never for choosing."""
@@ -191,7 +212,11 @@ def watch_truth(split: Split, judging: Judging, k: int) -> Callable:
     return watch
 
 # %% ../nbs/A6_runs.ipynb #execute
-def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | None = None) -> tuple:
+def train_job(job: Job,                     # what is trained
+              split: Split,                 # its data
+              kept: MutableMapping,         # key -> finished training; added to
+              watch: Callable | None = None # as of `watch_truth`; None: none
+              ) -> tuple:                   # method, records of epochs, seconds
     "The trained method, its own records, and the seconds of its training, out of `kept` where that has them."
     run = Run(job.recipe, split.train, split.valid, job.device, kept=kept)
     key = run.recipe.key()
@@ -205,14 +230,19 @@ def train_job(job: Job, split: Split, kept: MutableMapping, watch: Callable | No
     own = [record for record in history if record["trains"] == job.recipe.method]
     return method, own, kept[key].get("seconds", np.nan)
 
-def of_the_known(split: Split) -> Interactions:
+def of_the_known(split: Split       # with validation pairs
+                 ) -> Interactions: # (n_valid,) or fewer
     """Validation pairs of users with a training pair, or all where there are none.
 
     The others are served what is popular, by any method, so they cannot tell which one is better."""
     known = split.train.user_counts()[split.valid.users] > 0
     return split.valid.select(known) if known.any() else split.valid
 
-def execute(job: Job, split: Split, kept: MutableMapping) -> dict:
+# %% ../nbs/A6_runs.ipynb #execute-job
+def execute(job: Job,               # what is trained and how it is judged
+            split: Split,           # its data
+            kept: MutableMapping    # as for `train_job`
+            ) -> dict:              # column -> value
     """Trains and judges: one row for `Runs`.
 
     Lists hold one value per user with truth, in the order of their inner ids."""
@@ -232,7 +262,9 @@ def execute(job: Job, split: Split, kept: MutableMapping) -> dict:
     return row
 
 # %% ../nbs/A6_runs.ipynb #describe-job
-def describe_job(job: Job, split: Split) -> dict:
+def describe_job(job: Job,      # that was run
+                 split: Split   # its data
+                 ) -> dict:     # column -> text or number
     "The columns that say what a row is."
     recipe = job.recipe
     return {"name": job.name(), "key": recipe.key(), "data": recipe.data, "fingerprint": split.fingerprint(),
@@ -240,29 +272,38 @@ def describe_job(job: Job, split: Split) -> dict:
             "learns_from": recipe.learns_from, "judged": job.judged(),
             "recipe": json.dumps(recipe.to_json()), "versions": versions(job.device)}
 
-def settings_of(rows: pd.DataFrame, name: str) -> list:
+def settings_of(rows: pd.DataFrame, # as of `Runs.read`
+                name: str           # of the setting
+                ) -> list:          # a value for each row, None where it has none
     "One of the settings of each row's recipe."
     return [json.loads(text)["settings"].get(name) for text in rows["recipe"]]
 
 # %% ../nbs/A6_runs.ipynb #rows-of-runs
-def write_rows(rows: pd.DataFrame, path: Path):
+def write_rows(rows: pd.DataFrame,  # a row a run
+               path: Path           # of the file
+               ):
     "Writes rows of runs, with a check sum for each page."
     rows.to_parquet(path, index=False, compression="zstd", write_page_checksum=True)
 
-def read_rows(path: Path, **how) -> pd.DataFrame:
+def read_rows(path: Path,           # of the file
+              **how                 # as for `pandas.read_parquet`
+              ) -> pd.DataFrame:    # a row a run
     "Reads them. Raises `OSError` where a page is not what was written."
     return pd.read_parquet(path, page_checksum_verification=True, **how)
 
 # %% ../nbs/A6_runs.ipynb #kept-in
 @cache
-def kept_in(path: Path, written: int) -> dict[str, str]:
+def kept_in(path: Path,             # of the file
+            written: int            # when, in nanoseconds
+            ) -> dict[str, str]:    # name -> fingerprint
     "Run -> fingerprint of its data, of one file; read once, until it is written again."
     return read_rows(path).set_index("name")["fingerprint"].to_dict()
 
 # %% ../nbs/A6_runs.ipynb #runs
 class Runs:
     "Finished runs in a folder: one Parquet file each, until `pack` joins them in runs.parquet."
-    def __init__(self, folder):
+    def __init__(self, folder   # path; made where it is not there
+                 ):
         self.folder = Path(folder)
         self.packed = self.folder / "runs.parquet"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -276,9 +317,11 @@ class Runs:
 
     @property
     def claims(self) -> Path: return self.folder / "claims"
-    def path(self, name: str) -> Path: return self.folder / f"run-{name}.parquet"
+    def path(self, name: str    # as of `Job.name`
+             ) -> Path:         # of the run, before `pack`
+        return self.folder / f"run-{name}.parquet"
 
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> dict[str, str]:   # name -> fingerprint of the split
         "The runs that are there, and the data that each was made of."
         found = {}
         with self.lock:
@@ -288,20 +331,25 @@ class Runs:
                 except (OSError, ValueError, KeyError) as error: set_aside(path, error)
         return found
 
-    def add(self, row: dict):
-        "Keeps one finished run; a reader sees all of it or nothing."
-        with replacing(self.path(row["name"])) as draft:
-            write_rows(pd.DataFrame([row]), draft)
+# %% ../nbs/A6_runs.ipynb #runs-rows
+@patch
+def add(self: Runs, row: dict   # as of `describe_job` and `execute`
+        ):
+    "Keeps one finished run; a reader sees all of it or nothing."
+    with replacing(self.path(row["name"])) as draft:
+        write_rows(pd.DataFrame([row]), draft)
 
-    def read(self, names: list[str]) -> pd.DataFrame:
-        "The rows of these runs, in this order. Raises `KeyError` for one that is not there."
-        with self.lock:
-            paths = [self.path(name) for name in dict.fromkeys(names)]
-            frames = [read_rows(path) for path in paths if path.is_file()]
-            if self.packed.is_file():
-                frames.append(read_rows(self.packed, filters=[("name", "in", set(names))]))
-        found = pd.concat(frames, ignore_index=True).drop_duplicates("name").set_index("name", drop=False)
-        return found.loc[names].reset_index(drop=True)
+@patch
+def read(self: Runs, names: list[str]   # as of `Job.name`
+         ) -> pd.DataFrame:             # one for each name
+    "The rows of these runs, in this order. Raises `KeyError` for one that is not there."
+    with self.lock:
+        paths = [self.path(name) for name in dict.fromkeys(names)]
+        frames = [read_rows(path) for path in paths if path.is_file()]
+        if self.packed.is_file():
+            frames.append(read_rows(self.packed, filters=[("name", "in", set(names))]))
+    found = pd.concat(frames, ignore_index=True).drop_duplicates("name").set_index("name", drop=False)
+    return found.loc[names].reset_index(drop=True)
 
 # %% ../nbs/A6_runs.ipynb #runs-pack
 @patch
@@ -321,14 +369,20 @@ def pack(self: Runs):
         for part in parts: part.unlink()
 
 # %% ../nbs/A6_runs.ipynb #run-job
-def run_job(job: Job, runs: Runs, load: Callable = load_named):
+def run_job(job: Job,                   # to be run
+            runs: Runs,                 # where its row is kept
+            load: Callable = load_named # (data, files) -> split
+            ):
     "Executes a job, forgets what was kept of it on the way, and keeps its row."
     split, kept = load(job.recipe.data, job.files), Weights(runs.folder / "weights")
     row = describe_job(job, split) | execute(job, split, kept)
     forget(Run(job.recipe, split.train, split.valid, job.device), kept.unfinished)
     runs.add(row)
 
-def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
+def run_jobs(jobs: list[Job],               # one or more, of the same data
+             runs: Runs,                    # where their rows are kept
+             load: Callable = load_named    # (data, files) -> split
+             ):
     "The same for jobs of one of `groups_of`: what has to be trained is trained together first."
     split, kept = load(jobs[0].recipe.data, jobs[0].files), Weights(runs.folder / "weights")
     all_runs = [Run(job.recipe, split.train, split.valid, job.device, kept=kept) for job in jobs]
@@ -336,7 +390,9 @@ def run_jobs(jobs: list[Job], runs: Runs, load: Callable = load_named):
     if len(missing) > 1: train_together(list(missing.values()))
     for job in jobs: run_job(job, runs, load)
 
-def groups_of(jobs: list[Job], load: Callable) -> list[list[Job]]:
+def groups_of(jobs: list[Job],      # of any data
+              load: Callable        # (data, files) -> split
+              ) -> list[list[Job]]: # each job in one group
     "The jobs in groups that can be trained together (chapter 14); one that is watched goes by itself."
     by_data, groups = {}, [[job] for job in jobs if job.watched]
     for job in jobs:
@@ -347,7 +403,10 @@ def groups_of(jobs: list[Job], load: Callable) -> list[list[Job]]:
     return groups
 
 # %% ../nbs/A6_runs.ipynb #needed-by
-def needed_by(job: Job, runs: Runs, load: Callable) -> list[str]:
+def needed_by(job: Job,         # to be run
+              runs: Runs,       # where weights are kept
+              load: Callable    # (data, files) -> split
+              ) -> list[str]:   # keys of recipes, its own first
     "The claims that a job needs: on its own weights, and on those that it needs first, unless they are kept."
     split, kept = load(job.recipe.data, job.files), Weights(runs.folder / "weights")
     *first, own = (one.recipe.key() for one in
@@ -355,9 +414,12 @@ def needed_by(job: Job, runs: Runs, load: Callable) -> list[str]:
     return [own, *dict.fromkeys(key for key in first if key != own and key not in kept)]
 
 # %% ../nbs/A6_runs.ipynb #run-unclaimed
-def run_unclaimed(group: list[Job], runs: Runs, load: Callable,
-                  missing: Callable,    # jobs -> name -> job, of those that have no row
-                  run: Callable = run_jobs) -> list[str]:
+def run_unclaimed(group: list[Job],         # as of `groups_of`
+                  runs: Runs,               # where rows and claims are kept
+                  load: Callable,           # (data, files) -> split
+                  missing: Callable,        # jobs -> name -> job, of those that have no row
+                  run: Callable = run_jobs  # (jobs, runs, load) -> None
+                  ) -> list[str]:           # as of `Job.name`
     "Runs those of a group that are missing and that nobody else has claimed; their names."
     with Claims(runs.claims, runs.lock) as claims:
         mine = missing([job for job in group if claims.take(needed_by(job, runs, load))])
@@ -365,16 +427,20 @@ def run_unclaimed(group: list[Job], runs: Runs, load: Callable,
     return list(mine)
 
 # %% ../nbs/A6_runs.ipynb #in-processes
-def in_processes(groups: list[list[Job]], runs: Runs, load: Callable, processes: int,
-                 *how    # as `run_unclaimed` takes it
-                 ) -> Iterator[list[str]]:
+def in_processes(groups: list[list[Job]],   # as of `groups_of`
+                 runs: Runs,                # where rows and claims are kept
+                 load: Callable,            # (data, files) -> split
+                 processes: int,            # 1 or more
+                 *how                       # as `run_unclaimed` takes it
+                 ) -> Iterator[list[str]]:  # of each group, as they are done
     "Runs the groups of jobs in local processes of one thread each; the names of those that are done."
     import joblib
     in_parallel = joblib.Parallel(processes, return_as="generator_unordered")
     yield from in_parallel(joblib.delayed(run_unclaimed)(group, runs, load, *how) for group in groups)
 
 # %% ../nbs/A6_runs.ipynb #start-ray
-def need_answer(address: str):
+def need_answer(address: str    # HOST:PORT, with ray:// or without
+                ):
     "Raise InputError where nothing listens at HOST:PORT; Ray itself would wait for it for many minutes."
     host, _, port = address.rpartition("/")[2].rpartition(":")
     try: socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
@@ -396,7 +462,9 @@ def start_ray():
     return ray
 
 # %% ../nbs/A6_runs.ipynb #need-rows
-def need_rows(jobs: list[Job], runs: Runs):
+def need_rows(jobs: list[Job],  # that workers have done
+              runs: Runs        # where their rows should be
+              ):
     "Raise InputError where a job was done, but its row is not to be seen: a worker has written it elsewhere."
     unseen = [job for job in jobs if not runs.path(job.name()).is_file()]
     if not unseen: return
@@ -404,7 +472,11 @@ def need_rows(jobs: list[Job], runs: Runs):
                      "must see this folder: give one on a disk that they share (--out; with audit, TMPDIR).")
 
 # %% ../nbs/A6_runs.ipynb #in-ray
-def in_ray(groups: list[list[Job]], runs: Runs, load: Callable, missing: Callable) -> list[str]:
+def in_ray(groups: list[list[Job]], # as of `groups_of`
+           runs: Runs,              # on a disk that all machines share
+           load: Callable,          # (data, files) -> split
+           missing: Callable        # jobs -> name -> job, of those without a row
+           ) -> list[str]:          # as of `Job.name`
     """Runs the groups as tasks of one core each on a Ray cluster; the names of those that are done.
     One whose worker dies is started again.
 
@@ -432,7 +504,8 @@ def in_ray(groups: list[list[Job]], runs: Runs, load: Callable, missing: Callabl
 # %% ../nbs/A6_runs.ipynb #pick-jobs
 RAY = "ray"                                     # instead of a number of processes
 
-def pick_jobs(jobs: int | str) -> int | str:
+def pick_jobs(jobs: int | str   # as typed, or a number
+              ) -> int | str:   # 1 or more, or `RAY`
     "A number of local processes, or `RAY`. Raises `InputError` for anything else, and where ray is missing."
     if jobs == RAY and find_spec("ray"): return jobs
     if jobs == RAY:
@@ -443,15 +516,26 @@ def pick_jobs(jobs: int | str) -> int | str:
 
 # %% ../nbs/A6_runs.ipynb #sweep
 @cache
-def fingerprint_of(load: Callable, data: str, files: str) -> str: return load(data, files).fingerprint()
+def fingerprint_of(load: Callable,  # (data, files) -> split
+                   data: str,       # its name
+                   files: str       # honest or released
+                   ) -> str:        # of the split
+    return load(data, files).fingerprint()
 
-def without_rows(jobs: list[Job], runs: Runs, load: Callable) -> dict[str, Job]:
+def without_rows(jobs: list[Job],       # of any data
+                 runs: Runs,            # where rows are kept
+                 load: Callable         # (data, files) -> split
+                 ) -> dict[str, Job]:   # those to be run
     "Name -> job, of those jobs that `runs` does not hold, or holds of other data than these."
     done = runs.fingerprints()
     return {name: job for job in jobs if done.get(name := job.name()) is None
             or done[name] != fingerprint_of(load, job.recipe.data, job.files)}
 
-def sweep(jobs: list[Job], runs: Runs, processes: int | str = 1, load: Callable = load_named) -> pd.DataFrame:
+def sweep(jobs: list[Job],              # of any data
+          runs: Runs,                   # where rows are kept
+          processes: int | str = 1,     # 1 or more, or `RAY`
+          load: Callable = load_named   # (data, files) -> split
+          ) -> pd.DataFrame:            # a row a job, in their order
     """Executes the jobs that `runs` does not hold, or holds of other data than these; the rows of all jobs.
 
     It uses so many processes of one thread each, or a Ray cluster if `processes` is `RAY`. Stopped, it

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OF_FOLDER', 'popularity_won', 'show_popular', 'advice_on', 'need_unlabelled', 'train', 'need_untyped',
            'split_or_rows', 'need_news', 'weighing_one', 'weighs_by_scores', 'as_the_saved_ones', 'begins_with',
-           'learned_whole', 'owned_with', 'counted', 'went_on', 'show_judged', 'go_on_from']
+           'learned_whole', 'owned_with', 'gone_on', 'counted', 'went_on', 'show_judged', 'go_on_from']
 
 # %% ../nbs/A0_train.ipynb #imports-export
 from dataclasses import replace
@@ -73,7 +73,10 @@ from .serving import best_epochs
 from .weigh import weighed, weighing
 
 # %% ../nbs/A0_train.ipynb #popularity-won
-def popularity_won(served: pd.DataFrame, popular: pd.DataFrame, name: str) -> list[str]:
+def popularity_won(served: pd.DataFrame,    # a row per user, as `evaluate` returns it
+                   popular: pd.DataFrame,   # likewise, of the same users
+                   name: str                # what is served, as the line calls it
+                   ) -> list[str]:          # to be printed
     "One line: what is served against the most popular items, and what to try where these reach more."
     metric = [name for name in metric_columns(served) if name.startswith("ndcg@")][-1]  # of the longest list
     reached, beside = served[metric].mean(), popular[metric].mean()
@@ -84,7 +87,11 @@ def popularity_won(served: pd.DataFrame, popular: pd.DataFrame, name: str) -> li
             f"--method MostPopular, or try {other}, or deca tune."]
 
 # %% ../nbs/A0_train.ipynb #show-popular
-def show_popular(recommender: Recommender, split: Split, served: pd.DataFrame, **how):
+def show_popular(recommender: Recommender,  # fitted
+                 split: Split,              # truth is looked for, known is masked
+                 served: pd.DataFrame,      # a row per user, as `show_scores` returns it
+                 **how                      # k, ties, metrics, as for `evaluate`
+                 ):
     "Prints what the most popular items reach on this split, and how what is served compares."
     print("most popular, for comparison")
     popular = recommender.evaluate_popular(split, **how)
@@ -92,7 +99,8 @@ def show_popular(recommender: Recommender, split: Split, served: pd.DataFrame, *
     for told in popularity_won(served, popular, recommender.name): print(told)
 
 # %% ../nbs/A0_train.ipynb #train-advice
-def advice_on(recommender: Recommender) -> list[str]:
+def advice_on(recommender: Recommender  # fitted
+              ) -> list[str]:           # at most one line for each case
     "A line where validation stopped at once, and where scores of clicks hardly differ; none of a ranker."
     if recommender.method_name in listed("ranker"): return []
     ran = (recommender.history["trains"] == recommender.method_name).sum()
@@ -159,13 +167,16 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     note(provenance(split, protocol.judging, protocol.name, [seed], made_with) + f"\nsaved to {out}")
 
 # %% ../nbs/A0_train.ipynb #go-on
-def need_untyped(*names: str):
+def need_untyped(*names: str    # of parameters, as of `OF_FOLDER`
+                 ):
     "Raise InputError for an option that was given although the folder says it; not for a FILE.py:Class."
     for name in names:
         if all(map(is_place, words_after(GIVEN.get(), f"--{name}"))): continue
         raise InputError(f"--{name} cannot change where training goes on; leave it out.")
 
-def split_or_rows(data: dict, before: Interactions | None = None) -> tuple[Split | None, Interactions]:
+def split_or_rows(data: dict,                               # as of `collect_data`
+                  before: Interactions | None = None        # what the saved model learned; None: nothing
+                  ) -> tuple[Split | None, Interactions]:   # the split; every click of the file
     """The split of later clicks than those `before`, None where they are too few for one, and all of the
     clicks. Raises `InputError`."""
     try: split, _ = load_split(data, before)
@@ -182,7 +193,10 @@ def split_or_rows(data: dict, before: Interactions | None = None) -> tuple[Split
         return None, rows
     return split, split.everything()
 
-def need_news(before: Recommender, rows: Interactions, data: str):
+def need_news(before: Recommender,  # as loaded; the weights that lists come from
+              rows: Interactions,   # (n,), over any ids
+              data: str             # path of their file, for the message
+              ):
     "Raise InputError where every pair of these rows is known to the recommender."
     known = before.known if before.owned is None else before.owned
     saved, new = align(known, replace(rows, timestamps=None))
@@ -190,19 +204,24 @@ def need_news(before: Recommender, rows: Interactions, data: str):
         raise InputError(f"{data}: each click of it is known to the saved model; give a file with new ones.")
 
 # %% ../nbs/A0_train.ipynb #as-saved
-def weighing_one(clicks):
+def weighing_one(clicks # `Interactions`, a `Split`, or None
+                 ):     # of the same class
     "Interactions, or a split (None: there is none), with a weight of 1 for each pair."
     if clicks is None: return None
     parts = ("train", "valid", "truth", "known", "test") if isinstance(clicks, Split) else ()
     found = {name: weighing_one(getattr(clicks, name)) for name in parts}
     return replace(clicks, **(found or {"weights": clicks.weight_each()}))
 
-def weighs_by_scores(recommender: Recommender) -> bool:
+def weighs_by_scores(recommender: Recommender   # as loaded
+                     ) -> bool:                 # False where it does not say its data
     "Whether `denoise --reweight` or labels gave its clicks weights, now or before an earlier `--from`."
     weighed = (recommender.serving or recommender).known.weights is not None
     return weighed and bool({"denoised", "weighed by scores"} & set(recommender.data))
 
-def as_the_saved_ones(before: Recommender, split: Split | None, rows: Interactions) -> tuple:
+def as_the_saved_ones(before: Recommender,  # as loaded
+                      split: Split | None,  # of the later clicks; None: too few for one
+                      rows: Interactions    # all of the later clicks
+                      ) -> tuple:           # (split, rows)
     "The new split and rows with weights where `denoise` gave the saved ones some; notes say what is special."
     if before.serving is None and before.owned is not None and "fingerprint" in before.data:
         note("The saved model's lists did not learn what judged it: that is masked, and not learned now.")
@@ -211,7 +230,10 @@ def as_the_saved_ones(before: Recommender, split: Split | None, rows: Interactio
     return weighing_one(split), weighing_one(rows)
 
 # %% ../nbs/A0_train.ipynb #begins-with
-def begins_with(after: Recommender, n_users: int, n_items: int) -> list[str]:
+def begins_with(after: Recommender, # fitted
+                n_users: int,       # how many users are new
+                n_items: int        # how many items are new
+                ) -> list[str]:     # at most one
     "A line about what the rows of new users and items begin with; none where there are none."
     if not n_users + n_items: return []
     reads = getattr(after.trained.f, "fold_in", None)
@@ -220,12 +242,19 @@ def begins_with(after: Recommender, n_users: int, n_items: int) -> list[str]:
             "in few lists; train anew on the whole log from time to time."]
 
 # %% ../nbs/A0_train.ipynb #go-on-parts
-def learned_whole(before: Recommender, rows: Interactions, epochs: int | None, numbers: dict) -> Recommender:
+def learned_whole(before: Recommender,  # as loaded
+                  rows: Interactions,   # later clicks, to be learned beside the saved ones
+                  epochs: int | None,   # at the most; None: as many as `before` took
+                  numbers: dict         # other settings by name
+                  ) -> Recommender:     # a new one
     "What goes on with all of these rows, as long as `before` was trained where no epochs are given."
     took = best_epochs(before.history).get(before.method_name) if epochs is None else epochs
     return with_notes(lambda: before.go_on(rows, None, took, **numbers))
 
-def owned_with(before: Recommender, split: Split, data: dict) -> Interactions:
+def owned_with(before: Recommender, # as loaded
+               split: Split,        # of the later clicks
+               data: dict           # their options; `known` may name a file
+               ) -> Interactions:   # (n,), each pair once
     "What lists leave out: pairs of the split, and of --known those whose user and item the data have."
     owned = split.owned()
     if data["known"] is None: return owned
@@ -233,12 +262,34 @@ def owned_with(before: Recommender, split: Split, data: dict) -> Interactions:
     more, _ = read_known(data["known"], both, data)
     return concat(both, replace(more, titles=both.titles)).distinct()
 
+def gone_on(before: Recommender,    # as loaded
+            split: Split | None,    # of the later clicks; None: too few for one
+            rows: Interactions,     # all of the later clicks
+            data: dict,             # their options
+            numbers: dict,          # settings by name, `epochs` among them where it was given
+            refits: bool            # lists get weights that learn every row
+            ) -> Recommender:       # a new one
+    "What goes on from `before` with later clicks. Raises `InputError` as `Recommender.go_on` does."
+    numbers = dict(numbers)
+    epochs = numbers.pop("epochs", None)
+    if split is None: return learned_whole(before, rows, epochs, numbers)
+    owned = owned_with(before, split, data)
+    after = with_notes(lambda: before.go_on(split.train, split.valid, epochs, owned, **numbers))
+    took = best_epochs(after.history).get(after.method_name, 0)
+    if refits: after.serving = before.go_on(rows, None, took, owned, **numbers)
+    return after
+
 # %% ../nbs/A0_train.ipynb #went-on
-def counted(n: int, what: str) -> str:
+def counted(n: int,     # 0 or more
+            what: str   # in the singular
+            ) -> str:   # such as '2,000 users'
     "So many of them in words, such as 1 user or 2 users."
     return f"{n:,} {what}" + ("" if n == 1 else "s")
 
-def went_on(before: Recommender, after: Recommender, folder: str) -> list[str]:
+def went_on(before: Recommender,    # as loaded
+            after: Recommender,     # that went on from it
+            folder: str             # of `before`, for the message
+            ) -> list[str]:         # lines to be printed
     "Prints how a training went on, and gives what is to be said of new rows."
     n_users, n_items = after.train.n_users - before.train.n_users, after.train.n_items - before.train.n_items
     took = best_epochs(after.history).get(after.method_name, 0)
@@ -247,7 +298,11 @@ def went_on(before: Recommender, after: Recommender, folder: str) -> list[str]:
           f"{counted(took, 'epoch')}; Adam's memory and schedules by steps began anew")
     return begins_with(after, n_users, n_items)
 
-def show_judged(after: Recommender, split: Split, protocol: Protocol, **how):
+def show_judged(after: Recommender, # that went on
+                split: Split,       # of the later clicks
+                protocol: Protocol, # how it is judged
+                **how               # k and metrics, as for `evaluate`
+                ):
     "Prints what a training that went on reaches on the new split, and whether popularity reaches more."
     later = after.own_split(split)
     if not len(later.truth):
@@ -259,8 +314,15 @@ def show_judged(after: Recommender, split: Split, protocol: Protocol, **how):
 # %% ../nbs/A0_train.ipynb #go-on-from
 OF_FOLDER = ("model", "method", "seed", "threads", "protocol")      # what a saved folder says itself
 
-def go_on_from(folder: str, data: dict, training: dict, method: str, out: str, lengths: tuple,
-               names: tuple, refits: bool) -> dict:
+def go_on_from(folder: str,     # of the saved model
+               data: dict,      # as of `collect_data`
+               training: dict,  # as of `collect_training`
+               method: str,     # as typed; used where it is a FILE.py:Class
+               out: str,        # the folder to save to
+               lengths: tuple,  # of the lists; empty: the split's own
+               names: tuple,    # of metrics
+               refits: bool     # lists get weights that learn every row
+               ) -> dict:       # options by name; None where the folder says it
     "`deca train --from`. The options as they were used, where that is not as they were given."
     need_alone("train --from")
     need_untyped(*OF_FOLDER)
@@ -278,14 +340,7 @@ def go_on_from(folder: str, data: dict, training: dict, method: str, out: str, l
     split, rows = split_or_rows(data, (before.serving or before).learned)
     need_news(before.serving or before, rows, data["data"])
     split, rows = as_the_saved_ones(before, split, rows)
-    numbers = dict(training["numbers"])
-    epochs = numbers.pop("epochs", None)
-    if split is None: after = learned_whole(before, rows, epochs, numbers)
-    else:
-        owned = owned_with(before, split, data)
-        after = with_notes(lambda: before.go_on(split.train, split.valid, epochs, owned, **numbers))
-        took = best_epochs(after.history).get(after.method_name, 0)
-        if refits: after.serving = before.go_on(rows, None, took, owned, **numbers)
+    after = gone_on(before, split, rows, data, training["numbers"], refits)
     after.data = describe_split(data, split) | {"went on": True}
     kept = {"left out": some_left_out(before), "weighed by scores": weighs_by_scores(before)}
     after.data |= {name: True for name, value in kept.items() if value}

@@ -91,12 +91,14 @@ PLAIN = ("Normal", "WBPR", "Ensemble", "LabelFit", "LabelSmoothing", "KL", "Self
 TUNED_HELP = f"separated by commas [{','.join(TUNED)}; ALS where implicit is installed]"
 
 # %% ../nbs/A7_tune.ipynb #is-plain
-def is_plain(method: str) -> bool:
+def is_plain(method: str    # its name, or FILE.py:Class
+             ) -> bool:     # True: it doubts none
     "Whether a method doubts no click: rankers, normal training, WBPR, and the controls of chapter 09."
     return method in PLAIN or method in listed("ranker")
 
 # %% ../nbs/A7_tune.ipynb #pick-tuned
-def pick_tuned(text: str | None) -> list[str]:
+def pick_tuned(text: str | None # names separated by commas; None: not given
+               ) -> list[str]:  # names, each once
     """The named methods and rankers, else the usual ones. Raises `InputError` for a name of neither, and for
     a method that looks at the truth."""
     asked = list(dict.fromkeys(list_of(text) or []))
@@ -109,7 +111,13 @@ def pick_tuned(text: str | None) -> list[str]:
     return [name for name in TUNED if name != "ALS"]
 
 # %% ../nbs/A7_tune.ipynb #trials
-def job_of(split: Split, protocol: Protocol, method: str, training: dict, seed: int, drawn: dict) -> Job:
+def job_of(split: Split,        # what is trained on and judged
+           protocol: Protocol,  # clean, or one like it
+           method: str,         # its name
+           training: dict,      # as of `collect_training`
+           seed: int,           # of the training
+           drawn: dict          # name -> number
+           ) -> Job:            # to be run
     "One training with the numbers of a draw; those that were given stay as they are."
     held = held_by(training["model"], method)
     longest = {"epochs": LONGEST} if "epochs" in held else {}
@@ -120,18 +128,27 @@ def job_of(split: Split, protocol: Protocol, method: str, training: dict, seed: 
     return Job(Run(recipe, split.train, split.valid, device).recipe, protocol.files, device=device)
 
 # %% ../nbs/A7_tune.ipynb #trials-of
-def trials_of(split: Split, protocol: Protocol, method: str, training: dict, n_trials: int) -> list[Job]:
+def trials_of(split: Split,         # what is trained on and judged
+              protocol: Protocol,   # clean, or one like it
+              method: str,          # its name
+              training: dict,       # as of `collect_training`
+              n_trials: int         # 1 or more
+              ) -> list[Job]:       # n_trials of them, or fewer
     "The trials of one method or ranker, each once."
     jobs = [job_of(split, protocol, method, training, 0, drawn) for drawn in draw_numbers(method, n_trials)]
     return list({job.name(): job for job in jobs}.values())
 
 # %% ../nbs/A7_tune.ipynb #numbers-in
-def numbers_in(recipe: Recipe) -> dict:
+def numbers_in(recipe: Recipe   # of any method
+               ) -> dict:       # name -> value
     "All numbers of a recipe: settings and sizes."
     return vars(recipe.settings) | recipe.sizes
 
 # %% ../nbs/A7_tune.ipynb #finish
-def finish(group: list[Job], runs: Runs, load):
+def finish(group: list[Job],    # as of `groups_of`
+           runs: Runs,          # where their rows are kept
+           load                 # (data, files) -> split
+           ):
     "Runs some jobs and keeps their rows."
     if not find("method", group[0].recipe.method).is_model: run_jobs(group, runs, load)
     else:
@@ -140,7 +157,10 @@ def finish(group: list[Job], runs: Runs, load):
             runs.add(describe_job(job, split) | execute(job, split, {}))
 
 # %% ../nbs/A7_tune.ipynb #judged-before
-def judged_before(jobs: list[Job], runs: Runs, split: Split) -> set[str]:
+def judged_before(jobs: list[Job],  # trainings that are asked for
+                  runs: Runs,       # where rows are kept
+                  split: Split      # their data; its `k` counts
+                  ) -> set[str]:    # as of `Job.name`
     "The names of those jobs that were run on this split, and judged by lists of its lengths."
     fingerprints = runs.fingerprints()
     done = [job.name() for job in jobs if fingerprints.get(job.name()) == split.fingerprint()]
@@ -149,7 +169,10 @@ def judged_before(jobs: list[Job], runs: Runs, split: Split) -> set[str]:
     return set(rows["name"][rows.reindex(columns=wanted).notna().all(axis=1)])
 
 # %% ../nbs/A7_tune.ipynb #need-same-split
-def need_same_split(runs: Runs, split: Split, out: str):
+def need_same_split(runs: Runs,     # of the folder
+                    split: Split,   # that is asked for
+                    out: str        # the folder, for the message
+                    ):
     "Raise InputError where a folder holds runs, but none of this split: its table would be lost."
     there = set(runs.fingerprints().values())
     if not there or split.fingerprint() in there: return
@@ -157,7 +180,10 @@ def need_same_split(runs: Runs, split: Split, out: str):
                      f"({split.title()} is asked for); choose another --out, or delete this folder.")
 
 # %% ../nbs/A7_tune.ipynb #say-left
-def say_left(n: int, total: int, seconds: float) -> bool:
+def say_left(n: int,        # trainings that are done, 1 or more
+             total: int,    # of all
+             seconds: float # since the first began
+             ) -> bool:     # so that it is said once
     "After 20 s, says how long the rest will take if more than a minute. Returns whether the 20 s are over."
     left = (total - n) * seconds / n
     if seconds > 20 and left > 60:
@@ -165,12 +191,19 @@ def say_left(n: int, total: int, seconds: float) -> bool:
     return seconds > 20
 
 # %% ../nbs/A7_tune.ipynb #in-turn
-def unjudged(jobs: list[Job], runs: Runs, split: Split) -> dict[str, Job]:
+def unjudged(jobs: list[Job],       # trainings that are asked for
+             runs: Runs,            # where rows are kept
+             split: Split           # their data
+             ) -> dict[str, Job]:   # those to be run
     "Name -> job, of those that were not run on this split, or not judged by lists of its lengths."
     done = judged_before(jobs, runs, split)
     return {name: job for job in jobs if (name := job.name()) not in done}
 
-def in_turn(jobs: list[Job], runs: Runs, split: Split, processes: int) -> pd.DataFrame:
+def in_turn(jobs: list[Job],    # trainings that are asked for
+            runs: Runs,         # where rows are kept
+            split: Split,       # their data
+            processes: int      # 1 or more
+            ) -> pd.DataFrame:  # a row a job, in their order
     """The rows of these jobs; what is missing is run, with a bar on a terminal.
     Stopped, it says how to go on. Others on the same folder share the work."""
     load, missing = partial(given_split, split), partial(unjudged, runs=runs, split=split)
@@ -194,7 +227,9 @@ def in_turn(jobs: list[Job], runs: Runs, split: Split, processes: int) -> pd.Dat
     return runs.read([job.name() for job in jobs])
 
 # %% ../nbs/A7_tune.ipynb #tested
-def seeds_of(job: Job, seeds: int) -> list[Job]:
+def seeds_of(job: Job,          # the best trial of a method
+             seeds: int         # 1 or more
+             ) -> list[Job]:    # `seeds` of them, or one
     "The same training with seeds 0, 1, ...; a ranker that draws nothing has one."
     draws = find("method", job.recipe.method).has_steps or job.recipe.method == "ALS"
     return [replace(job, recipe=replace(job.recipe, seed=seed)) for seed in range(seeds if draws else 1)]
@@ -211,12 +246,16 @@ def as_served(rows: pd.DataFrame,   # of runs on the split, all of one recipe bu
                                                for own in rows[f"{name} expected"]] for name in metrics})
 
 # %% ../nbs/A7_tune.ipynb #values-of
-def values_of(rows: pd.DataFrame, metric: str) -> np.ndarray:
+def values_of(rows: pd.DataFrame,   # of runs on one split
+              metric: str           # such as ndcg@20
+              ) -> np.ndarray:      # float64
     "The metric of each user in each run, (n_runs, n_users)."
     return np.stack(rows[f"{metric} expected"]).astype(float)
 
 # %% ../nbs/A7_tune.ipynb #table-row
-def table_row(rows: pd.DataFrame, k: int) -> dict:
+def table_row(rows: pd.DataFrame,   # of the tested runs, one a seed
+              k: int                # length of the list
+              ) -> dict:            # column -> number
     "What the table says of the tested runs of one method."
     found = {"validation ndcg@20": rows["validation"].mean()}
     for metric in (f"recall@{k}", f"ndcg@{k}"):
@@ -225,7 +264,8 @@ def table_row(rows: pd.DataFrame, k: int) -> dict:
     return found | {"seeds": len(rows)}
 
 # %% ../nbs/A7_tune.ipynb #shown
-def shown(table: pd.DataFrame) -> str:
+def shown(table: pd.DataFrame   # a row of `table_row` for each method
+          ) -> str:             # to be printed
     "The table as text, with the intervals in brackets."
     metrics = [name for name in table if f"{name} low" in table]
     told = {name: [f"{row[name]:.4f} [{row[f'{name} low']:.4f}, {row[f'{name} high']:.4f}]"
@@ -234,7 +274,11 @@ def shown(table: pd.DataFrame) -> str:
     return pd.DataFrame(first | told | {"seeds": table["seeds"].tolist()}, table.index).to_string()
 
 # %% ../nbs/A7_tune.ipynb #answer
-def difference(tested: dict[str, pd.DataFrame], ours: str, other: str, k: int) -> tuple[dict, str]:
+def difference(tested: dict[str, pd.DataFrame], # method -> rows of its tested runs
+               ours: str,                       # the method
+               other: str,                      # what it is compared with
+               k: int                           # length of the list
+               ) -> tuple[dict, str]:           # by name; one clause
     "What one method reaches on the test less what another does: numbers, and in words."
     metric = f"ndcg@{k}"
     values, base = (values_of(tested[name], metric) for name in (ours, other))
@@ -257,7 +301,10 @@ def whole_verdict(low: float, high: float,      # ends of the interval
             f"train {first}, the better one by validation, or tune again with more clicks")
 
 # %% ../nbs/A7_tune.ipynb #answer-helps
-def reached(tested: dict[str, pd.DataFrame], name: str, k: int) -> float:
+def reached(tested: dict[str, pd.DataFrame],    # method -> rows of its tested runs
+            name: str,                          # of the method
+            k: int                              # length of the list
+            ) -> float:                         # a mean over users and runs
     "The mean NDCG of a method's tested runs; -inf of one that was not tuned."
     return values_of(tested[name], f"ndcg@{k}").mean() if name in tested else -np.inf
 
@@ -289,7 +336,8 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
     return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
 
 # %% ../nbs/A7_tune.ipynb #tunable
-def tunable(data: dict) -> tuple[Split, Protocol]:
+def tunable(data: dict                      # as of `collect_data`
+            ) -> tuple[Split, Protocol]:    # with validation pairs; clean, or one like it
     "The split and protocol of the data options. Raises `InputError` where validation cannot choose."
     split, protocol = load_split(data)
     if protocol.masking != "known":
@@ -299,7 +347,12 @@ def tunable(data: dict) -> tuple[Split, Protocol]:
     return split, protocol
 
 # %% ../nbs/A7_tune.ipynb #write-best
-def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...], job: Job):
+def write_best(path: Path,                  # of the file
+               data: dict,                  # as of `collect_data`
+               training: dict,              # as of `collect_training`
+               lengths: tuple[int, ...],    # of the lists
+               job: Job                     # the training
+               ):
     "A file of options with which `deca train` makes this training again, and prints lists of these lengths."
     whole = job.recipe.model == job.recipe.method
     common = {} if whole else {"model": training["model"]}
@@ -309,8 +362,17 @@ def write_best(path: Path, data: dict, training: dict, lengths: tuple[int, ...],
     write_options(path, "train", options_of("train", [f"--method={job.recipe.method}"]), given)
 
 # %% ../nbs/A7_tune.ipynb #report
-def report(out: str, data: dict, training: dict, split: Split, protocol: Protocol, best: dict[str, Job],
-           tested: dict[str, pd.DataFrame], k: int, json: str | None, labelled: pd.DataFrame):
+def report(out: str,                        # folder of the files
+           data: dict,                      # as of `collect_data`
+           training: dict,                  # as of `collect_training`
+           split: Split,                    # what was judged on
+           protocol: Protocol,              # how
+           best: dict[str, Job],            # method -> its best trial
+           tested: dict[str, pd.DataFrame], # method -> rows of its tested runs
+           k: int,                          # length of the longest list
+           json: str | None,                # path of a file of numbers; None: none
+           labelled: pd.DataFrame           # as of `by_labels`; may be empty
+           ):
     "Prints and writes the table, the sentence, what labels say, best.toml and a recipe for each method."
     table = pd.DataFrame({name: table_row(rows, k) for name, rows in tested.items()}).T
     table = table.sort_values("validation ndcg@20", ascending=False, kind="stable").astype({"seeds": int})

@@ -13,21 +13,25 @@ from .denoising import DeCASettings
 from .recipe import Number, need_number, numbers_of, settings_of_method
 
 # %% ../nbs/A7_tuning.ipynb #space
-def search_space(method: str) -> dict[str, Number]:
+def search_space(method: str                # its name, or FILE.py:Class
+                 ) -> dict[str, Number]:    # name -> number
     "The numbers that tuning this method searches, by name; none of one that chooses its own."
     cls = settings_of_method(method)
     if not cls().is_settled: return {}
     numbers = numbers_of(cls)
     return {name: number for name, number in numbers.items() if number.search}
 
-def distributions(numbers: dict[str, Number]) -> dict:
+def distributions(numbers: dict[str, Number]    # name -> number that has a `search`
+                  ) -> dict:                    # name -> distribution of optuna
     "The same numbers as optuna knows them."
     from optuna.distributions import CategoricalDistribution, FloatDistribution
     return {name: FloatDistribution(*number.search, log=True) if number.log_range
             else CategoricalDistribution(number.search) for name, number in numbers.items()}
 
 # %% ../nbs/A7_tuning.ipynb #is-searched
-def is_searched(value, number: Number) -> bool:
+def is_searched(value,          # of the number
+                number: Number  # that is searched
+                ) -> bool:      # False for a multiple of another number
     "Whether a search of this number may come to that value."
     if number.log_range: return number.search[0] <= value <= number.search[1]
     return value in number.search and not number.times
@@ -37,7 +41,12 @@ SHARED = ("l2", "learning_rate", "c1", "c2", "alpha")
 FIRST = {"l2": .001, "learning_rate": 1e-3, "c1": 1., "c2": 10., "alpha": 1.}    # c1 as a multiple of c2
 
 @cache
-def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int, seed: int) -> list[dict]:
+def random_draws(names: tuple[str, ...],    # of numbers, in the order drawn
+                 owner: type,               # the class of settings that has them
+                 first: tuple,              # (name, value) pairs of the first draw
+                 n_draws: int,              # 1 or more
+                 seed: int                  # of the draws
+                 ) -> list[dict]:           # n_draws of name -> value
     "`first`, and then random draws of these numbers of a settings class."
     import optuna
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -48,12 +57,16 @@ def random_draws(names: tuple[str, ...], owner: type, first: tuple, n_draws: int
     drawn = [study.ask(space).params for _ in range(n_draws)]
     return [multiplied_out(one, numbers) for one in drawn]
 
-def multiplied_out(drawn: dict, numbers: dict[str, Number]) -> dict:
+def multiplied_out(drawn: dict,                 # name -> value
+                   numbers: dict[str, Number]   # name -> number
+                   ) -> dict:                   # the same names
     "A draw in which no number is a multiple of another any more."
     return drawn | {name: value * drawn[numbers[name].times] for name, value in drawn.items()
                     if numbers[name].times}
 
-def draw_numbers(method: str, n_draws: int) -> list[dict]:
+def draw_numbers(method: str,       # its name, or FILE.py:Class
+                 n_draws: int       # 1 or more
+                 ) -> list[dict]:   # n_draws of name -> value
     "What each draw tries for this method; the first n of more draws are the draws of n. Raises `InputError`."
     need_number("n_draws", n_draws, Number(1, whole=True))
     cls = settings_of_method(method)
