@@ -26,7 +26,7 @@ from .files import is_running, said_of
 # %% ../nbs/A6_claims.ipynb #machine
 @cache
 def machine() -> str:   # words, with blanks between
-    "What numbers the processes that are seen here: a host since its last start, or a container on it."
+    "Where numbers of processes are unique: a host since its last start, or a container on it."
     told = [socket.gethostname()]
     with suppress(OSError): told.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
     with suppress(OSError): told.append(os.readlink("/proc/self/ns/pid"))

@@ -29,7 +29,7 @@ def lowest(scores: pd.Series,   # (n,), NaN where there is none
            ) -> pd.Series:      # (n,) bool
     """Which rows are the share with the lowest scores, rounded down; earlier rows first among equals.
 
-    Never one without a score. Raises `InputError`."""
+    A row without a score is not among them. Raises `InputError`."""
     if not 0 <= share < 1:
         raise InputError(f"a share of {share!r} cannot be doubted; give a number from 0 to below 1.")
     return scores.rank(method="first") <= np.floor(share * scores.notna().sum() + 1e-9)

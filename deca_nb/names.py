@@ -74,7 +74,7 @@ def in_notebook(thing       # a class or function
 
 def code_of(thing       # a class or function
             ) -> str:   # 32 or 64 hexadecimal digits, or empty
-    "What tells its code: a hash of its file, or in a notebook a word of its own; nothing for this package's."
+    "Identifies its code: a hash of its file, or in a notebook a random word; empty for this package's."
     module = origin(thing)[0]
     if module.startswith("deca_nb.") or not module: return ""
     path = getattr(sys.modules.get(module), "__file__", None)
@@ -117,7 +117,7 @@ def file_of(place: str  # FILE.py:Class
 def source_of(kind: str,    # such as model
               name: str     # or FILE.py:Class
               ) -> str:     # hexadecimal digits, or empty
-    "What tells the code behind a name: a hash of its file, say; nothing for this package's."
+    "Identifies the code behind a name, as `code_of` does, or a hash of the file; empty for this package's."
     if is_place(name): return hashlib.sha256(file_of(name)).hexdigest()
     return BEARERS.get((kind, name), (None, ""))[1]
 

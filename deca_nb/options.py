@@ -63,7 +63,7 @@ def closest(word: str,          # as typed
 def typed(words: list[str],     # behind the command
           about: list[OptionType]    # its options and arguments
           ) -> Iterator[tuple[str, str | None]]:    # option ('' for an argument) and its value
-    "The options and arguments among these words. What the command has not is given with the value None."
+    "The options and arguments among these words. A flag, and an option that is unknown, have the value None."
     by_word, left = {one.word: one for one in about if one.word}, iter(words)
     for word in left:
         option, equals, value = word.partition("=")
@@ -78,7 +78,7 @@ def need_typed(command: str,            # its name, for the message
                words: list[str],        # behind the command
                about: list[OptionType]  # its options and arguments
                ):
-    "Raise InputError for a word that is no option of the command, and for a number that is none."
+    "Raise InputError for an option that the command lacks, and for a value that is not of its type."
     by_word = {one.word: one for one in about if one.word}
     for option, value in typed(words, about):
         if option and option not in by_word and option != "--help":
@@ -94,7 +94,7 @@ def need_typed(command: str,            # its name, for the message
 # %% ../nbs/A1_options.ipynb #read-options
 def read_options(path: str  # of the file
                  ) -> dict: # key -> value
-    "What a TOML file holds. Raises `InputError` for a file that is none, or is not there."
+    "What a TOML file holds. Raises `InputError` for a file that is not TOML, or is not there."
     need_regular(path)
     try: return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -189,7 +189,7 @@ def keep_options(command: str,              # whose options these are
 def speaking(quiet: bool,       # nothing on standard error
              log: str | None    # file to which what is logged is added, and the error that ends the block
              ):
-    "Notes, progress and the log as they were asked for."
+    "A block without notes and progress, or with a log of them, as `quiet` and `log` say."
     logger = logging.getLogger("deca_nb")
     before = logger.level
     with ExitStack() as stack:

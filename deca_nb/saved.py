@@ -44,7 +44,7 @@ def sealed(about: dict      # with 'tensors_sha256' in it
 # %% ../nbs/A6_saved.ipynb #read-description
 def read_description(folder: Path   # with recommender.json
                      ) -> dict:     # sound as far as its hash tells
-    "The description in a folder. Raises `InputError` for another format, `ValueError` for a damaged one."
+    "The description in a folder. Raises `InputError` for another format, else `ValueError` or `KeyError`."
     text = (folder / "recommender.json").read_bytes().decode()
     about = json.loads(text, parse_constant=lambda name: damaged(f"{name} is no number"))
     if not isinstance(about, dict) or not isinstance(about.get("format"), str): damaged("it has no format")

@@ -446,7 +446,7 @@ def tune_command(data: dict, training: dict, out: Annotated[str, Option(help="fo
                  labels: Annotated[Text, Option(help="file with user, item and liked (1 or 0), or rating: "
                                                      "how well each best trial tells them apart")] = None,
                  k: Ks = None, json: Json = None, resume: Resume = False):
-    "`deca tune`."
+    "`deca tune`, whose --help says what each option means. Raises `InputError`."
     need_places(json, Path(out) / "tune.txt")
     need_counts(trials=trials, seeds=seeds, jobs=jobs)
     names, lengths = pick_tuned(methods), pick_lengths(k)
