@@ -7,7 +7,7 @@ __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', '
            'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
            'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields', 'western',
            'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
-           'read_header', 'swallowed', 'need_closed_quotes', 'read_any_rows', 'give_back', 'need_line', 'Lines',
+           'read_header', 'swallowed', 'need_closed_quotes', 'need_line', 'Lines', 'read_any_rows', 'give_back',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
            'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
            'frame_of', 'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines',
@@ -299,30 +299,6 @@ def need_closed_quotes(path: Path,              # of a .csv file, packed or not
                          "text follows the mark that closes a field; "
                          "write a mark within a field twice.") from None
 
-# %% ../nbs/A1_files.ipynb #read-any-rows
-def read_any_rows(path: Path,               # of a text file, packed or not
-                  separator: str,           # one character
-                  names: list[str],         # of all columns
-                  missing: dict,            # column -> words there that mean no value
-                  encoding: str = "utf-8"   # as Python names it
-                  ) -> "pd.DataFrame":      # a row a line
-    "The rows below the header as text. `missing`: column -> the words there that mean no value."
-    import pandas as pd
-    with opened(path, encoding) as file, warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)      # a row with more fields than the header
-        lines = Lines(file, path)
-        return pd.read_csv(lines, sep=separator, quoting=quoting(separator), names=names, header=0, dtype=str,
-                           index_col=False, keep_default_na=False,
-                           na_values={name: missing[name] for name in names if name in missing})
-
-# %% ../nbs/A1_files.ipynb #give-back
-def give_back():
-    "Memory that reading took and no longer needs goes back to the system: pyarrow's, and that of glibc."
-    import pyarrow as pa
-    pa.default_memory_pool().release_unused()
-    try: ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError): pass               # another C library
-
 # %% ../nbs/A1_files.ipynb #lines
 LONGEST_LINE = 2**26                        # bytes; a longer one is no row of a table
 
@@ -353,6 +329,30 @@ class Lines(io.RawIOBase):
         need_line(self.path, self.size)
         if found: self.is_open = not found.endswith(b"\n")
         return found
+
+# %% ../nbs/A1_files.ipynb #read-any-rows
+def read_any_rows(path: Path,               # of a text file, packed or not
+                  separator: str,           # one character
+                  names: list[str],         # of all columns
+                  missing: dict,            # column -> words there that mean no value
+                  encoding: str = "utf-8"   # as Python names it
+                  ) -> "pd.DataFrame":      # a row a line
+    "The rows below the header as text. `missing`: column -> the words there that mean no value."
+    import pandas as pd
+    with opened(path, encoding) as file, warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)      # a row with more fields than the header
+        lines = Lines(file, path)
+        return pd.read_csv(lines, sep=separator, quoting=quoting(separator), names=names, header=0, dtype=str,
+                           index_col=False, keep_default_na=False,
+                           na_values={name: missing[name] for name in names if name in missing})
+
+# %% ../nbs/A1_files.ipynb #give-back
+def give_back():
+    "Memory that reading took and no longer needs goes back to the system: pyarrow's, and that of glibc."
+    import pyarrow as pa
+    pa.default_memory_pool().release_unused()
+    try: ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError): pass               # another C library
 
 # %% ../nbs/A1_files.ipynb #read-lines
 def read_lines(path: Path,              # of a text file, packed or not

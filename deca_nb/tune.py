@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TUNED', 'PLAIN', 'TUNED_HELP', 'is_plain', 'pick_tuned', 'job_of', 'trials_of', 'numbers_in', 'finish',
            'judged_before', 'need_same_split', 'say_left', 'unjudged', 'in_turn', 'seeds_of', 'as_served', 'values_of',
-           'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'tunable', 'write_best', 'report',
-           'labels_to_judge', 'by_labels', 'text_by_labels', 'tune_command']
+           'table_row', 'shown', 'difference', 'whole_verdict', 'reached', 'answer', 'labels_to_judge', 'by_labels',
+           'text_by_labels', 'tunable', 'write_best', 'report', 'tune_command']
 
 # %% ../nbs/A7_tune.ipynb #imports-export
 import shutil
@@ -335,6 +335,42 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
     same, beside = difference(tested, ours, "Normal", k)
     return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
 
+# %% ../nbs/A7_tune.ipynb #by-labels
+def labels_to_judge(path: str,          # as `read_labels` takes it
+                    split: Split,       # what the trials are trained on
+                    *names: tuple[str | None, str | None]   # columns of users and items, likeliest first
+                    ) -> Labels | None: # None where they are too few, which is said
+    "Labels of training clicks, read before anything is trained. Raises `InputError` for a faulty file."
+    labels, notes = read_labels(path, split.train, split.liked, *names)
+    for text in notes: note(f"{path}: {text}.")
+    told = too_few(labels)
+    if told: note(f"{path}: {told}; methods are not compared by labels.")
+    return None if told else labels
+
+def by_labels(labels: Labels | None,    # of training clicks; None: there are none to judge by
+              split: Split,             # what the trials were trained on
+              best: dict[str, Job],     # method -> its best trial; the best by validation first
+              judging: Judging          # of the protocol
+              ) -> pd.DataFrame:        # as of `compared_on_labels`; empty without labels
+    "Trains the best trials once more, and compares them on labels."
+    if labels is None: return pd.DataFrame()
+    scores, first = {}, next(iter(best))
+    for name, job in best.items():
+        model = Recommender.of(job.recipe, judging, job.device).fit(split.train, split.valid)
+        scores[name] = scores_of_labels(model, labels)
+        if name == first: are_logits = model.gives_logits
+    reranked = times_like(scores[first], are_logits, like_by_halves(split, labels))
+    return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
+
+def text_by_labels(table: pd.DataFrame      # as of `by_labels`
+                   ) -> str:                # empty where that is
+    "The comparison, and what it says."
+    if table.empty: return ""
+    first, best = table.index[0], best_way(table)
+    told = (f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
+            f"{best} tells liked clicks best, better than {first} beyond its interval.")
+    return f"\n\n{compared_text(table)}\n{told}"
+
 # %% ../nbs/A7_tune.ipynb #tunable
 def tunable(data: dict                      # as of `collect_data`
             ) -> tuple[Split, Protocol]:    # with validation pairs; clean, or one like it
@@ -393,42 +429,6 @@ def report(out: str,                        # folder of the files
           f"(each method: {recipes})")
     print(ASK_NEXT)
     note("\n".join(about))
-
-# %% ../nbs/A7_tune.ipynb #by-labels
-def labels_to_judge(path: str,          # as `read_labels` takes it
-                    split: Split,       # what the trials are trained on
-                    *names: tuple[str | None, str | None]   # columns of users and items, likeliest first
-                    ) -> Labels | None: # None where they are too few, which is said
-    "Labels of training clicks, read before anything is trained. Raises `InputError` for a faulty file."
-    labels, notes = read_labels(path, split.train, split.liked, *names)
-    for text in notes: note(f"{path}: {text}.")
-    told = too_few(labels)
-    if told: note(f"{path}: {told}; methods are not compared by labels.")
-    return None if told else labels
-
-def by_labels(labels: Labels | None,    # of training clicks; None: there are none to judge by
-              split: Split,             # what the trials were trained on
-              best: dict[str, Job],     # method -> its best trial; the best by validation first
-              judging: Judging          # of the protocol
-              ) -> pd.DataFrame:        # as of `compared_on_labels`; empty without labels
-    "Trains the best trials once more, and compares them on labels."
-    if labels is None: return pd.DataFrame()
-    scores, first = {}, next(iter(best))
-    for name, job in best.items():
-        model = Recommender.of(job.recipe, judging, job.device).fit(split.train, split.valid)
-        scores[name] = scores_of_labels(model, labels)
-        if name == first: are_logits = model.gives_logits
-    reranked = times_like(scores[first], are_logits, like_by_halves(split, labels))
-    return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
-
-def text_by_labels(table: pd.DataFrame      # as of `by_labels`
-                   ) -> str:                # empty where that is
-    "The comparison, and what it says."
-    if table.empty: return ""
-    first, best = table.index[0], best_way(table)
-    told = (f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
-            f"{best} tells liked clicks best, better than {first} beyond its interval.")
-    return f"\n\n{compared_text(table)}\n{told}"
 
 # %% ../nbs/A7_tune.ipynb #tune
 @command("tune", data_options, training_options,
