@@ -180,8 +180,12 @@ def collect_data(data: Annotated[str, Option(help=DATA_HELP)] = "movielens-100k"
                  liked: Annotated[float | None, Option(help="a rating from here on is a liking [4]")] = None,
                  valid: Annotated[Text, Option(help="validation file of its own (with --test)")] = None,
                  test: Annotated[Text, Option(help="test file of its own (with --valid)")] = None,
-                 known: Annotated[Text, Option(help="file of clicks that users have: left out of lists, and "
-                                                    "not trained on; rows of strangers are forgotten")] = None
+                 known: Annotated[Text, Option(help="file of clicks that users have: left out of lists and "
+                                                    "not trained on; forgets rows of strangers")] = None,
+                 inject: Annotated[float | None, Option(help="plant random clicks: this share of training "
+                                                             "and validation is then noise")] = None,
+                 inject_by: Annotated[Text, Option(help="how their items are drawn: uniform or popularity "
+                                                        "[uniform]")] = None
                  ) -> dict:     # name of the option -> what was given; None: nothing
     "The data options as a dict: what `load_data` takes, and what JSON can keep."
     return dict(locals())

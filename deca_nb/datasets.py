@@ -9,8 +9,8 @@ __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCE
            'movielens_from_recbole', 'is_movielens', 'write_tables', 'in_short', 'movielens_folder', 'cut_movielens',
            'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors',
            'load_authors', 'data_file', 'need_no_rest', 'dense_ratings', 'coat', 'among_tested', 'load_coat',
-           'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'need_file_for',
-           'load_data', 'load_rows', 'describe_split']
+           'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'planted_data',
+           'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
 
 # %% ../nbs/A2_datasets.ipynb #imports-export
 import glob
@@ -46,7 +46,7 @@ from deca_nb.interactions import (
     split_of_parts,
 )
 from .names import find, listed, named
-from .worlds import World
+from .worlds import PLANTED_BY, World, plant_noise
 
 # %% ../nbs/A2_datasets.ipynb #registry
 @dataclass(frozen=True)
@@ -404,11 +404,6 @@ def load_world(rest: str,   # empty, of `LARGE`, or parameters as JSON
     split = world_of(f"world:{rest}").sample()
     return replace(split, k=AUTHORS_K.get(rest, split.k))
 
-# %% ../nbs/A2_datasets.ipynb #data-help
-NAMES_HELP = ", ".join(name for kind in listed("dataset") for name in find("dataset", kind).written)
-DATA_HELP = (f"{NAMES_HELP}, or your own: a file (.csv .tsv .jsonl .parquet .feather .xlsx .inter, also .gz "
-             ".zip), a folder of parts, or a pattern such as 'log/*.csv'")
-
 # %% ../nbs/A2_datasets.ipynb #load-named
 @lru_cache(maxsize=4)
 def load_named(data: str,   # a registered name
@@ -417,6 +412,33 @@ def load_named(data: str,   # a registered name
     "The split of a registered name, which is also what the split is called."
     kind, rest = parse_data(data)
     return replace(find("dataset", kind).load(rest, files), name=data)
+
+# %% ../nbs/A2_datasets.ipynb #dataset-planted
+def planted_data(data: str,     # a registered name
+                 share: float,  # of the clicks afterwards
+                 by: str        # uniform or popularity
+                 ) -> str:
+    "The name of these data with planted noise."
+    return f"planted:{share:g}:{by}:{data}"
+
+@dataset("planted", "planted:SHARE:BY:NAME")
+def load_planted(rest: str,     # share, uniform or popularity, and the name of the data
+                 files: str     # honest or released
+                 ) -> Split:    # as of `plant_noise`
+    "The named data with planted noise. Raises `InputError`."
+    share, _, after = rest.partition(":")
+    by, _, data = after.partition(":")
+    try: planted = float(share)
+    except ValueError: planted = None
+    if planted is None or is_own_file(data):
+        raise InputError(f"there is no data 'planted:{rest}'; write planted:0.2:uniform:coat, with the name "
+                         "of registered data at its end.")
+    return plant_noise(load_named(data, files), planted, by)
+
+# %% ../nbs/A2_datasets.ipynb #data-help
+NAMES_HELP = ", ".join(name for kind in listed("dataset") for name in find("dataset", kind).written)
+DATA_HELP = (f"{NAMES_HELP}, or your own: a file (.csv .tsv .jsonl .parquet .feather .xlsx .inter, also .gz "
+             ".zip), a folder of parts, or a pattern such as 'log/*.csv'")
 
 # %% ../nbs/A2_datasets.ipynb #load-data
 def need_file_for(data: str,    # as of --data
@@ -430,16 +452,25 @@ def need_file_for(data: str,    # as of --data
                          "leave out what is meant for files, or give your file as --data.")
     return given
 
-def load_data(data: str,        # a registered name, or the path of a file
-              protocol="clean", # or "paper", or a `Protocol`
-              **own             # for your own: what `read_split` takes, such as liked and user
-              ) -> Split:       # named as `data`, or as the file
+def load_data(data: str,                        # a registered name, or the path of a file
+              protocol="clean",                 # or "paper", or a `Protocol`
+              inject: float | None = None,      # share of noise to plant (chapter 02); None: no planting
+              inject_by: str | None = None,     # uniform or popularity; None: uniform
+              **own                             # for your own: what `read_split` takes, such as liked
+              ) -> Split:                       # named as `data`, or as the file
     "The split of that name; a file is read by `read_split`. Raises `InputError`."
     protocol, given = get_protocol(protocol), need_file_for(data, own)
-    if not is_own_file(data): return load_named(data, protocol.files)
+    if inject is None and inject_by is not None:
+        raise InputError("--inject-by says how noise is planted, and none is; give --inject SHARE, too.")
+    planted = inject, inject_by or PLANTED_BY[0]
+    if not is_own_file(data):
+        return load_named(data if inject is None else planted_data(data, *planted), protocol.files)
     if not Path(data).suffix and not Path(data).is_dir() and glob.escape(data) == data:
         raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
-    return read_split(data, **given)
+    split = read_split(data, **given)
+    if inject is None: return split
+    told = f"{inject:g} of the clicks of training and validation were planted as noise, by {planted[1]}"
+    return replace(plant_noise(split, *planted), notes=(*split.notes, told))
 
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                                    # a registered name, or the path of a file

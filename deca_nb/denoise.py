@@ -67,7 +67,7 @@ from .serving import best_epochs
 
 # %% ../nbs/A0_denoise.ipynb #denoise-options
 DOUBTED = .05            # of the interactions, where --drop does not say another share
-NO_ROWS = ("data", "valid", "test")                                 # the rows of one file are scored
+NO_ROWS = ("data", "valid", "test", "inject", "inject_by")          # the rows of one file are scored
 READ_OF_ROWS = ("user", "item", "rating", "timestamp", "date_format", "separator", "encoding", "weight",
                 "min_user", "min_item")
 OF_ROWS = ("data", "protocol", "repeats", *READ_OF_ROWS)            # what describes them

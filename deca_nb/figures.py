@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MATCHED', 'NEAR', 'house_style', 'flat', 'mean_and_sd', 'readable', 'draw_gaps', 'standing', 'draw_cells',
            'in_percent', 'draw_curves', 'draw_learning', 'draw_strip', 'draw_constants', 'draw_ladder',
-           'distinct_worlds', 'draw_map', 'p_text', 'with_intervals', 'with_spreads', 'explained', 'table_markdown',
-           'as_markdown', 'write_results']
+           'distinct_worlds', 'draw_map', 'draw_ranks', 'p_text', 'with_intervals', 'with_spreads', 'explained',
+           'table_markdown', 'as_markdown', 'write_results']
 
 # %% ../nbs/A8_figures.ipynb #imports-export
 from collections.abc import Iterator
@@ -314,6 +314,26 @@ def draw_map(table: pd.DataFrame,   # as for `distinct_worlds`
         fig.suptitle(f"{name}, less that of tuned normal training: above 0 in {more} "
                      f"of {len(table)} cells, below 0 in {less} (bold: the interval says so)",
                      size=11)
+    return fig
+
+# %% ../nbs/A8_figures.ipynb #draw-ranks
+def draw_ranks(ranks: pd.DataFrame,     # a row for each method: method and rank, in the order of the ranks
+               apart: float,            # critical difference, in ranks
+               where: str               # what was ranked, for the title
+               ):                       # a figure of matplotlib
+    "Mean ranks on a line, with the critical difference from the best."
+    n, best = len(ranks), ranks["rank"].min()
+    n_apart = int((ranks["rank"] > best + apart).sum())
+    with house_style():
+        fig, ax = pyplot().subplots(figsize=(7, 1.2 + .26 * n))
+        place = range(n - 1, -1, -1)
+        ax.hlines(place, best, ranks["rank"], color="C0", lw=1, alpha=.5)
+        ax.plot(ranks["rank"], place, "o", color="C0")
+        ax.axvspan(best, best + apart, color="C1", alpha=.15, label="critical difference from the best")
+        ax.set(xlabel="mean rank, 1 is the best")
+        ax.set_yticks(place, ranks["method"])
+        ax.legend(loc="lower left")
+        fig.suptitle(f"{where}: {n_apart} of {n} are surely behind the best", size=11)
     return fig
 
 # %% ../nbs/A8_figures.ipynb #results

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REPRODUCE_HELP', 'Scores', 'JOBS_HELP', 'Jobs', 'need_used', 'pick_models', 'pick_methods', 'pick_scores',
-           'pick_judged', 'reproduced', 'bench_of', 'reproduce']
+           'pick_judged', 'reproduced', 'bench_of', 'page_of', 'reproduce']
 
 # %% ../nbs/A0_reproduce.ipynb #imports-export
 import inspect
@@ -120,6 +120,21 @@ def bench_of(experiment: "Experiment",  # whose data, protocol and seeds are tak
     return name, Bench(runs, data, chosen, seeds, processes, given["epochs"], *picked, given["optimiser"],
                        device)
 
+# %% ../nbs/A0_reproduce.ipynb #page-of
+def page_of(what: str,                  # name of the experiment
+            experiment: "Experiment",   # that has run
+            bench: "Bench",             # where; its runs are packed here
+            found: dict,                # tables and figures by name
+            seconds: float              # of processor time, where no run was made
+            ) -> str:                   # markdown
+    "The page of an experiment: its tables, and how they were made."
+    from deca_nb.figures import as_markdown
+    spent = sum(spent for spent, _ in bench.made.values())           # of the runs, also of those made before
+    bench.runs.pack()
+    about = inspect.getdoc(experiment.run).partition("Raises")[0].strip()
+    about += f"\n\n{reproduced(what, experiment.unused, bench, spent or seconds)}"
+    return as_markdown(found, f"{what}: {bench.data}, protocol {bench.protocol.name}", about)
+
 # %% ../nbs/A0_reproduce.ipynb #reproduce
 @command("reproduce",
          example="deca reproduce table2 --data authors:ml-100k --scores logit --jobs 2")
@@ -138,7 +153,7 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
               resume: Resume = False):
     "`deca reproduce`, whose --help says what each option means. Raises `InputError`."
     experiment = find("experiment", what)
-    from deca_nb.figures import as_markdown, write_results
+    from deca_nb.figures import write_results
     need_counts(seeds=seeds, epochs=epochs)
     given = {"data": data, "protocol": protocol, "seeds": seeds, "ties": ties, "scores": scores,
              "epochs": epochs, "optimiser": optimiser, "device": device, "models": models, "methods": methods}
@@ -146,11 +161,7 @@ def reproduce(what: Annotated[str, Argument(help=", ".join(listed("experiment"))
     started = time.process_time()
     name, bench = bench_of(experiment, given, jobs, out, resume)
     found = experiment.run(bench)
-    spent = sum(spent for spent, _ in bench.made.values())           # of the runs, also of those made before
-    bench.runs.pack()
-    about = inspect.getdoc(experiment.run).partition("Raises")[0].strip()
-    about += f"\n\n{reproduced(what, experiment.unused, bench, spent or time.process_time() - started)}"
-    page = as_markdown(found, f"{what}: {bench.data}, protocol {bench.protocol.name}", about)
+    page = page_of(what, experiment, bench, found, time.process_time() - started)
     print(page)
     write_results(found, out, what, name, page)
     note(f"wrote {name}.md, its tables (.csv) and figures (.svg) to {Path(out) / what}")

@@ -156,12 +156,12 @@ class Weights(MutableMapping):
 
 # %% ../nbs/A6_runs.ipynb #recovery
 def recovery(method,                # trained on these clicks
-             world: World,          # that they were sampled from
+             world: World | None,   # that they were sampled from; None: no world
              train: Interactions    # with noise flags
              ) -> dict:             # name -> number
-    """How well a method finds a world's noise.
+    """How well a method finds noise that is known.
 
-    AUC and average precision of its doubt, Brier score, and the errors of h and h'."""
+    AUC and average precision of its doubt, Brier score, and of a world the errors of h and h'."""
     from sklearn.metrics import average_precision_score, brier_score_loss
     if not train.noise.any(): return {"brier": np.nan}
     there = scorer_device(method)
@@ -171,7 +171,7 @@ def recovery(method,                # trained on these clicks
              "noise ap": average_precision_score(train.noise, -believed),
              "brier": brier_score_loss(~train.noise, believed)}
     for task, name in (("DP", "h"), ("DN", "h_prime")):                     # each is learned in its own task
-        if task not in getattr(method, "tasks", ()): continue
+        if world is None or task not in getattr(method, "tasks", ()): continue
         with torch.no_grad(): learned = getattr(method, name)(users, items).sigmoid().double().cpu().numpy()
         found[f"{name} error"] = np.abs(learned - getattr(world, name)(train.users, train.items)).mean()
     return found
@@ -256,9 +256,9 @@ def execute(job: Job,               # what is trained and how it is judged
     if job.masking == "known":
         to_find = validation_split(learned.train, of_the_known(learned))
         row["validation"] = validation_ndcg(method.f, to_find, recipe.parts.stopper_ties)
-    world = world_of(recipe.data)
+    flagged = split.train.noise is not None and recipe.learns_from == "all"
     ranks_only = method.is_model                                    # a ranker, which doubts no click
-    if world and recipe.learns_from == "all" and not ranks_only: row |= recovery(method, world, split.train)
+    if flagged and not ranks_only: row |= recovery(method, world_of(recipe.data), split.train)
     return row
 
 # %% ../nbs/A6_runs.ipynb #describe-job

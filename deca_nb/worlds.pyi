@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 from .files import replacing as replacing
-from .interactions import InputError as InputError, Interactions as Interactions, Split as Split, random_parts as random_parts
+from .interactions import InputError as InputError, Interactions as Interactions, Split as Split, concat as concat, random_parts as random_parts
 from _typeshed import Incomplete
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,3 +87,9 @@ FOLLOWED: Incomplete
 TEN: Incomplete
 
 def ten_clicks(clicks: Interactions) -> pd.DataFrame: ...
+
+PLANTED_BY: Incomplete
+
+def planted_pairs(pairs: Interactions, owned: np.ndarray, share: float, by: str, generator: np.random.Generator) -> np.ndarray: ...
+def with_planted(pairs: Interactions, keys: np.ndarray) -> Interactions: ...
+def plant_noise(split: Split, share: float, by: str = 'uniform', seed: int = 0) -> Split: ...

@@ -78,7 +78,7 @@ def test_one_split_for_all_protocols_that_read_the_same_files():
 
 
 def test_every_registered_name_stands_in_the_help():
-    names = {"movielens-100k", "authors", "world", "coat", "ml-latest-small", "sgdl-ml100k"}
+    names = {"movielens-100k", "authors", "world", "coat", "ml-latest-small", "sgdl-ml100k", "planted"}
     assert set(listed("dataset")) == names
     assert all(name in DATA_HELP for kind in listed("dataset") for name in find("dataset", kind).written)
 
