@@ -18,7 +18,7 @@ def stop_at_once(*_     # what Python gives a handler: a number and a frame
     os._exit(130)
 
 def main():
-    "The `deca` command."
+    "The `deca` command. Ends by `SystemExit`; stopped with Ctrl-C, with exit code 130."
     usual = signal.getsignal(signal.SIGINT)
     def on_ctrl_c(handler):
         if usual is signal.default_int_handler: signal.signal(signal.SIGINT, handler)   # else it is ignored

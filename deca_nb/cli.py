@@ -124,17 +124,23 @@ def why(error: BaseException,       # with which a command ends
 class Aside:
     "A stream for what is said beside the work: where it cannot be written, the work goes on."
 
-    def __init__(self, stream): self.stream = stream
+    def __init__(self, stream   # a text stream that may fail
+                 ):
+        self.stream = stream
 
     def __getattr__(self, name): return getattr(self.stream, name)
 
-    def write(self, text: str) -> int:
+    def write(self, text: str   # to be written
+              ) -> int:         # characters taken
+        "Writes, and drops what cannot be written."
         with suppress(OSError): self.stream.write(text)
         return len(text)
 
     def flush(self):
+        "Flushes, if that is possible."
         with suppress(OSError): self.stream.flush()
 
+# %% ../nbs/15_cli.ipynb #need-streams
 def need_streams():
     """Gives the command its streams: what is written to a closed one is dropped, and a character that the
     terminal lacks is replaced."""
@@ -146,6 +152,7 @@ def need_streams():
         if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
     if not isinstance(sys.stderr, Aside): sys.stderr = Aside(sys.stderr)
 
+# %% ../nbs/15_cli.ipynb #drop-unwritten
 def drop_unwritten():
     "Drops what cannot be printed, so that Python does not try it again at its end."
     try: sys.stdout.flush()
