@@ -32,11 +32,20 @@ from .statistics import auc
 from .training import Run
 from .worlds import World
 
+# %% ../nbs/A9_noise.ipynb #constants
+RANK = 5                        # of MF: the worlds have four dimensions of taste
+KINDS = {"by fame": {"noise": .035, "popularity_noise": 1.}, "even": {"noise": .035, "popularity_noise": 0.},
+         "none": {"noise": 0., "popularity_noise": 0.}}
+SMALL, LARGE = (300, 200), (600, 300)
+MEASURES = ("noise auc", "normal auc", "told auc", "brier", "p(liked)", "h / true", "correlation",
+            "abstained")
+WAYS = ("ClickChannel", "ClickChannel(sampled)")
+
 # %% ../nbs/A9_noise.ipynb #judge-channel
 def judge_channel(method: ClickChannel,     # trained
                   split: Split,             # of the world
                   world: World              # knows the truth
-                  ) -> dict[str, float]:    # `MEASURES` but for the AUCs beside it; NaN: undefined
+                  ) -> dict[str, float]:    # of `MEASURES`, without the AUCs of others; NaN: undefined
     "How well a method knows a world's noise."
     train, n_items = split.train, world.n_items
     users, items = torch.tensor(train.users), torch.tensor(train.items)
@@ -95,18 +104,10 @@ def noise_row(kind: str,        # of the noise, a key of `KINDS`
         "seconds": time.process_time() - started}
 
 # %% ../nbs/A9_noise.ipynb #experiment
-RANK = 5                        # of MF: the worlds have four dimensions of taste
-KINDS = {"by fame": {"noise": .035, "popularity_noise": 1.}, "even": {"noise": .035, "popularity_noise": 0.},
-         "none": {"noise": 0., "popularity_noise": 0.}}
-SMALL, LARGE = (300, 200), (600, 300)
-MEASURES = ("noise auc", "normal auc", "told auc", "brier", "p(liked)", "h / true", "correlation",
-            "abstained")
-WAYS = ("ClickChannel", "ClickChannel(sampled)")
-
 def kept_row(folder: Path,      # where finished rows are
              *cell: Any         # as `noise_row` takes it
              ) -> dict:         # as `noise_row` gives it
-    "The row, made where it is not kept yet. It is known by what it is of, and by the code of its room."
+    "The row, made if it is not kept yet. Its file is named by arguments, version and code of `channel`."
     about = json.dumps([*cell, deca_nb.__version__, inspect.getsource(inspect.getmodule(search_noise))])
     path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
     if not path.is_file(): write_json(path, noise_row(*cell))
@@ -114,7 +115,7 @@ def kept_row(folder: Path,      # where finished rows are
 
 def worlds_page(bench: Bench,       # its seeds are worlds
                 size: tuple         # users and items
-                ) -> dict:          # worlds: mean and std of each measure; runs: a row a world and method
+                ) -> dict:          # worlds: mean and std of each measure; runs: a row per world and method
     "The experiment, of worlds of one size. A world that is finished is kept, and not made again."
     epochs, workers = bench.most_epochs or 100, 1 if bench.jobs == "ray" else bench.jobs
     cells = [(kind, size, how, seed, epochs) for kind, how, seed in product(KINDS, WAYS, range(bench.seeds))]
