@@ -35,18 +35,19 @@ from deca_nb.labels import (
 from .recommender import Recommender
 from .statistics import auc, over_users, weighted_auc
 
-# %% ../nbs/A0_ask.ipynb #questions
+# %% ../nbs/A0_ask.ipynb #no-formula
 def no_formula(title    # of any kind
                ) -> str:
     "The title on one line, as a spreadsheet shows it: one that begins as a formula does gets an apostrophe."
     text = " ".join(str(title).split())
     return f"'{text}" if text[:1] in "=+-@" and text else text
 
+# %% ../nbs/A0_ask.ipynb #questions
 def questions(recommender: Recommender,     # saved; its lists say what is shown
               n: int,                       # clicks to ask about
               seed: int = 0                 # of the draw
               ) -> pd.DataFrame:            # user, item, title (where known), liked (empty)
-    "Clicks of what the lists show. Raises `InputError` for n below 1 or more than there are clicks."
+    "Clicks of what the lists show. Raises `InputError` for n or a seed that is too small, or too large an n."
     model = recommender.serving or recommender
     clicks, left_out = model.learned, model.known if model.owned is None else model.owned
     if not 1 <= n <= len(clicks):
@@ -65,7 +66,7 @@ def questions(recommender: Recommender,     # saved; its lists say what is shown
 def ask(folder: Saved, out: Annotated[str, Option(help=".csv or .tsv file to write")],
         n: Annotated[int, Option(help="clicks to ask about")] = 50,
         seed: Annotated[int, Option(help="of the draw")] = 0, model: Own = None, method: Own = None):
-    "`deca ask`."
+    "`deca ask`, whose --help says what each option means. Raises `InputError`."
     need_places(out)
     if Path(out).suffix.lower() not in (".csv", ".tsv"):
         raise InputError(f"{out}: questions are to be filled in by hand; write to a .csv or .tsv file.")
@@ -97,7 +98,7 @@ def answers_in(column: pd.Series,   # of any kind
 
 # %% ../nbs/A0_ask.ipynb #labels-among
 def labels_among(frame: pd.DataFrame,       # with columns user and item
-                 liked: pd.Series,          # True, False or None, one a row
+                 liked: pd.Series,          # True, False or None, one per row
                  train: Interactions        # what labels may be of
                  ) -> tuple[Labels, list[str]]:     # each pair once; notes
     "The answers to clicks of the training data, and what was left out."
@@ -113,7 +114,7 @@ def labels_among(frame: pd.DataFrame,       # with columns user and item
     columns = (kept[name].to_numpy() for name in ("user", "item", "liked"))
     return Labels(*columns), [f"{count:,} {text}" for text, count in left.items() if count]
 
-# %% ../nbs/A0_ask.ipynb #read-labels
+# %% ../nbs/A0_ask.ipynb #columns-found
 def columns_found(path: str,            # of a table
                   names: tuple          # pairs of columns with users and items, the likeliest first
                   ) -> tuple[pd.DataFrame, dict]:   # the table; role -> column
@@ -130,6 +131,7 @@ def columns_found(path: str,            # of a table
                          f"{', '.join(map(str, frame))[:100]}); name those with users and items so.")
     return frame, found
 
+# %% ../nbs/A0_ask.ipynb #read-labels
 def read_labels(path: str,                  # a table, or 'rating' for the ratings of the training data
                 train: Interactions,        # what labels may be of
                 least: float,               # with 'rating': from here on it is a liking
@@ -164,18 +166,19 @@ def quality_for(model: Recommender,     # whose training clicks were labelled
     note(f"{path}: {quality.told()}")
     return quality
 
+# %% ../nbs/A0_ask.ipynb #reranking
 def reranking(quality: Quality      # from labels
               ) -> Callable:        # (scorer, whether it gives logits) -> scorer
     "What `Recommender.recommend` takes, to make lists by P(click) times P(like)."
     like = quality.like_items()
     return lambda scorer, are_logits: Reranked(scorer, like, are_logits)
 
-# %% ../nbs/A0_ask.ipynb #print-bought
+# %% ../nbs/A0_ask.ipynb #bought
 def bought(model: Recommender,      # trained on the split
            split: Split,            # whose truth is looked for
            quality: Quality,        # from labels of training clicks
            **how                    # k, ties, metrics, as for `evaluate`
-           ) -> pd.DataFrame:       # a row a metric: without, with, difference, low, high, n (users)
+           ) -> pd.DataFrame:       # a row per metric: without, with, difference, low, high, n (users)
     """Each metric without and with the labels, and the paired difference.
 
     Raises `InputError` for fewer than two users."""
@@ -190,6 +193,7 @@ def bought(model: Recommender,      # trained on the split
         rows[name] = {"without": plain[name].mean(), "with": labelled[name].mean()} | kept
     return pd.DataFrame(rows).T.rename_axis("metric")
 
+# %% ../nbs/A0_ask.ipynb #print-bought
 def print_bought(model: Recommender,    # as for `bought`
                  split: Split,          # likewise
                  labels: str,           # as `read_labels` takes it

@@ -143,8 +143,8 @@ class Quality:
     centre: float           # mean of the labelled clicks' logits
     strength: float         # gamma of Eq. (4): 0 changes nothing
     held_out: np.ndarray    # (n_labels,) P(like) of each label, by the others
-    auc: float              # of these, in [0, 1]; null where all labels are alike
-    gain: np.ndarray        # (3,) nats a held-out label by which it beats the rate: value, low, high
+    auc: float              # of these, in [0, 1]; NaN where all labels are alike
+    gain: np.ndarray        # (3,) nats per held-out label by which it beats the rate: value, low, high
 
     def like(self, users: np.ndarray,   # inner indices, int64; broadcast with `items`
              items: np.ndarray          # inner indices, int64
@@ -235,7 +235,7 @@ def exposures(scorer: Any,          # has score_all(users) -> (batch, n_items)
 def spread_over_users(users: np.ndarray,    # (m,) whose click it is, best first
                       n: int                # how many are wanted
                       ) -> np.ndarray:      # (min(n, m),) places, best first
-    "The first n, but no user a second time before every other was asked once, and so on."
+    "The first n, but no user is asked a second time before each of them was asked once, and so on."
     turn = pd.Series(users).groupby(users).cumcount().to_numpy()
     return np.argsort(turn, kind="stable")[:n]
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RIDGE', 'SHRINKAGE', 'METRICS', 'ASKED', 'SIZES', 'meant', 'like_rates', 'judged', 'at_random', 'of_popular',
-           'difference_rows', 'draws_of', 'draw_price', 'labels_price']
+           'difference_rows', 'draws_of', 'price_rows', 'draw_price', 'labels_price']
 
 # %% ../nbs/A9_price.ipynb #imports-export
 from collections.abc import Callable, Iterator
@@ -104,6 +104,19 @@ def draws_of(split: Split,          # what is trained on and judged
         strengths.append(quality.strength)
     return np.stack(found), strengths
 
+# %% ../nbs/A9_price.ipynb #price-rows
+def price_rows(drawn: tuple[np.ndarray, list[float]],   # as `draws_of` gives them
+               base: np.ndarray,                        # (metrics, users) of all clicks as they are
+               best: pd.Series                          # by metric: the better oracle's difference, or NaN
+               ) -> Iterator[dict]:     # metric, value, difference, low, high, the same recovered, strength
+    "What several draws of labels gain, and which share of an oracle's gain that is: a row per metric."
+    found, strengths = drawn
+    for row in difference_rows({"": found}, base):
+        shares = {f"recovered{end}": row[name] / best[row["metric"]]
+                  for end, name in (("", "difference"), (" low", "low"), (" high", "high"))}
+        row.pop("lists")
+        yield row | shares | {"strength": np.mean(strengths)}
+
 # %% ../nbs/A9_price.ipynb #draw-price
 def draw_price(table: pd.DataFrame,     # rows of the experiment's `price`, of one metric
                where: str               # the data, for the title
@@ -146,15 +159,9 @@ def labels_price(bench: Bench       # its seeds are draws of labels; data with r
                "all clicks, times the like rate": judged(Reranked(ease, rated, False), split)}
     of_oracles = pd.DataFrame(difference_rows({"all clicks": base} | oracles, base))
     best = of_oracles.groupby("metric")["difference"].max().replace(0, np.nan)
-    rows = []
-    for asked, choose in ASKED.items():
-        for n in (size for size in SIZES if size <= len(train)):
-            found, strengths = draws_of(split, ease, real, choose, shown, n, bench.seeds)
-            for row in difference_rows({"": found}, base):
-                shares = {f"recovered{end}": row[name] / best[row["metric"]]
-                          for end, name in (("", "difference"), (" low", "low"), (" high", "high"))}
-                row.pop("lists")
-                rows.append({"asked": asked, "labels": n} | row | shares | {"strength": np.mean(strengths)})
-    price = pd.DataFrame(rows)
+    price = pd.DataFrame([
+        {"asked": asked, "labels": n} | row
+        for asked, choose in ASKED.items() for n in SIZES if n <= len(train)
+        for row in price_rows(draws_of(split, ease, real, choose, shown, n, bench.seeds), base, best)])
     figure = draw_price(price[price["metric"] == METRICS[0]], bench.data)
     return {"oracles": of_oracles, "price": price, "figure": figure}

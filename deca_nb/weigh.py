@@ -49,8 +49,11 @@ def scores_of_labels(model: Recommender,    # trained
         found[here] = scores[row[here] - start, labels.items[here]]
     return found
 
-def some_labels(labels: Labels, where: np.ndarray) -> Labels:
-    "Those labels, (n,) bool."
+# %% ../nbs/A0_weigh.ipynb #by-halves
+def some_labels(labels: Labels,     # n of them
+                where: np.ndarray   # (n,) bool
+                ) -> Labels:        # those where it is True
+    "Some of the labels."
     return Labels(*(column[where] for column in labels))
 
 def by_halves(split: Split,     # whose training clicks were labelled
@@ -70,6 +73,7 @@ def like_by_halves(split: Split,    # whose training clicks were labelled
     "P(like) of each label's item, as lists are reranked by it, from the other half of the labels."
     return by_halves(split, labels, lambda quality, some: quality.like_items()[some.items])
 
+# %% ../nbs/A0_weigh.ipynb #scores-by-halves
 def scores_by_halves(make: Callable,    # nothing -> an untrained recommender
                      split: Split,      # its training and validation clicks
                      labels: Labels     # n of its training clicks
@@ -90,6 +94,7 @@ def times_like(scores: np.ndarray,  # (n,) of labelled clicks
     "Scores as reranking has them."
     return with_quality(torch.from_numpy(scores), torch.from_numpy(like), are_logits).numpy()
 
+# %% ../nbs/A0_weigh.ipynb #compared-on-labels
 def compared_on_labels(scores: dict[str, np.ndarray],   # name -> (n,) scores; the first is compared with
                        labels: Labels                   # n of them, which no score has seen
                        ) -> pd.DataFrame:               # by name: AUC; difference to the first, low, high
@@ -99,11 +104,12 @@ def compared_on_labels(scores: dict[str, np.ndarray],   # name -> (n,) scores; t
             for name, values in scores.items()}
     return pd.DataFrame.from_dict(rows, "index", columns=["AUC", "difference", "low", "high"])
 
+# %% ../nbs/A0_weigh.ipynb #ways-judged
 def ways_judged(make: Callable,     # nothing -> an untrained recommender
                 split: Split,       # its training and validation clicks
                 labels: Labels      # of its training clicks
                 ) -> pd.DataFrame:  # index: a way; AUC on labels; its difference to clicks alone, low, high
-    "How well three ways tell liked from disliked clicks: four trainings in all."
+    "How well three ways tell liked from disliked clicks, by three trainings."
     plain = make().fit(split.train, split.valid)
     own = scores_of_labels(plain, labels)
     return compared_on_labels({ALONE: own, WEIGHED: scores_by_halves(make, split, labels),
@@ -123,6 +129,7 @@ def compared_text(table: pd.DataFrame   # as of `compared_on_labels`
     shown = table.rename_axis("AUC on labels that were not used (.5 is a guess)")
     return shown.to_string(float_format="{:.3f}".format)
 
+# %% ../nbs/A0_weigh.ipynb #too-few
 def too_few(labels: Labels      # any number
             ) -> str:           # a sentence; empty where there are enough
     "Why labels cannot judge a training."
@@ -132,6 +139,7 @@ def too_few(labels: Labels      # any number
         return f"{n_liked} of {n} labels are likings: give 10 or more of each kind"
     return ""
 
+# %% ../nbs/A0_weigh.ipynb #weighing
 def weighing(path: str,         # as `read_labels` takes it
              split: Split,      # what is trained on
              make: Callable,    # nothing -> an untrained recommender
