@@ -39,6 +39,7 @@ COMMANDS = {
     "explore": "Write one page to play with.",
     "compare": "Train several methods and print them beside most popular, EASE and item-kNN, or the rankers "
                "that are named.",
+    "field": "Put the field's denoisers on one bench, tuned alike, or one method of yours among them.",
     "reproduce": "Make a table or figure again, beside the paper's numbers, the rankers and intervals.",
 }
 

@@ -8,6 +8,7 @@ __all__ = ['TRIALS', 'DENOISERS', 'OTHERS', 'RANKERS', 'LONG_LIST', 'trains', 'k
            'standing', 'among_kept', 'data_names', 'field', 'show_newcomer', 'show_field', 'page_of_standing']
 
 # %% ../nbs/A0_field.ipynb #imports-export
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
@@ -114,11 +115,10 @@ def field_rows(bench: Bench,        # on data with validation pairs
                n_trials: int        # draws for each method
                ) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     "Rows of the tested runs, the draws, and (model, method) -> numbers. Raises `InputError`."
-    models, methods = bench.models or ("GMF",), bench.methods or (*DENOISERS, *OTHERS)
-    methods = dict.fromkeys(["Normal", *methods, *(["Oracle"] if knows_meant(bench.split.train) else [])])
+    asked, oracle = bench.methods or (*DENOISERS, *OTHERS), ("Oracle",) * knows_meant(bench.split.train)
     found, trials, best = [], [], {}
-    for model in models:
-        own = tuple(method for method in methods if trains(method, model))
+    for model in bench.models or ("GMF",):
+        own = tuple(one for one in dict.fromkeys(["Normal", *asked, *oracle]) if trains(one, model))
         numbers, drawn = tuned_settings(bench, (model,), own, n_trials)
         found.append(bench.sweep([bench.job(model, method, seed, epochs=LONGEST, **numbers[model, method])
                                   for method, seed in product(own, range(bench.seeds))]))
@@ -260,8 +260,9 @@ def show_field(bench: Bench,        # where it runs
                out: str             # the folder of the results
                ):
     "Makes the tables of one data set, prints its page, and writes both."
+    started = time.process_time()
     found = field_of(bench, n_trials)
-    page = page_of("field", one, bench, found)
+    page = page_of("field", one, bench, found, time.process_time() - started)
     print(page)
     write_results(found, out, "field", written, page)
     note(f"wrote {written}.md, its tables (.csv) and figures (.svg) to {Path(out) / 'field'}")
@@ -273,5 +274,5 @@ def page_of_standing(ranks: pd.DataFrame    # as of `ranks_of`
     apart = critical_difference(k, n_blocks)
     return (f"# field: ranks over {n_blocks} blocks\n\n"
             f"Mean ranks by NDCG@{LONG_LIST} of {k} methods and rankers, 1 for the best. Two differ where "
-            f"they are {apart:.1f} ranks apart (Nemenyi, .05). The page of each data set says how it was made.\n\n"
+            f"they are {apart:.1f} ranks apart (Nemenyi, .05). Each data set has a page.\n\n"
             f"{ranks.to_markdown(index=False, floatfmt='.2f')}\n")

@@ -87,7 +87,8 @@ from deca_nb.weigh import (
 
 # %% ../nbs/A7_tune.ipynb #what
 TUNED = ("MostPopular", "EASE", "ItemKNN", "ALS", "Normal", "DeCA", "DeCA(p)", "T-CE", "R-CE")
-PLAIN = ("Normal", "WBPR", "Ensemble", "LabelFit", "LabelSmoothing", "KL", "SelfDistillation")
+PLAIN = ("Normal", "Normal(RE)", "WBPR", "Ensemble", "LabelFit", "LabelSmoothing", "KL", "SelfDistillation",
+         "SimGCL", "FullMatrix")
 TUNED_HELP = f"separated by commas [{','.join(TUNED)}; ALS where implicit is installed]"
 
 # %% ../nbs/A7_tune.ipynb #is-plain

@@ -417,7 +417,7 @@ def planted_pairs(pairs: Interactions,      # whose users get more clicks
                   owned: np.ndarray,        # (n,) int64, keys of the pairs that are not to be planted
                   share: float,             # of the clicks afterwards, in [0, 1)
                   by: str,                  # of `PLANTED_BY`
-                  generator: np.random.Generator
+                  generator: np.random.Generator    # draws users and items
                   ) -> np.ndarray:          # (n,) int64, keys, each once
     "Keys of the pairs to be planted. Raises `InputError` where there are too few free pairs."
     n_planted = round(len(pairs) * share / (1 - share))

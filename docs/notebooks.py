@@ -40,6 +40,7 @@ BESIDE = (
     "A0_explore",
     "A0_compare",
     "A0_reproduce",
+    "A0_field",
     "A1_options",
     "A3_checks",
     "A4_rankers",
