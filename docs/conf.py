@@ -49,8 +49,8 @@ maximum_signature_line_length = 110
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["static", str(STATIC)]
-html_css_files = ["site.css"]
-html_js_files = ["site.js"]
+html_css_files = ["sortable/sortable-base.min.css", "site.css"]
+html_js_files = ["site.js", "sortable/sortable.min.js", "sortable/sortable.a11y.min.js"]
 html_use_index = html_domain_indices = False  # the search knows every name
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
 mathjax_path = "mathjax/tex-svg-full.js"

@@ -192,6 +192,32 @@ def what_noise_is_found(report: Path) -> str:
     )
 
 
+def over_blocks(ranks: pd.DataFrame) -> str:
+    """Whose mean rank is best over all data sets, and that of normal training."""
+    best, normal = ranks.iloc[0], ranks.loc[ranks["method"] == "Normal", "rank"].iloc[0]
+    return (
+        f"Over {ranks.shape[1] - 2} blocks {best['method']} has the best mean rank ({best['rank']:.1f} of "
+        f"{len(ranks)}); normal training has {normal:.1f}"
+    )
+
+
+def who_stands_where(report: Path) -> str:
+    """Which row is best, and how many are clear of normal training; of the standing the ranks."""
+    if report.stem == "standing":
+        return over_blocks(table_of(report, "ranks"))
+    rows = pd.concat([table_of(report, part) for part in ("cells", "rankers")])
+    rows = rows[(rows["metric"] == "ndcg@20") & (rows["method"] != "Oracle")]
+    best = rows.loc[rows["mean"].idxmax()]
+    name = best["model"] if best["method"] == "-" else f"{best['model']} with {best['method']}"
+    tests = table_of(report, "against-normal").query("metric == 'ndcg@20' and method != 'Oracle'")
+    sure = tests[tests["p_holm"] < 0.05]
+    above = (sure["difference"] > 0).sum()
+    return (
+        f"{name} is best (NDCG@20 {best['mean']:.3f}); of {len(tests)} methods {above} are above tuned "
+        f"normal training beyond chance, {len(sure) - above} below"
+    )
+
+
 # Speed.
 
 
@@ -288,6 +314,7 @@ FINDINGS: dict[str, Finding] = {
     "recovery": who_doubts_best,
     "labels": what_labels_buy,
     "channel": what_noise_is_found,
+    "field": who_stands_where,
     "speed": how_fast,
     "gpu": on_a_gpu,
     "reading": how_files_are_read,
@@ -301,6 +328,7 @@ SECTIONS = {
     "The paper's tables": ("table1", "table2", "table3", "table4", "table5", "table6", "probabilities"),
     "The paper's figures": ("figure2", "figure3", "figure4", "figure5", "figure6"),
     "What the paper did not ask": (
+        "field",
         "tuned",
         "labels",
         "journeys",

@@ -1,4 +1,4 @@
-"""Scripts that the pages load: MathJax, RequireJS and the widgets' own.
+"""Scripts that the pages load: MathJax, RequireJS, the widgets' own, and one that sorts tables.
 
 They are fetched when the site is built so that a page asks nobody else for them.
 """
@@ -19,6 +19,11 @@ PACKAGES = {
     "mathjax@3.2.2": {"es5/tex-svg-full.js": "mathjax/tex-svg-full.js"},
     "requirejs@2.3.8": {"require.js": "require.js"},
     "@jupyter-widgets/html-manager@1.0.15": {"dist/embed-amd.js": "html-manager/embed-amd.js"},
+    "sortable-tablesort@4.1.7": {
+        "dist/sortable.min.js": "sortable/sortable.min.js",
+        "dist/sortable.a11y.min.js": "sortable/sortable.a11y.min.js",
+        "dist/sortable-base.min.css": "sortable/sortable-base.min.css",
+    },
 }
 ANYWIDGET = Path(sys.prefix) / "share/jupyter/nbextensions/anywidget/index.js"
 

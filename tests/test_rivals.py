@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from deca_nb.baselines import EASE
+from deca_nb.cli import main as run_command
+from deca_nb.datasets import load_data
+from deca_nb.evaluation import evaluate
 from deca_nb.files import InputError
 from deca_nb.interactions import Split, concat
 from deca_nb.names import find
 from deca_nb.recipe import make_recipe
 from deca_nb.recommender import Recommender
+from deca_nb.runs import only_liked
 from deca_nb.statistics import auc
 from deca_nb.training import Run
 from deca_nb.worlds import World
@@ -105,3 +110,45 @@ def test_a_user_with_every_item_is_never_drawn_by_pld():
     batches = Run(make_recipe("MF", "PLD", {"batch_size": 16}), train).batches()
     for batch in batches.epoch(torch.Generator().manual_seed(0)):
         assert 3 not in batch.users and (batch.observed == 0).sum() * 5 == batch.observed.sum()
+
+
+def test_ease_on_sgdls_split_is_above_what_its_authors_logged_and_gains_nothing_from_its_flags(deca_data):
+    split = load_data("sgdl-ml100k")
+    meant = only_liked(split).train
+    for ridge in (250, 500, 1000):
+        every, clean = (evaluate(EASE(train, ridge), split, k=(5, 20)) for train in (split.train, meant))
+        for metric in ("recall@5", "recall@20", "ndcg@20"):
+            gain = clean[metric] - every[metric]
+            assert gain.mean() < 2 * gain.std() / len(gain) ** 0.5
+        if ridge == 500:
+            found = [every[metric].mean() for metric in ("recall@5", "recall@20", "ndcg@20")]
+            np.testing.assert_allclose(found, [0.150, 0.342, 0.375], atol=0.0006)
+            assert np.all(np.array(found) > [0.139, 0.341, 0.364])  # the best that SGDL's log holds
+
+
+def test_every_cell_reaches_on_movielens_what_perfect_labels_would_add(deca_data):
+    split = load_data("movielens-100k")
+    about = {"embedding_dim": 24, "epochs": 60, "device": "cpu"}
+    made = Recommender("MF", "FullMatrix", **about).fit(split.train, split.valid)
+    assert 0.24 < made.evaluate(split)["recall@20"].mean() < 0.27
+
+
+@pytest.mark.parametrize("by", ["uniform", "popularity"])
+def test_noise_is_planted_by_name_and_by_option_alike(by, capsys, monkeypatch):
+    split = load_data("world", inject=0.2, inject_by=by)
+    assert split is load_data(f"planted:0.2:{by}:world")
+    assert split.train.noise.mean() > 0.2  # what was planted, beside the world's own
+    monkeypatch.setattr("sys.argv", f"deca audit --data world --inject 0.2 --inject-by {by}".split())
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    assert ended.value.code == 0
+    assert f"planted:0.2:{by}:world" in capsys.readouterr().err
+
+
+def test_noise_planted_in_a_file_is_told(tmp_path):
+    rows = World(n_users=60, n_items=40, density=0.2, noise=0.0, seed=1).sample().train.to_frame()
+    rows.to_csv(tmp_path / "clicks.csv", index=False)
+    split = load_data(str(tmp_path / "clicks.csv"), inject=0.25)
+    assert split.train.noise.mean() == pytest.approx(0.25, abs=0.01)
+    assert any("planted as noise, by uniform" in note for note in split.notes)
+    assert len(split.everything()) == len(split.train) + len(split.valid) + len(split.test)

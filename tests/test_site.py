@@ -351,6 +351,25 @@ def test_home_shows_in_one_screen_what_it_is(site, browser):
     assert page.locator(".door").count() == 3
 
 
+def test_a_table_of_results_is_sorted_by_a_press_and_by_a_key(site, browser):
+    page = Visitor(browser).open(site / "results" / "tuned" / "movielens-100k-clean.html")
+    head = page.locator("article table th", has_text="ndcg@20").first
+    numbers = "table => [...table.tBodies[0].rows].map(row => parseFloat(row.lastElementChild.textContent))"
+
+    def column():
+        return page.locator("article table").first.evaluate(numbers)
+
+    before = column()
+    head.click()
+    page.wait_for_function("document.querySelector('article table th[aria-sort=descending]')")
+    page.wait_for_timeout(100)
+    assert column() == sorted(before, reverse=True) != before
+    head.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    assert column() == sorted(before)
+
+
 def test_a_figure_opens_in_full_size_and_imports_are_folded(site, browser):
     page = Visitor(browser).open(site / "chapters" / "07_objective.html")
     assert page.locator("article img").count() == page.locator("article a > img").count() > 2

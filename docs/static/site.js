@@ -74,6 +74,16 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const cell of document.querySelectorAll("article .table-wrapper td")) cell.classList.toggle("words", cell.textContent.length > 40);
 });
 
+// A table of results is sorted by the column whose head is pressed: by its first number, where it has one.
+document.addEventListener("DOMContentLoaded", () => {
+  if (!window.location.pathname.includes("/results/")) return;
+  for (const table of document.querySelectorAll("article table")) table.classList.add("sortable");
+  for (const cell of document.querySelectorAll("article table.sortable td")) {
+    const number = parseFloat(cell.textContent);
+    if (!isNaN(number)) cell.dataset.sort = number;
+  }
+});
+
 // What scrolls sideways says so: it fades where more of it follows.
 window.addEventListener("load", () => {
   const mark = ({ target }) => {
