@@ -49,6 +49,7 @@ BESIDE = (
     "A6_saved",
     "A7_tune",
     "16_channel",
+    "17_classes",
     "A9_noise",
     "A9_price",
 )  # which share the number of the chapter or appendix that they belong to
