@@ -210,7 +210,7 @@ def who_stands_where(report: Path) -> str:
     best = rows.loc[rows["mean"].idxmax()]
     name = best["model"] if best["method"] == "-" else f"{best['model']} with {best['method']}"
     tests = table_of(report, "against-normal").query("metric == 'ndcg@20' and method != 'Oracle'")
-    sure = tests[tests["p_holm"] < 0.05]
+    sure = tests[(tests["p_holm"] < 0.05) & ((tests["low"] > 0) | (tests["high"] < 0))]
     above = (sure["difference"] > 0).sum()
     return (
         f"{name} is best (NDCG@20 {best['mean']:.3f}); of {len(tests)} methods {above} are above tuned "
