@@ -79,7 +79,7 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
                     surface: Annotated[Text, Option(help="a surface of C1 and C2 (.csv), as deca reproduce "
                                                          "figure5 writes")] = None, seed: Seed = 0):
     "`deca explore`, whose --help says what each option means. Raises `InputError`."
-    from deca_nb.explorer import Curves, Lists, OnePair
+    from deca_nb.explorer import Curves, Lists, NoiseFound, OnePair
     from deca_nb.explorer import explore as write_page
     need_places(out)
     if Path(out).suffix.lower() != ".html": raise InputError(f"{out}: write to a .html file.")
@@ -92,7 +92,7 @@ def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=
     first, second = (make_recommender(split, protocol, method, training, seed)[0] for method in both)
     curves = Curves(small_worlds())
     lists = Lists(first.fit(split.train, split.valid), second.fit(split.train, split.valid), chosen)
-    write_page(out, OnePair(), *surfaces, curves, lists)
+    write_page(out, OnePair(), *surfaces, curves, lists, NoiseFound())
     print(f"wrote {out}: one pair, {'a surface, ' if surfaces else ''}a small world at "
           f"{len(curves.runs)} settings, and what {model} + Normal and {model} + DeCA make of {len(chosen)} "
           f"users of {split.name}.\nOpen it in a browser; it needs no network. Chapter 13 in JupyterLab "

@@ -9,8 +9,8 @@ __all__ = ['SEEN', 'TURNS', 'COSTS', 'STYLES', 'PANELS', 'COLUMNS', 'CHOICES', '
            'draw_loss', 'draw_one_pair', 'linked', 'landscape', 'Landscape', 'draw_landscape', 'check_surface',
            'read_surface', 'surface', 'quick_recipe', 'Surface', 'draw_surface', 'marked', 'recall_on_truth', 'observe',
            'levels', 'StopsWhenAsked', 'Observer', 'train_world', 'draw_run', 'Curves', 'WorldExplorer', 'busy',
-           'epochs_done', 'show_progress', 'clicks_of', 'side_by_side', 'plain_table', 'user_tables', 'Lists', 'page',
-           'explore']
+           'epochs_done', 'show_progress', 'clicks_of', 'side_by_side', 'plain_table', 'user_tables', 'Lists',
+           'noise_rates', 'noise_likelihood', 'NoiseFound', 'page', 'explore']
 
 # %% ../nbs/13_explorer.ipynb #imports-export
 import json
@@ -21,6 +21,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from statistics import NormalDist
 
 import anywidget
 import ipywidgets as widgets
@@ -687,6 +688,45 @@ class Lists(Drawing):
         if self.user not in self.tables and at >= 0 and train.user_counts()[at] > 0:
             theirs = user_tables(*self.recommenders, self.user)
             self.tables, self.users = {**self.tables, self.user: theirs}, [*self.users, self.user]
+
+# %% ../nbs/13_explorer.ipynb #noise-likelihood
+LEVELS = tuple(1.5 * NormalDist().inv_cdf((i + .5) / 64) - 2.2 for i in range(64))     # logits of the true f
+
+def noise_rates(noise: float,       # mean P(click | disliked), in (0, .3]
+                spread: float       # how far quiet and noisy items are from it, in [0, 1]
+                ) -> dict[str, float]:
+    "P(click | disliked) of a quiet and of a noisy item."
+    return {"quiet items": noise * (1 - spread), "noisy items": noise * (1 + spread)}
+
+def noise_likelihood(kind: str,             # "quiet items", "noisy items" or "Eq. 17", which is of both
+                     guess: np.ndarray,     # P(click | disliked) as assumed, in (0, 1), (n,)
+                     noise=.05,             # as of `noise_rates`
+                     spread=.6,             # likewise
+                     h_prime=.6,            # P(click | liked), in (0, 1)
+                     level=0.,              # added to the logits of the f that is assumed
+                     logits=LEVELS          # of the true f of each pair
+                     ) -> np.ndarray:       # nats per pair, (n,)
+    "The expected log-likelihood of clicks: marginal for one kind of items, Eq. 17 for all."
+    f, assumed = (1 / (1 + np.exp(-(np.array(logits) + shift))) for shift in (0., level))
+    by_kind, guess = noise_rates(noise, spread), np.asarray(guess)[:, None]
+    def of(h):
+        click = h_prime * f + h * (1 - f)
+        told = h_prime * assumed + guess * (1 - assumed)
+        if kind in by_kind: return click * np.log(told) + (1 - click) * np.log1p(-told)
+        return (click * (assumed * np.log(h_prime) + (1 - assumed) * np.log(guess))
+                + (1 - click) * (assumed * np.log1p(-h_prime) + (1 - assumed) * np.log1p(-guess)))
+    those = [by_kind[kind]] if kind in by_kind else list(by_kind.values())
+    return np.mean([of(h).mean(1) for h in those], 0)
+
+# %% ../nbs/13_explorer.ipynb #noise-found
+class NoiseFound(Drawing):
+    "Where the likelihood of clicks is highest, over the assumed P(click | disliked)."
+    _esm = module("noise")
+    title = "How noisy are the clicks?"
+    sliders = (Slider("noise", "h", -2.3, -.7, .05, True), Slider("spread", "s", 0, .9, .1),
+               Slider("h_prime", "h'", .3, .95, .05), Slider("level", "level", -1.5, 1.5, .1))
+    noise, spread, h_prime, level = (traitlets.Float(start).tag(sync=True) for start in (.05, .6, .6, 0.))
+    logits = traitlets.List(list(LEVELS)).tag(sync=True)
 
 # %% ../nbs/13_explorer.ipynb #explore
 PAGE = """<!doctype html>

@@ -1,5 +1,6 @@
 import anywidget
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 import torch
 from .denoising import DeCASettings as DeCASettings
@@ -165,6 +166,18 @@ class Lists(Drawing):
     user: Incomplete
     def __init__(self, first: Recommender, second: Recommender, users) -> None: ...
     def make_tables(self, change: dict): ...
+
+def noise_rates(noise: float, spread: float) -> dict[str, float]: ...
+def noise_likelihood(kind: str, guess: np.ndarray, noise: float = 0.05, spread: float = 0.6, h_prime: float = 0.6, level: float = 0.0, logits=...) -> np.ndarray: ...
+
+class NoiseFound(Drawing):
+    title: str
+    sliders: Incomplete
+    noise: Incomplete
+    spread: Incomplete
+    h_prime: Incomplete
+    level: Incomplete
+    logits: Incomplete
 
 PAGE: str
 

@@ -26,6 +26,7 @@ from test_explorer import SHORT, recommenders, run, table  # noqa: F401
 
 from deca_nb.explorer import (
     COSTS,
+    LEVELS,
     MEASURED,
     SEEDS,
     SEEN,
@@ -34,12 +35,14 @@ from deca_nb.explorer import (
     Curves,
     Landscape,
     Lists,
+    NoiseFound,
     OnePair,
     Surface,
     explore,
     landscape,
     loss,
     module,
+    noise_likelihood,
     one_pair,
     pull,
     push,
@@ -143,6 +146,40 @@ def test_the_landscape_shows_the_ridge_and_what_ends_it(tab, tmp_path):
     tab.get_by_label("terms").dispatch_event("input")
     assert "f from 0.99 to 0.99" in said.inner_text()
     assert tab.locator("[data-terms]").inner_text().startswith("Eq. 17 + 18")
+    assert tab.errors == []
+
+
+def test_the_likelihood_of_noise_is_its_python_twin(tab):
+    tab.goto("about:blank")
+    rng = np.random.default_rng(2)
+    asked = [
+        {"noise": n, "spread": s, "h_prime": h, "level": v, "logits": list(LEVELS)}
+        for n, s, h, v in rng.uniform([0.005, 0, 0.3, -1.5], [0.2, 0.9, 0.95, 1.5], (20, 4)).tolist()
+    ]
+    kinds = ["quiet items", "noisy items", "Eq. 17"]
+    found = tab.evaluate(
+        """async ([source, asked, kinds]) => {
+            const twin = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+            const of = (kind, one) => twin.guesses.map((guess) => twin.likelihood(kind, guess, one));
+            return [twin.guesses, asked.map((one) => kinds.map((kind) => of(kind, one)))];
+        }""",
+        [module("noise"), asked, kinds],
+    )
+    guesses = np.array(found[0])
+    assert guesses == pytest.approx(np.geomspace(0.003, 0.6, 161))
+    for one, theirs in zip(asked, found[1], strict=True):
+        for kind, values in zip(kinds, theirs, strict=True):
+            assert np.array(values) == pytest.approx(noise_likelihood(kind, guesses, **one), rel=1e-9), kind
+
+
+def test_the_page_on_noise_says_where_each_likelihood_is_highest(tab, tmp_path):
+    explore(tmp_path / "noise.html", NoiseFound())
+    tab.goto((tmp_path / "noise.html").as_uri())
+    said = tab.locator("[data-found]")
+    assert "quiet items 0.020 (true 0.020); noisy items 0.080 (true 0.080)" in said.inner_text()
+    tab.get_by_label("level").fill("-1")
+    tab.get_by_label("level").dispatch_event("input")
+    assert "(true 0.080)" in said.inner_text() and "noisy items 0.080 " not in said.inner_text()
     assert tab.errors == []
 
 
