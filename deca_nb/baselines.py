@@ -123,7 +123,7 @@ class TCE(Method):
     def __init__(self, run      # the run that it belongs to
                  ):
         super().__init__(run)
-        share, self.reached = self.settings.rise_share, 0.
+        share, self.reached, self.name = self.settings.rise_share, 0., run.recipe.method
         self.rise = max(1, int(share * run.n_steps)) if share else self.settings.rise_steps
 
     def drop_rate(self,
@@ -143,7 +143,7 @@ class TCE(Method):
     def remarks(self):
         "Whether the training was too short for the share to rise."
         if self.reached >= self.settings.drop_rate / 2: return []
-        return [f"The share that T-CE leaves out reached {100 * self.reached:.2g} % of its "
+        return [f"The share that {self.name} leaves out reached {100 * self.reached:.2g} % of its "
                 f"{100 * self.settings.drop_rate:g} %, so this is nearly normal training: --rise-share .5 "
                 "goes by its length."]
 

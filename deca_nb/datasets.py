@@ -10,7 +10,7 @@ __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCE
            'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors',
            'load_authors', 'data_file', 'need_no_rest', 'dense_ratings', 'coat', 'among_tested', 'load_coat',
            'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'planted_data',
-           'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
+           'unplanted', 'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
 
 # %% ../nbs/A2_datasets.ipynb #imports-export
 import glob
@@ -420,6 +420,12 @@ def planted_data(data: str,     # a registered name
                  ) -> str:
     "The name of these data with planted noise."
     return f"planted:{share:g}:{by}:{data}"
+
+def unplanted(data: str     # a data name
+              ) -> str:     # the same without what is said of planted noise
+    "The name of the data behind planted noise: coat of planted:0.2:uniform:coat."
+    kind, rest = parse_data(data)
+    return unplanted(rest.split(":", 2)[2]) if kind == "planted" and rest.count(":") > 1 else data
 
 @dataset("planted", "planted:SHARE:BY:NAME")
 def load_planted(rest: str,     # share, uniform or popularity, and the name of the data

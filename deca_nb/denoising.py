@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .batches import Batch, balance
-from .datasets import parse_data
+from .datasets import parse_data, unplanted
 from .interactions import InputError, Protocol
 from .models import MF, model_class
 from .names import find, method, named
@@ -353,7 +353,7 @@ def recipe_for(protocol: Protocol,      # `paper` takes the released row
     about = {"data": data} | about
     if protocol.hyper_parameters == "given" or find("method", name).released_row is None:
         return make_recipe(model, name, given, parts=protocol.training, **about), "defaults"
-    short = parse_data(data)[1] or data         # modcloth of authors:modcloth
+    short = parse_data(unplanted(data))[1] or data      # modcloth of authors:modcloth
     row, source = released_numbers(short, model, name), f"the released row of {short}, {model}"
     if row is None:
         stand_in = model if ("ml-100k", "Normal", model) in RELEASED else "GMF"

@@ -1,6 +1,6 @@
 import torch
 from .batches import Batch as Batch, balance as balance
-from .datasets import parse_data as parse_data
+from .datasets import parse_data as parse_data, unplanted as unplanted
 from .interactions import InputError as InputError, Protocol as Protocol
 from .models import MF as MF, model_class as model_class
 from .names import find as find, method as method, named as named

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['REPRODUCE_HELP', 'Scores', 'JOBS_HELP', 'Jobs', 'need_used', 'pick_models', 'pick_methods', 'pick_scores',
-           'pick_judged', 'reproduced', 'bench_of', 'page_of', 'reproduce']
+           'pick_judged', 'command_of', 'reproduced', 'bench_of', 'page_of', 'reproduce']
 
 # %% ../nbs/A0_reproduce.ipynb #imports-export
 import inspect
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -77,21 +78,27 @@ def pick_judged(ties: str       # name of a policy
                      "give one of these as --ties.")
 
 # %% ../nbs/A0_reproduce.ipynb #how-made
-def reproduced(what: str,           # name of the experiment
+def command_of(what: str,           # name of the experiment
                unused: tuple,       # names of the options that change nothing in it
-               bench: "Bench",      # where it has run
-               seconds: float       # of processor time
-               ) -> str:            # markdown: the command, and a line below it
-    "How a page was made: the command, the conditions its numbers hold for, and the time they took."
-    protocol, judging = bench.protocol, replace(bench.protocol, ties=bench.ties).judging
-    methods = f'"{",".join(bench.methods)}"' if bench.methods else None
+               bench: "Bench"       # where it has run
+               ) -> str:            # for a shell
+    "The command that makes an experiment's page again."
+    protocol, methods = bench.protocol, ",".join(bench.methods or ())
     options = {"data": bench.data, "protocol": protocol.name, "seeds": bench.seeds, "ties": bench.ties,
                "scores": protocol.scores if protocol.scores != get_protocol(protocol.name).scores else None,
                "epochs": bench.most_epochs, "models": ",".join(bench.models or ()),
                "methods": methods, "optimiser": bench.optimiser,
                "device": bench.device if bench.device != "cpu" else None}
-    given = (f"--{name} {value}" for name, value in options.items() if value and name not in unused)
-    command = " ".join([f"deca reproduce {what}", *given])
+    given = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items()
+             if value and name not in unused)
+    return " ".join([f"deca reproduce {what}", *given])
+
+def reproduced(command: str,        # for a shell
+               bench: "Bench",      # where it has run
+               seconds: float       # of processor time
+               ) -> str:            # markdown: the command, and a line below it
+    "How a page was made: the command, the conditions its numbers hold for, and the time they took."
+    protocol, judging = bench.protocol, replace(bench.protocol, ties=bench.ties).judging
     made_with = " or ".join(sorted({with_these for _, with_these in bench.made.values()}))
     told = provenance(bench.split, judging, protocol.name, range(bench.seeds), made_with)
     spent = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
@@ -125,14 +132,16 @@ def page_of(what: str,                  # name of the experiment
             experiment: "Experiment",   # that has run
             bench: "Bench",             # where; its runs are packed here
             found: dict,                # tables and figures by name
-            seconds: float              # of processor time, where no run was made
+            seconds: float,             # of processor time, where no run was made
+            command: str | None = None  # that makes the page again; None: `deca reproduce`
             ) -> str:                   # markdown
     "The page of an experiment: its tables, and how they were made."
     from deca_nb.figures import as_markdown
     spent = sum(spent for spent, _ in bench.made.values())           # of the runs, also of those made before
     bench.runs.pack()
     about = inspect.getdoc(experiment.run).partition("Raises")[0].strip()
-    about += f"\n\n{reproduced(what, experiment.unused, bench, spent or seconds)}"
+    command = command or command_of(what, experiment.unused, bench)
+    about += f"\n\n{reproduced(command, bench, spent or seconds)}"
     return as_markdown(found, f"{what}: {bench.data}, protocol {bench.protocol.name}", about)
 
 # %% ../nbs/A0_reproduce.ipynb #reproduce

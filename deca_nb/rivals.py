@@ -118,6 +118,13 @@ def after_epoch(self: Remembering, epoch: int) -> None:
     self.click_losses.fill_(-1)
     self.n_negatives.zero_()
 
+@patch
+def remarks(self: Remembering) -> list[str]:     # a sentence, or none
+    "Whether the training ended before any pair was weighed."
+    if not (self.click_weights == 1).all(): return []
+    return [f"no pair was weighed in this training, which ended within {self.settings.plain_epochs} "
+            "plain epochs, so this is normal training: give more --epochs or fewer --plain-epochs"]
+
 # %% ../nbs/17_rivals.ipynb #by-rank
 def by_rank(values: torch.Tensor,   # (n,) float, the lower the better
             trusted: float,         # for the lowest
@@ -272,6 +279,9 @@ class CandidateBatches(RowBatches):
                  ):
         super().__init__(train, batch_size, device, undrawn)
         self.able, self.n_units = self.active[self.negatives.free[self.active] > 0], len(self.items)
+        if not len(self.able):
+            raise InputError("PLD needs an item that a user does not have, and every user has every item; "
+                             "choose another method.")
 
     def batch(self, part: torch.Tensor,     # (n,) int64: only its length counts
               generator: torch.Generator    # for users, clicks and negatives
@@ -320,6 +330,12 @@ class PLD(Method):
     def after_epoch(self, epoch: int) -> None:
         "Counts."
         self.n_epochs.fill_(epoch)
+
+    def remarks(self):
+        "Whether the training ended before any click was kept by its loss."
+        if self.n_epochs > self.settings.plain_epochs: return []
+        return ["no click was kept by its loss in this training, which ended within "
+                f"{self.settings.plain_epochs} plain epochs: give more --epochs or fewer --plain-epochs"]
 
     def loss(self, batch, step):
         "The mean loss of the clicks that are kept."
@@ -445,7 +461,7 @@ def trimmed_loss(model: PairModel,                              # left in evalua
     "The mean cross-entropy without the positives that lose most."
     model.eval()
     of_clicks = F.softplus(-model(*positives)).sort().values
-    kept = of_clicks[:int((1 - trimmed) * len(of_clicks))]
+    kept = of_clicks[:max(1, len(of_clicks) - int(trimmed * len(of_clicks) + 1e-9))]
     return float(torch.cat([kept, F.softplus(model(*negatives))]).mean())
 
 # %% ../nbs/17_rivals.ipynb #re

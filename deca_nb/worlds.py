@@ -429,6 +429,9 @@ def planted_pairs(pairs: Interactions,      # whose users get more clicks
         keys = users * pairs.n_items + generator.choice(pairs.n_items, len(users), p=odds)
         keys = keys[~np.isin(keys, owned) & ~np.isin(keys, found)]
         found = np.concatenate([found, pd.unique(keys)])[:n_planted]
+    if not len(found):
+        raise InputError("nothing can be planted in these data, which have no pair that is free (those of "
+                         "coat:shown are ranked among the tested items alone); choose other data.")
     raise InputError(f"there is no room for {n_planted} planted clicks: {len(found)} free pairs were found; "
                      "give a lower share.")
 
