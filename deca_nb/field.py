@@ -204,9 +204,10 @@ def kept_cells(out: str | Path      # the folder of the results
 def standing(out: str | Path,       # likewise
              rules: str             # of `rules_of`: tables made by others are left out
              ) -> dict:             # ranks, figure; empty with fewer than two blocks
-    "The mean ranks over all blocks that are kept, and a figure of them."
+    "The mean ranks over all kept blocks without planted noise, and a figure of them; the oracle has no rank."
     cells = kept_cells(out)
-    cells = cells[(cells["metric"] == f"ndcg@{LONG_LIST}") & (cells["rules"] == rules)]
+    ranked = (cells["method"] != "Oracle") & ~cells["data"].str.startswith("planted:").astype(bool)
+    cells = cells[ranked & (cells["metric"] == f"ndcg@{LONG_LIST}") & (cells["rules"] == rules)]
     if len(cells.groupby(["data", "model"])) < 2: return {}
     ranks = ranks_of(cells, f"ndcg@{LONG_LIST}")
     if len(ranks) < 2: return {}
@@ -356,8 +357,8 @@ def page_of_standing(ranks: pd.DataFrame,   # as of `ranks_of`
     apart = critical_difference(k, n_blocks)
     return (f"# field: ranks over {n_blocks} blocks\n\n"
             f"Mean ranks by NDCG@{LONG_LIST} of {k} methods and rankers, 1 for the best. Two differ where "
-            f"they are {apart:.1f} ranks apart (Nemenyi, .05). In are the methods that stand in every block, "
-            f"and the blocks made by these rules: {rules}. Each has a page.\n\n"
+            f"they are {apart:.1f} ranks apart (Nemenyi, .05). The table has the methods of all blocks, and "
+            f"the blocks without planted noise made by these rules: {rules}. Each has a page.\n\n"
             "How to read it: a block is a data set with a model. A rank says nothing of how far apart two "
             "methods are; the pages of the blocks do, with intervals. What would change our mind: more "
             "blocks, on which a method stays ahead by more than the critical difference.\n\n"

@@ -332,7 +332,7 @@ def draw_ranks(ranks: pd.DataFrame,     # a row for each method: method and rank
         ax.axvspan(best, best + apart, color="C1", alpha=.15, label="critical difference from the best")
         ax.set(xlabel="mean rank, 1 is the best")
         ax.set_yticks(place, ranks["method"])
-        ax.legend(loc="lower left")
+        ax.legend(loc="upper right")
         fig.suptitle(f"{where}: {n_apart} of {n} are surely behind the best", size=11)
     return fig
 

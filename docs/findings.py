@@ -205,7 +205,7 @@ def who_stands_where(report: Path) -> str:
     """Which row is best, and how many are clear of normal training; of the standing the ranks."""
     if report.stem == "standing":
         return over_blocks(table_of(report, "ranks"))
-    rows = pd.concat([table_of(report, part) for part in ("cells", "rankers")])
+    rows = pd.concat([table_of(report, part) for part in ("cells", "rankers")], ignore_index=True)
     rows = rows[(rows["metric"] == "ndcg@20") & (rows["method"] != "Oracle")]
     best = rows.loc[rows["mean"].idxmax()]
     name = best["model"] if best["method"] == "-" else f"{best['model']} with {best['method']}"
