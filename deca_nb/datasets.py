@@ -10,7 +10,7 @@ __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCE
            'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors',
            'load_authors', 'data_file', 'need_no_rest', 'dense_ratings', 'coat', 'among_tested', 'load_coat',
            'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'planted_data',
-           'unplanted', 'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
+           'with_noise', 'unplanted', 'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
 
 # %% ../nbs/A2_datasets.ipynb #imports-export
 import glob
@@ -421,6 +421,15 @@ def planted_data(data: str,     # a registered name
     "The name of these data with planted noise."
     return f"planted:{share:g}:{by}:{data}"
 
+def with_noise(data: str,               # a data name
+               inject: float | None,    # share of noise to plant; None: nothing is planted
+               inject_by: str | None    # uniform or popularity; None: uniform
+               ) -> str:
+    "The name of the data as the options of planting ask for them. Raises `InputError`."
+    if inject is None and inject_by is not None:
+        raise InputError("--inject-by says how noise is planted, and none is; give --inject SHARE, too.")
+    return data if inject is None else planted_data(data, inject, inject_by or PLANTED_BY[0])
+
 def unplanted(data: str     # a data name
               ) -> str:     # the same without what is said of planted noise
     "The name of the data behind planted noise: coat of planted:0.2:uniform:coat."
@@ -466,17 +475,14 @@ def load_data(data: str,                        # a registered name, or the path
               ) -> Split:                       # named as `data`, or as the file
     "The split of that name; a file is read by `read_split`. Raises `InputError`."
     protocol, given = get_protocol(protocol), need_file_for(data, own)
-    if inject is None and inject_by is not None:
-        raise InputError("--inject-by says how noise is planted, and none is; give --inject SHARE, too.")
-    planted = inject, inject_by or PLANTED_BY[0]
-    if not is_own_file(data):
-        return load_named(data if inject is None else planted_data(data, *planted), protocol.files)
+    if not is_own_file(data): return load_named(with_noise(data, inject, inject_by), protocol.files)
     if not Path(data).suffix and not Path(data).is_dir() and glob.escape(data) == data:
         raise InputError(f"there is no data '{data}'; give {DATA_HELP}.")
     split = read_split(data, **given)
-    if inject is None: return split
-    told = f"{inject:g} of the clicks of training and validation were planted as noise, by {planted[1]}"
-    return replace(plant_noise(split, *planted), notes=(*split.notes, told))
+    if with_noise(data, inject, inject_by) == data: return split
+    by = inject_by or PLANTED_BY[0]
+    told = f"{inject:g} of the clicks of training and validation were planted as noise, by {by}"
+    return replace(plant_noise(split, inject, by), notes=(*split.notes, told))
 
 # %% ../nbs/A2_datasets.ipynb #load-rows
 def load_rows(data: str,                                    # a registered name, or the path of a file

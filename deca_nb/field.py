@@ -23,7 +23,7 @@ import pandas as pd
 from typer import Option
 
 from .commands import Text, command, list_of, need_counts, note
-from .datasets import NAMES_HELP, is_own_file, load_named, planted_data
+from .datasets import NAMES_HELP, is_own_file, load_named, with_noise
 from .denoising import recipe_for
 from deca_nb.experiments import (
     LONGEST,
@@ -42,6 +42,7 @@ from .figures import draw_cells, draw_ranks, write_results
 from .files import InputError
 from .interactions import Interactions
 from .names import find, listed, name_of
+from .recipe import is_trained_by
 from .reproduce import Jobs, bench_of, page_of, pick_models
 from .runs import Job, describe_job, execute
 from .training import Run
@@ -58,8 +59,7 @@ def trains(method: str,     # its name, or FILE.py:Class
            ) -> bool:
     "Whether a method trains that model."
     name, _ = VARIANTS.get(method, (method, {}))
-    only = find("method", name_of("method", name)).models
-    return not only or model in only
+    return is_trained_by(name_of("model", model), name_of("method", name))
 
 def knows_meant(train: Interactions     # of the bench's data
                 ) -> bool:
@@ -260,8 +260,6 @@ def data_names(data: str,               # names separated by commas; those withi
                inject_by: str | None    # uniform or popularity
                ) -> list[str]:          # of registered data, each of which was loaded
     "The data sets that are asked for. Raises `InputError`."
-    if inject is None and inject_by:
-        raise InputError("--inject-by says how noise is planted, and none is; give --inject SHARE, too.")
     names = [name.strip() for name in re.split(r",(?![^{]*\})", data) if name.strip()]
     if not names: raise InputError(f"--data names no data; give {NAMES_HELP}.")
     for name in names:
@@ -269,7 +267,7 @@ def data_names(data: str,               # names separated by commas; those withi
         what = "is a file" if Path(name).exists() else "is not known"
         raise InputError(f"deca field takes registered data, and {name} {what}; give {NAMES_HELP}, or take "
                          "deca tune for a file.")
-    if inject is not None: names = [planted_data(name, inject, inject_by or "uniform") for name in names]
+    names = [with_noise(name, inject, inject_by) for name in names]
     for name in names: load_named(name, "honest")
     return names
 
@@ -340,7 +338,8 @@ def show_field(bench: Bench,        # where it runs, with one model
     started, rules, kept = time.process_time(), rules_of(bench, n_trials), kept_of(bench, out)
     need_rules(kept, rules)
     beside = [name for name in kept["method"].unique() if name not in (*RANKERS, "Normal", "Oracle")]
-    if bench.methods: bench = replace(bench, methods=tuple(dict.fromkeys([*beside, *bench.methods])))
+    asked = bench.methods or (*DENOISERS, *OTHERS)
+    bench = replace(bench, methods=tuple(dict.fromkeys([*asked, *beside])))
     found = field_of(bench, n_trials)
     for part in ("cells", "rankers"): found[part] = found[part].assign(rules=rules)
     page = page_of("field", one, bench, found, time.process_time() - started, field_command(bench, n_trials))

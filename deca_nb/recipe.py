@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AUTO', 'LearningRate', 'BatchSize', 'L2', 'Number', 'numbers_of', 'need_number', 'plain', 'Settings', 'as_default',
-           'checked', 'common', 'AtOnce', 'model_of', 'class_behind', 'Recipe', 'sizes_of', 'check_sizes',
-           'settings_of_method', 'users_of', 'make_recipe']
+           'checked', 'common', 'AtOnce', 'model_of', 'is_trained_by', 'class_behind', 'Recipe', 'sizes_of',
+           'check_sizes', 'settings_of_method', 'users_of', 'make_recipe']
 
 # %% ../nbs/A4_recipe.ipynb #imports-export
 import hashlib
@@ -135,6 +135,13 @@ def model_of(model: str,    # its name
     "The name of a recipe's model: that of the method where it is a model by itself, as a ranker is."
     return method if getattr(find("method", method), "is_model", False) else model
 
+def is_trained_by(model: str,   # its name
+                  method: str   # likewise
+                  ) -> bool:    # also where the model is derived from one of its models
+    "Whether the method trains that model: any, unless it names its own."
+    only = getattr(find("method", method), "models", ())
+    return not only or issubclass(class_behind(model, method), tuple(find("model", name) for name in only))
+
 def class_behind(model: str,    # as of `model_of`
                  method: str    # likewise
                  ) -> type:     # a model's, or the method's own
@@ -239,8 +246,9 @@ def make_recipe(model: str,     # its name, or FILE.py:Class
                 ) -> Recipe:    # described, without a fingerprint unless one is given
     "A checked recipe from flat numbers: settings of the method, sizes of the model. Raises `InputError`."
     own, model = {f.name for f in fields(settings_of_method(method))}, model_of(model, method)
-    taken, only = class_behind(model, method), getattr(find("method", method), "models", ())
-    if only and not any(issubclass(taken, find("model", name)) for name in only):
+    taken = class_behind(model, method)
+    if not is_trained_by(model, method):
+        only = find("method", method).models
         raise InputError(f"{method} trains {', '.join(only)} and no other model, so it cannot train {model}; "
                          f"give {only[0]} (--model {only[0]}).")
     sizes = {name: value for name, value in numbers.items() if name not in own}

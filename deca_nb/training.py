@@ -168,7 +168,7 @@ class Method(nn.Module):
     over_pairs = False                              # whether the loss is a mean over pairs, each by itself
     is_model = False                                # whether it is its own model, as a ranker is
     fixed: tuple = ()                               # its settings that cannot change when it goes on
-    memory: tuple[str, ...] = ()                    # buffers that only its training needs: not saved with it
+    memory: tuple[str, ...] = ()                    # buffers (persistent=False) that only training needs
     models: tuple[str, ...] = ()                    # the only models that it trains, by name; (): every one
 
     def __init_subclass__(cls):                     # that is not inherited: a subclass may have another loss

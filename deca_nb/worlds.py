@@ -421,8 +421,9 @@ def planted_pairs(pairs: Interactions,      # whose users get more clicks
                   ) -> np.ndarray:          # (n,) int64, keys, each once
     "Keys of the pairs to be planted. Raises `InputError` where there are too few free pairs."
     n_planted = round(len(pairs) * share / (1 - share))
-    odds = None if by == "uniform" else pairs.item_counts() / len(pairs)
     found = np.empty(0, np.int64)
+    if not n_planted: return found
+    odds = None if by == "uniform" else pairs.item_counts() / len(pairs)
     for _ in range(100):
         if len(found) == n_planted: return found
         users = generator.choice(pairs.users, 2 * (n_planted - len(found)))
@@ -439,7 +440,7 @@ def planted_pairs(pairs: Interactions,      # whose users get more clicks
 def with_planted(pairs: Interactions,   # of training or validation
                  keys: np.ndarray       # (n,) int64, as of `planted_pairs`
                  ) -> Interactions:     # the pairs first; without ratings and times
-    "The pairs and the planted ones, which are noise and weigh 1; the others are none, unless told to be."
+    "The pairs and the planted ones, which are noise and weigh 1. The others are noise where flagged."
     noise = np.zeros(len(pairs), bool) if pairs.noise is None else pairs.noise
     plain = replace(pairs, ratings=None, timestamps=None, noise=noise)
     weights = None if pairs.weights is None else np.ones(len(keys), np.float32)

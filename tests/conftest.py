@@ -45,9 +45,9 @@ def data_folder() -> Path | None:
 def model_for(method: str, model: str = "MF") -> str:
     """The model, or the first that the method trains where it does not train every one."""
     from deca_nb.names import find
+    from deca_nb.recipe import is_trained_by
 
-    only = getattr(find("method", method), "models", ())
-    return model if not only or model in only else only[0]
+    return model if is_trained_by(model, method) else find("method", method).models[0]
 
 
 def trained_pairs(models: list[str], methods: list[str]) -> list[tuple[str, str]]:
