@@ -22,6 +22,7 @@ from deca_nb.explorer import (
     Curves,
     Landscape,
     Lists,
+    NoiseFound,
     OnePair,
     Surface,
     WorldExplorer,
@@ -331,7 +332,7 @@ def test_the_chapter_keeps_the_code_of_today():
         "application/vnd.jupyter.widget-state+json"
     ]["state"].values()
     kept = {state["state"]["_esm"] for state in states if "_esm" in state["state"]}
-    assert kept == {drawing._esm for drawing in (Landscape, OnePair, Surface, Curves, Lists)}
+    assert kept == {drawing._esm for drawing in (Landscape, OnePair, Surface, Curves, Lists, NoiseFound)}
     assert {state["state"]["_css"] for state in states if "_css" in state["state"]} == {OnePair._css}
 
 

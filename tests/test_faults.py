@@ -725,8 +725,9 @@ def test_explore_writes_every_part(deca, own_file):
         and "2 users of clicks.csv" in done.out
         and "make lab" in done.out
     )
-    pair, surface, curves, lists = parts_of(folder / "deep" / "page.html")
+    pair, surface, curves, lists, noise = parts_of(folder / "deep" / "page.html")
     assert pair["c1"] == 10 and len(surface["rows"]) == 4 and len(curves["runs"]) == 3
+    assert noise["noise"] == 0.05 and len(noise["logits"]) == 64
     assert list(lists["tables"]) == ["3", "7"] and lists["user"] == "3"
     seen = clicks().query("user == 3")["item"].astype(str)
     assert set(pd.DataFrame(lists["tables"]["3"][0]["rows"])[0]) <= set(seen)
@@ -743,7 +744,7 @@ def test_explore_chooses_users_from_few_clicks_to_many(deca, tmp_path, monkeypat
     )
     frame.to_csv(tmp_path / "clicks.csv", index=False)
     assert deca("explore --data clicks.csv --epochs 1 --out page.html").code == 0
-    users = list(parts_of(tmp_path / "page.html")[-1]["tables"])
+    users = list(parts_of(tmp_path / "page.html")[-2]["tables"])
     assert users == sorted(users) and len(users) == 12 and (users[0], users[-1]) == ("user 00", "user 29")
 
 
