@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SEEN', 'TURNS', 'COSTS', 'STYLES', 'PANELS', 'COLUMNS', 'CHOICES', 'MADE', 'QUICK', 'WATCHED', 'SEEDS', 'LOOKS',
-           'LEVELS', 'MEASURED', 'WORLD_SLIDERS', 'PAGE', 'slopes', 'logit', 'push', 'pull', 'kl', 'loss', 'minimum',
-           'turning_points', 'one_pair', 'source', 'module', 'Slider', 'Drawing', 'OnePair', 'with_sliders',
-           'draw_loss', 'draw_one_pair', 'linked', 'landscape', 'Landscape', 'draw_landscape', 'check_surface',
-           'read_surface', 'surface', 'quick_recipe', 'Surface', 'draw_surface', 'marked', 'recall_on_truth', 'observe',
-           'levels', 'StopsWhenAsked', 'Observer', 'train_world', 'draw_run', 'Curves', 'WorldExplorer', 'busy',
-           'epochs_done', 'show_progress', 'clicks_of', 'side_by_side', 'plain_table', 'user_tables', 'Lists',
-           'noise_rates', 'noise_likelihood', 'NoiseFound', 'page', 'explore']
+           'LEVELS', 'MEASURED', 'WORLD_SLIDERS', 'TRUE_LOGITS', 'PAGE', 'slopes', 'logit', 'push', 'pull', 'kl',
+           'loss', 'minimum', 'turning_points', 'one_pair', 'source', 'module', 'Slider', 'Drawing', 'OnePair',
+           'with_sliders', 'draw_loss', 'draw_one_pair', 'linked', 'landscape', 'Landscape', 'draw_landscape',
+           'check_surface', 'read_surface', 'surface', 'quick_recipe', 'Surface', 'draw_surface', 'marked',
+           'recall_on_truth', 'observe', 'levels', 'StopsWhenAsked', 'Observer', 'train_world', 'draw_run', 'Curves',
+           'WorldExplorer', 'busy', 'epochs_done', 'show_progress', 'clicks_of', 'side_by_side', 'plain_table',
+           'user_tables', 'Lists', 'noise_rates', 'noise_likelihood', 'NoiseFound', 'page', 'explore']
 
 # %% ../nbs/13_explorer.ipynb #imports-export
 import json
@@ -690,7 +690,7 @@ class Lists(Drawing):
             self.tables, self.users = {**self.tables, self.user: theirs}, [*self.users, self.user]
 
 # %% ../nbs/13_explorer.ipynb #noise-likelihood
-LEVELS = tuple(1.5 * NormalDist().inv_cdf((i + .5) / 64) - 2.2 for i in range(64))     # logits of the true f
+TRUE_LOGITS = tuple(1.5 * NormalDist().inv_cdf((i + .5) / 64) - 2.2 for i in range(64))     # of f
 
 def noise_rates(noise: float,       # mean P(click | disliked), in (0, .3]
                 spread: float       # how far quiet and noisy items are from it, in [0, 1]
@@ -704,7 +704,7 @@ def noise_likelihood(kind: str,             # "quiet items", "noisy items" or "E
                      spread=.6,             # likewise
                      h_prime=.6,            # P(click | liked), in (0, 1)
                      level=0.,              # added to the logits of the f that is assumed
-                     logits=LEVELS          # of the true f of each pair
+                     logits=TRUE_LOGITS     # of the true f of each pair
                      ) -> np.ndarray:       # nats per pair, (n,)
     "The expected log-likelihood of clicks: marginal for one kind of items, Eq. 17 for all."
     f, assumed = (1 / (1 + np.exp(-(np.array(logits) + shift))) for shift in (0., level))
@@ -726,7 +726,7 @@ class NoiseFound(Drawing):
     sliders = (Slider("noise", "h", -2.3, -.7, .05, True), Slider("spread", "s", 0, .9, .1),
                Slider("h_prime", "h'", .3, .95, .05), Slider("level", "level", -1.5, 1.5, .1))
     noise, spread, h_prime, level = (traitlets.Float(start).tag(sync=True) for start in (.05, .6, .6, 0.))
-    logits = traitlets.List(list(LEVELS)).tag(sync=True)
+    logits = traitlets.List(list(TRUE_LOGITS)).tag(sync=True)
 
 # %% ../nbs/13_explorer.ipynb #explore
 PAGE = """<!doctype html>

@@ -26,10 +26,10 @@ from test_explorer import SHORT, recommenders, run, table  # noqa: F401
 
 from deca_nb.explorer import (
     COSTS,
-    LEVELS,
     MEASURED,
     SEEDS,
     SEEN,
+    TRUE_LOGITS,
     TURNS,
     WATCHED,
     Curves,
@@ -153,7 +153,7 @@ def test_the_likelihood_of_noise_is_its_python_twin(tab):
     tab.goto("about:blank")
     rng = np.random.default_rng(2)
     asked = [
-        {"noise": n, "spread": s, "h_prime": h, "level": v, "logits": list(LEVELS)}
+        {"noise": n, "spread": s, "h_prime": h, "level": v, "logits": list(TRUE_LOGITS)}
         for n, s, h, v in rng.uniform([0.005, 0, 0.3, -1.5], [0.2, 0.9, 0.95, 1.5], (20, 4)).tolist()
     ]
     kinds = ["quiet items", "noisy items", "Eq. 17"]
