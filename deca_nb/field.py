@@ -339,7 +339,9 @@ def show_field(bench: Bench,        # where it runs, with one model
     need_rules(kept, rules)
     beside = [name for name in kept["method"].unique() if name not in (*RANKERS, "Normal", "Oracle")]
     asked = bench.methods or (*DENOISERS, *OTHERS)
-    bench = replace(bench, methods=tuple(dict.fromkeys([*asked, *beside])))
+    if bench.methods or set(beside) - set(asked):
+        both = dict.fromkeys([*asked, *beside])
+        bench = replace(bench, methods=tuple(one for one in both if trains(one, *bench.models)))
     found = field_of(bench, n_trials)
     for part in ("cells", "rankers"): found[part] = found[part].assign(rules=rules)
     page = page_of("field", one, bench, found, time.process_time() - started, field_command(bench, n_trials))
