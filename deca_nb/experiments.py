@@ -213,6 +213,7 @@ class Bench:
     methods: tuple | None = None                # the training methods of a table, if not the experiment's own
     optimiser: str | None = None                # dense or row-sparse, if not the settings' own
     device: str = "cpu"                         # where runs are trained and judged
+    numbers_of: str | None = None               # whose tuned numbers are taken, if not the recommender's own
     load: Callable = load_named                 # (data, files) -> split
     made: dict = field(default_factory=dict)    # run -> seconds of training, versions; `sweep` adds
 

@@ -165,7 +165,8 @@ COSTS = (Slider("c1", "C1", -1, 3, .05, True), Slider("c2", "C2", -1, 3, .05, Tr
 class Drawing(anywidget.AnyWidget):
     "A widget of this chapter: its state is plain data, its module draws it."
     _css = source("explorer.css")
-    title, sliders = "", ()
+    title: str = ""
+    sliders: tuple[Slider, ...] = ()
 
     def drawn(self) -> dict:    # name of a trait -> its value
         "What it draws, by name."

@@ -48,8 +48,8 @@ class Slider:
 COSTS: Incomplete
 
 class Drawing(anywidget.AnyWidget):
-    title: Incomplete
-    sliders: Incomplete
+    title: str
+    sliders: tuple[Slider, ...]
     def drawn(self) -> dict: ...
 
 class OnePair(Drawing):

@@ -135,12 +135,14 @@ def field_rows(bench: Bench,        # on data with validation pairs
     asked, oracle = bench.methods or (*DENOISERS, *OTHERS), ("Oracle",) * knows_meant(bench.split.train)
     found, trials, best = [], [], {}
     for model in bench.models or ("GMF",):
-        own = tuple(one for one in dict.fromkeys(["Normal", *asked, *oracle]) if trains(one, model))
-        numbers, drawn = tuned_settings(bench, (model,), own, n_trials)
-        found.append(bench.sweep([bench.job(model, method, seed, epochs=LONGEST, **numbers[model, method])
+        tuned = bench.numbers_of or model
+        own = tuple(one for one in dict.fromkeys(["Normal", *asked, *oracle])
+                    if trains(one, model) and trains(one, tuned))
+        numbers, drawn = tuned_settings(bench, (tuned,), own, n_trials)
+        best |= {(model, method): numbers[tuned, method] for method in own}
+        found.append(bench.sweep([bench.job(model, method, seed, epochs=LONGEST, **best[model, method])
                                   for method, seed in product(own, range(bench.seeds))]))
         trials.append(drawn)
-        best |= numbers
     return pd.concat(found, ignore_index=True), pd.concat(trials, ignore_index=True), best
 
 @experiment("field", "movielens-100k", "clean", 5)
@@ -149,8 +151,9 @@ def field_of(bench: Bench,              # on data with validation pairs
              ) -> dict:                 # cells, rankers, against-normal, costs, trials, figure
     """The field's methods tuned alike on noisy validation, beside rankers tuned alike and an oracle.
 
-    With paired tests, and what each costs. No training is longer than 60 epochs. Where the mean is 60, all of
-    them were cut there, and a longer one may find more. Seconds are less where draws were trained together.
+    With paired tests, and what each costs. With --numbers-of another recommender was tuned. No training is
+    longer than 60 epochs. Where the mean is 60, all of them were cut there, and a longer one may find more.
+    Seconds are less where draws were trained together.
     Known noise is what data or planting say, no more. Raises `InputError` where there is no validation."""
     rows, trials, best = field_rows(bench, n_trials)
     cells, rankers = averages(rows, bench.ties), averages(tuned_rankers(bench, n_trials), bench.ties)
@@ -220,8 +223,9 @@ def rules_of(bench: Bench,      # its seeds and longest run
              n_trials: int      # draws for each method
              ) -> str:          # in words
     "By which rules a table is made."
-    longest = min(LONGEST, bench.most_epochs or LONGEST)
-    return f"{n_trials} draws, {bench.seeds} seeds, at most {longest} epochs"
+    longest, taken = min(LONGEST, bench.most_epochs or LONGEST), bench.numbers_of
+    of_other = f", numbers of {taken}" if taken else ""
+    return f"{n_trials} draws, {bench.seeds} seeds, at most {longest} epochs{of_other}"
 
 def kept_of(bench: Bench,       # its data and models
             out: str | Path     # where tables are kept
@@ -282,6 +286,7 @@ def field(data: Annotated[str, Option(help="registered data, separated by commas
           trials: Annotated[int, Option(help="draws for each method")] = TRIALS,
           seeds: Annotated[int, Option(help="of the tested runs")] = 5,
           epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
+          numbers_of: Annotated[Text, Option(help="take the numbers found for this recommender")] = None,
           jobs: Jobs = "1",
           out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
     "`deca field`, whose --help says what each option means. Raises `InputError`."
@@ -295,10 +300,11 @@ def field(data: Annotated[str, Option(help="registered data, separated by commas
         if asked and not any(trains(each, model) for each in asked): continue
         given = plain | {"data": name, "seeds": seeds, "epochs": epochs, "models": model, "methods": methods}
         written, bench = bench_of(one, given, jobs, out, False)
+        bench = replace(bench, numbers_of=numbers_of and name_of("model", numbers_of))
         if method: show_newcomer(bench, method, trials, out)
         else: show_field(bench, one, trials, f"{written}-{model}", out)
     rules = rules_of(bench, trials)
-    found = {} if method else standing(out, rules)
+    found = {} if method or numbers_of else standing(out, rules)
     if found:
         print(found["ranks"].to_string(index=False, float_format="{:.2f}".format))
         write_results(found, out, "field", "standing", page_of_standing(found["ranks"], rules))
@@ -322,7 +328,8 @@ def field_command(bench: Bench,     # where it has run
                   ) -> str:         # for a shell
     "The command that makes a page again."
     options = {"data": bench.data, "models": ",".join(bench.models), "methods": ",".join(bench.methods or ()),
-               "trials": n_trials, "seeds": bench.seeds, "epochs": bench.most_epochs}
+               "trials": n_trials, "seeds": bench.seeds, "epochs": bench.most_epochs,
+               "numbers-of": bench.numbers_of}
     given = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value)
     return " ".join(["deca field", *given])
 

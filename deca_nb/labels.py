@@ -139,7 +139,7 @@ def strength_of(logits: np.ndarray,     # (n,) as `held_out_logits` gives them
 class Quality:
     "P(like | user, item) from labels, and how far the labels that it has not seen bear it out."
     logits: LikeLogits
-    rate: float             # share of the labels that are liked
+    rate: float             # (l + 1) / (n + 2) for l liked labels of n
     centre: float           # mean of the labelled clicks' logits
     strength: float         # gamma of Eq. (4): 0 changes nothing
     held_out: np.ndarray    # (n_labels,) P(like) of each label, by the others

@@ -48,6 +48,7 @@ BESIDE = (
     "A6_claims",
     "A6_saved",
     "A7_tune",
+    "16_answers",
     "16_channel",
     "17_classes",
     "A9_noise",

@@ -24,6 +24,7 @@ sys.path.append(str(ROOT / "tools"))
 from book import needed, read
 from test_explorer import SHORT, recommenders, run, table  # noqa: F401
 
+from deca_nb.answers import AnsweredLists
 from deca_nb.explorer import (
     COSTS,
     MEASURED,
@@ -181,6 +182,40 @@ def test_the_page_on_noise_says_where_each_likelihood_is_highest(tab, tmp_path):
     tab.get_by_label("level").dispatch_event("input")
     assert "(true 0.080)" in said.inner_text() and "noisy items 0.080 " not in said.inner_text()
     assert tab.errors == []
+
+
+def test_the_page_on_answers_shows_the_step_that_was_reached(tab, tmp_path):
+    """Between two steps the smaller one; each user's own list; what is not known is a dash."""
+
+    def step(n: int, *titles: str) -> dict:
+        rows = [[1 + i, title, None, None if n else 1 + i] for i, title in enumerate(titles)]
+        columns = ["rank", "item", "P(like)", "rank before"]
+        tables = {
+            user: {"caption": f"recommended to user {user}", "columns": columns, "rows": rows[::side]}
+            for user, side in (("7", 1), ("<b>8", -1))
+        }
+        return {"answers": n, "told": f"{n} answers were used.", "tables": tables}
+
+    steps = [step(0, "one", "two"), step(50, "three", "one"), step(100, "four", "<i>five")]
+    explore(tmp_path / "answers.html", AnsweredLists(steps))
+    tab.goto((tmp_path / "answers.html").as_uri())
+
+    def shown():
+        rows = [row.split("\t")[1] for row in tab.locator("tbody tr").all_inner_texts()]
+        return tab.locator("[data-told]").inner_text(), tab.locator("caption").inner_text(), rows
+
+    assert shown() == ("0 answers were used.", "recommended to user 7 after 0 answers", ["one", "two"])
+    for moved, reached, titles in ((50, 50, ["three", "one"]), (1000, 100, ["four", "<i>five"])):
+        tab.get_by_label("answers").fill(str(moved))
+        tab.get_by_label("answers").dispatch_event("input")
+        assert shown() == (
+            f"{reached} answers were used.",
+            f"recommended to user 7 after {reached} answers",
+            titles,
+        )
+    tab.get_by_label("user").select_option("<b>8")
+    assert shown()[1:] == ("recommended to user <b>8 after 100 answers", ["<i>five", "four"])
+    assert "–" in tab.locator("tbody").inner_text() and tab.errors == []
 
 
 # One pair: what is drawn and what is written, against Python.

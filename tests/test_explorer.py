@@ -14,6 +14,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deca_nb.answers import AnsweredLists
 from deca_nb.explorer import (
     QUICK,
     SEEDS,
@@ -327,13 +328,18 @@ def test_a_user_without_clicks_is_refused(recommenders):
 
 
 def test_the_chapter_keeps_the_code_of_today():
-    """The site draws with the code that the chapter's widgets were saved with."""
-    states = json.loads((ROOT / "nbs/13_explorer.ipynb").read_text())["metadata"]["widgets"][
-        "application/vnd.jupyter.widget-state+json"
-    ]["state"].values()
-    kept = {state["state"]["_esm"] for state in states if "_esm" in state["state"]}
-    assert kept == {drawing._esm for drawing in (Landscape, OnePair, Surface, Curves, Lists, NoiseFound)}
-    assert {state["state"]["_css"] for state in states if "_css" in state["state"]} == {OnePair._css}
+    """The site draws with the code that the chapters' widgets were saved with."""
+    drawn = {
+        "13_explorer": (Landscape, OnePair, Surface, Curves, Lists, NoiseFound),
+        "16_answers": (AnsweredLists,),
+    }
+    for name, drawings in drawn.items():
+        kept = json.loads((ROOT / f"nbs/{name}.ipynb").read_text())["metadata"]["widgets"]
+        states = kept["application/vnd.jupyter.widget-state+json"]["state"].values()
+        assert {state["state"]["_esm"] for state in states if "_esm" in state["state"]} == {
+            drawing._esm for drawing in drawings
+        }
+        assert {state["state"]["_css"] for state in states if "_css" in state["state"]} == {OnePair._css}
 
 
 def test_a_page_fetches_nothing_and_cannot_be_broken_by_a_title(recommenders, run, table):
