@@ -40,7 +40,7 @@ const AXES = { x: { scale: (value) => decades(Math.log(value)), ticks, label: "P
 function render({ model, el }) {
   const frame = root(el), looks = { ...LIKELIHOODS, "the truth": LEVEL };
   const charts = add(frame, "div", { class: "deca-charts two" });
-  const drawn = chart(add(charts, "div"), { title: "nats per pair below the highest", ...AXES });
+  const drawn = chart(charts, { title: "nats per pair below the highest", ...AXES });
   const lines = Object.keys(LIKELIHOODS).map((kind) => [kind, line(drawn, kind, LIKELIHOODS[kind])]);
   const truths = ["quiet items", "noisy items"].map((kind) => [kind, line(drawn, kind, LEVEL)]);
   legend(frame, looks);
