@@ -209,12 +209,12 @@ def cut_again(split: Split,     # with ratings in train and truth
 # %% ../nbs/A9_price.ipynb #split-gains
 def gains_of(split: Split,  # one cut
              seed: int      # of the draw of labels
-             ) -> dict:     # (lists or way to ask, labels) -> (metrics,) mean differences to all clicks
-    "What the oracles and the labels gain on one split."
+             ) -> dict:     # (lists or way to ask, labels; None: all) -> (metrics,) mean differences
+    "What the oracles and the labels gain on one split, over all clicks as they are."
     train, real = split.train, meant(split)
     ease = EASE(train, RIDGE)
     base, shown = judged(ease, split), exposures(ease, train)
-    found = {(name, len(train)): values for name, values in oracles_of(split, ease, real).items()}
+    found = {(name, None): values for name, values in oracles_of(split, ease, real).items()}
     for asked, choose in ASKED.items():
         for n in SIZES:
             if n <= len(train): found[asked, n] = draws_of(split, ease, real, choose, shown, n, [seed])[0][0]
@@ -245,9 +245,10 @@ def labels_splits(bench: Bench      # its seeds are splits, two or more; data wi
     and where the data have no ratings."""
     if bench.seeds < 2: raise InputError("--seeds 1 gives no interval over splits; give 2 or more.")
     splits = [gains_of(cut_again(bench.split, seed), seed) for seed in range(bench.seeds)]
-    gains = {key: np.stack([one[key] for one in splits]) for key in splits[0]}      # (splits, metrics)
+    common = [key for key in splits[0] if all(key in one for one in splits)]
+    gains = {key: np.stack([one[key] for one in splits]) for key in common}         # (splits, metrics)
     oracles = np.stack([values for (name, _), values in gains.items() if name not in ASKED])
     best = [oracles[oracles[:, :, place].mean(1).argmax(), :, place] for place in range(len(METRICS))]
     rows = [{"lists": name, "labels": n, "metric": metric} | shares_of(values[:, place], best[place])
             for (name, n), values in gains.items() for place, metric in enumerate(METRICS)]
-    return {"gains": pd.DataFrame(rows)}
+    return {"gains": pd.DataFrame(rows).astype({"labels": "Int64"})}
