@@ -297,7 +297,7 @@ def test_a_saved_quality_is_not_needed(log):
 
 
 def test_what_is_said_of_the_price_is_in_the_tables():
-    """README and guide give the shares of the four committed tables, and how many are clear of 0."""
+    """README and guide give the shares of the committed tables, and how many are clear of 0."""
     tables = [pd.read_csv(path) for path in sorted((ROOT / "results" / "labels").glob("*-price.csv"))]
     assert len(tables) == 4
     said = []
@@ -310,6 +310,15 @@ def test_what_is_said_of_the_price_is_in_the_tables():
         assert {"two": 2, "three": 3}[clear] == (rows["recovered low"] > 0).sum()
         said.append(f"{100 * rows['recovered'].min():.0f} to {100 * rows['recovered'].max():.0f} %")
     assert all(pd.concat(tables)["high"] >= 0), "no loss beyond its interval, whatever the number of labels"
+    cuts = pd.concat(
+        [pd.read_csv(path) for path in sorted((ROOT / "results" / "labels-splits").glob("*-gains.csv"))]
+    )
+    asked = cuts.query("metric == 'ndcg@20' and lists == 'by exposure'")
+    for n, clear in ((300, 3), (1000, 4)):
+        rows = asked[asked["labels"] == n]
+        assert (len(rows), (rows["recovered low"] > 0).sum()) == (4, clear)
+        said_of = [f"{100 * value:.0f}" for value in (rows["recovered"].min(), rows["recovered"].max())]
+        assert " to ".join(said_of) + " %" in " ".join((ROOT / "README.md").read_text("utf-8").split())
     for path in (ROOT / "README.md", ROOT / "docs" / "pages" / "guides" / "labels.md"):
         text = " ".join(path.read_text(encoding="utf-8").split())
         assert all(share in text for share in said), path
