@@ -214,7 +214,7 @@ def gains_of(split: Split,  # one cut
     train, real = split.train, meant(split)
     ease = EASE(train, RIDGE)
     base, shown = judged(ease, split), exposures(ease, train)
-    found = {(name, None): values for name, values in oracles_of(split, ease, real).items()}
+    found: dict = {(name, None): values for name, values in oracles_of(split, ease, real).items()}
     for asked, choose in ASKED.items():
         for n in SIZES:
             if n <= len(train): found[asked, n] = draws_of(split, ease, real, choose, shown, n, [seed])[0][0]
@@ -251,4 +251,6 @@ def labels_splits(bench: Bench      # its seeds are splits, two or more; data wi
     best = [oracles[oracles[:, :, place].mean(1).argmax(), :, place] for place in range(len(METRICS))]
     rows = [{"lists": name, "labels": n, "metric": metric} | shares_of(values[:, place], best[place])
             for (name, n), values in gains.items() for place, metric in enumerate(METRICS)]
-    return {"gains": pd.DataFrame(rows).astype({"labels": "Int64"})}
+    table = pd.DataFrame(rows)
+    table["labels"] = table["labels"].astype("Int64")
+    return {"gains": table}

@@ -157,32 +157,6 @@ def test_noise_planted_in_a_file_is_told(tmp_path):
     assert len(split.everything()) == len(split.train) + len(split.valid) + len(split.test)
 
 
-def test_the_table_of_the_chapter_is_what_the_bench_found():
-    cells = nbformat.read(ROOT / "nbs" / "17_rivals.ipynb", as_version=4).cells
-    [text] = [cell.source for cell in cells if cell.id == "real-md"]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
-    names = {
-        "Coat": "coat",
-        "ml-latest-small": "ml-latest-small",
-        "MovieLens-100K": "movielens-100k",
-        "SGDL's split": "sgdl-ml100k",
-    }
-    folder, benched = ROOT / "results" / "field", set()
-    for told, best, normal, above, below in rows[2:]:
-        name = f"{names[told]}-clean-GMF"
-        cells, rankers = (pd.read_csv(folder / f"{name}-{part}.csv") for part in ("cells", "rankers"))
-        both = pd.concat([cells, rankers.assign(method=rankers["model"])])
-        both = both[(both["metric"] == "ndcg@20") & (both["method"] != "Oracle")]
-        ranks = both.set_index("method")["mean"].rank(ascending=False)
-        assert (ranks.idxmin(), str(int(ranks["Normal"])), len(ranks)) == (best, normal, 15)
-        tests = pd.read_csv(folder / f"{name}-against-normal.csv").query("metric == 'ndcg@20'")
-        sure = tests[tests["p_holm"] < 0.05]
-        found = [sure.loc[side, "method"].tolist() for side in (sure["low"] > 0, sure["high"] < 0)]
-        assert [", ".join(some) or "none" for some in found] == [above, below]
-        benched |= set(found[0]) - {"FullMatrix"}
-    assert benched == {"Normal(RE)"}
-
-
 def test_what_stands_beside_the_benchmark_of_2025_is_what_the_bench_found():
     cells = nbformat.read(ROOT / "nbs" / "17_rivals.ipynb", as_version=4).cells
     [text] = [cell.source for cell in cells if cell.id == "recsys-md"]
