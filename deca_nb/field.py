@@ -154,7 +154,8 @@ def field_of(bench: Bench,              # on data with validation pairs
     With paired tests, and what each costs. With --numbers-of another recommender was tuned. No training is
     longer than 60 epochs. Where the mean is 60, all of them were cut there, and a longer one may find more.
     Seconds are less where draws were trained together.
-    Known noise is what data or planting say, no more. Raises `InputError` where there is no validation."""
+    The noise AUC counts as noise only the clicks that the data's flags or the planting name.
+    Raises `InputError` where there is no validation."""
     rows, trials, best = field_rows(bench, n_trials)
     cells, rankers = averages(rows, bench.ties), averages(tuned_rankers(bench, n_trials), bench.ties)
     figure = draw_cells(cells, rankers, f"{where_of(bench)}, every method tuned alike")
@@ -165,7 +166,7 @@ def field_of(bench: Bench,              # on data with validation pairs
 def critical_difference(n_methods: int,     # k, 2 or more
                         n_blocks: int       # N, 1 or more
                         ) -> float:         # in ranks
-    "How far two mean ranks have to be apart, by Nemenyi's test."
+    "Eq. (1): how far apart two mean ranks have to be, by Nemenyi's test."
     from scipy.stats import studentized_range
     q = studentized_range.ppf(.95, n_methods, np.inf) / 2**.5
     return float(q * (n_methods * (n_methods + 1) / (6 * n_blocks))**.5)

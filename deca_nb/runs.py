@@ -538,8 +538,9 @@ def sweep(jobs: list[Job],              # of any data
           ) -> pd.DataFrame:            # a row a job, in their order
     """Executes the jobs that `runs` does not hold, or holds of other data than these; the rows of all jobs.
 
-    It uses so many processes of one thread each, or a Ray cluster if `processes` is `RAY`. Stopped, it
-    goes on where it was. Others on the same folder share the work. Raises `InputError`."""
+    It uses so many processes of one thread each, or a Ray cluster if `processes` is `RAY`. If it is
+    stopped, the same call goes on where it was. Others on the same folder share the work.
+    Raises `InputError`."""
     processes, missing = pick_jobs(processes), partial(without_rows, runs=runs, load=load)
     def work(some):
         groups = groups_of(some, load)

@@ -206,7 +206,7 @@ def in_turn(jobs: list[Job],    # trainings that are asked for
             processes: int      # 1 or more
             ) -> pd.DataFrame:  # a row a job, in their order
     """The rows of these jobs; what is missing is run, with a bar on a terminal.
-    Stopped, it says how to go on. Others on the same folder share the work."""
+    If it is stopped, it says how to go on. Others on the same folder share the work."""
     load, missing = partial(given_split, split), partial(unjudged, runs=runs, split=split)
     total, started = len(missing(jobs)), time.perf_counter()
     made, told = 0, False
