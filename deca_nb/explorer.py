@@ -156,7 +156,7 @@ class Slider:
                    description=self.label, tooltip=self.label,
                    style={"description_width": "7em"}, layout=widgets.Layout(width="min(24em, 98%)"))
         if self.logarithmic: return widgets.FloatLogSlider(**how, readout_format=".3g")
-        return widgets.FloatSlider(**how, readout_format=".3f")
+        return widgets.FloatSlider(**how, readout_format=".0f" if self.step >= 1 else ".3f")
 
 COSTS = (Slider("c1", "C1", -1, 3, .05, True), Slider("c2", "C2", -1, 3, .05, True),
          Slider("alpha", "alpha", 0, 1, .05))
