@@ -47,7 +47,7 @@ def marginal_log_likelihood(f: Bernoulli,           # P(liked) of each pair, any
                             h_prime: Bernoulli,     # P(click | liked), broadcasts with f
                             observed: torch.Tensor  # 1 for a click and 0 for none, the shape of f
                             ) -> torch.Tensor:      # nats, the broadcast shape, at most 0
-    "The log-likelihood of what is seen: the paper's Eq. 2 with the liking summed out. Raises nothing."
+    "Eq. (1b), left: the paper's Eq. 2 with the liking summed out, for a click or none. Raises nothing."
     click = click_probability(f, h, h_prime)
     return torch.where(observed > 0, click.log_p, click.log_q)
 
@@ -349,12 +349,13 @@ def look_at(run: Run,       # of `ClickChannel`, with validation clicks
     best = int(history.loc[history[BestLikelihood.measure].idxmax(), "epoch"])
     return Look(numbers, validation_log_likelihood(trainer.method, tried), best)
 
-# %% ../nbs/16_channel.ipynb #search
+# %% ../nbs/16_channel.ipynb #search-numbers
 L2_TIMES, H_PRIMES = (.5, 1., 2.), (1., .6)             # of the recipe's l2; P(click | liked)
 BASES = (1e-4, .004, .015, .04, .12, .3)                # P(click | disliked), before the spread
 VARY = (("item", 0.), ("item", 2.), ("user", 1.))       # what may be noisier than others, and by how much
 BELIEVED, TOO_FAR = 1.645, 3.           # standard errors: to be believed; to be given up
 
+# %% ../nbs/16_channel.ipynb #search
 @dataclass
 class Search:
     "The trainings of a search for the noise."
@@ -379,15 +380,18 @@ class Search:
         spread = apart.std(ddof=1) * len(apart) ** .5
         return float(apart.sum() / spread) if spread else 0.
 
-    def chosen(self) -> Look:
-        "The best training with noise where its gain is believed, or else the best one without."
-        noisy = self.best(True)
-        return noisy if self.gain(noisy) > BELIEVED else self.best(False)
+# %% ../nbs/16_channel.ipynb #search-chosen
+@patch
+def chosen(self: Search) -> Look:   # of those that were tried
+    "The best training with noise where its gain is believed, or else the best one without."
+    noisy = self.best(True)
+    return noisy if self.gain(noisy) > BELIEVED else self.best(False)
 
-    def table(self) -> pd.DataFrame:    # a row per training: numbers, log-likelihood, gain
-        "What was tried: log-likelihood in nats per validation click, and gains in standard errors."
-        return pd.DataFrame([one.numbers | {"log-likelihood": one.values.sum() / len(self.run.valid),
-                                            "gain": self.gain(one)} for one in self.found])
+@patch
+def table(self: Search) -> pd.DataFrame:    # a row per training: numbers, log-likelihood, gain
+    "What was tried: log-likelihood in nats per validation click, and gains in standard errors."
+    return pd.DataFrame([one.numbers | {"log-likelihood": one.values.sum() / len(self.run.valid),
+                                        "gain": self.gain(one)} for one in self.found])
 
 # %% ../nbs/16_channel.ipynb #search-noise
 def search_noise(run: Run       # of `ClickChannel`, with validation clicks

@@ -13,19 +13,21 @@ from torch.nn import functional as F
 
 from .models import table
 
-# %% ../nbs/17_classes.ipynb #class-loss
+# %% ../nbs/17_classes.ipynb #class-likelihood
 def class_log_likelihood(log_f: torch.Tensor,   # log P(y = k) of each pair, (n, K)
                          log_h: torch.Tensor    # log P(label | y = k) of the pair's own label, (n, K)
                          ) -> torch.Tensor:     # nats, (n,), at most 0
     "E_f[log P(label | y)], Eq. (2) of the page on classes. Raises nothing."
     return (log_f.exp() * log_h).sum(-1)
 
+# %% ../nbs/17_classes.ipynb #class-kl
 def class_kl(log_p: torch.Tensor,       # the mean is taken over this one, (n, K)
              log_q: torch.Tensor        # the one that it is compared with, (n, K)
              ) -> torch.Tensor:         # nats, (n,), at least 0
     "D[p || q] of two distributions over classes, Eq. (2). Raises nothing."
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
+# %% ../nbs/17_classes.ipynb #class-loss
 def class_loss(log_lik: torch.Tensor,   # of each pair, nats, (n,)
                log_f: torch.Tensor,     # of the target model, (n, K)
                log_g: torch.Tensor,     # of the other model, (n, K)
@@ -63,6 +65,7 @@ class ClassMF(nn.Module):
         rows = self.item_factors(items).unflatten(1, (-1, self.n_classes))
         return (torch.einsum("nd,ndk->nk", self.user_factors(users), rows) + self.bias(items)).log_softmax(1)
 
+# %% ../nbs/17_classes.ipynb #confusion
 class Confusion(nn.Module):
     "H of Eq. (1), which begins near the identity."
     def __init__(self, n_classes: int       # K, 2 or more
@@ -75,25 +78,29 @@ class Confusion(nn.Module):
         "The column of each label."
         return self.logits.log_softmax(1).T[labels]
 
-# %% ../nbs/17_classes.ipynb #train
+# %% ../nbs/17_classes.ipynb #likelihoods
 LIKELIHOODS = {"Eq. (2)": class_log_likelihood, "marginal": class_marginal}
 
+# %% ../nbs/17_classes.ipynb #train
 def fit_classes(pairs: tuple,                   # users, items and labels, (n,) int64 each
                 sizes: tuple[int, int, int],    # users, items and classes
                 likelihood: str | None = None,  # a key of `LIKELIHOODS`; None: labels as they are
                 l2: float = 1e-4,               # of the squares of both models' weights
                 epochs: int = 20,               # 1 or more
                 alpha: float = .5,              # of Eq. (2)
-                seed: int = 0                   # of weights and batches
+                seed: int = 0,                  # of weights and batches
+                dims: tuple[int, int] = (8, 4), # embedding of f, and of g
+                learning_rate: float = 2e-2,    # of Adam
+                batch_size: int = 1024          # pairs
                 ) -> tuple[ClassMF, Confusion]: # f, and H
     "f and a smaller g trained together with H; or f alone. Raises `KeyError` for another likelihood."
     generator = torch.Generator().manual_seed(seed)
-    f, g = (ClassMF(*sizes, dim, generator) for dim in (8, 4))
+    f, g = (ClassMF(*sizes, dim, generator) for dim in dims)
     confusion, of_labels = Confusion(sizes[2]), LIKELIHOODS[likelihood] if likelihood else None
     models = nn.ModuleList([f, g, confusion])
-    optimiser = torch.optim.Adam(models.parameters(), 2e-2)
+    optimiser = torch.optim.Adam(models.parameters(), learning_rate)
     for _ in range(epochs):
-        for rows in torch.randperm(len(pairs[0]), generator=generator).split(1024):
+        for rows in torch.randperm(len(pairs[0]), generator=generator).split(batch_size):
             users, items, labels = (part[rows] for part in pairs)
             log_f = f(users, items)
             if of_labels is None: loss = F.nll_loss(log_f, labels)
