@@ -6,6 +6,7 @@
 __all__ = ['by_first', 'moved_list', 'lists_by_answers', 'AnsweredLists']
 
 # %% ../nbs/16_answers.ipynb #imports-export
+import math
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ def moved_list(before: np.ndarray,  # (k,) items of the list without answers, be
 def lists_by_answers(scorer: Any,           # has score_all(users) -> (batch, n_items)
                      are_logits: bool,      # whether its scores are a model's logits
                      train: Interactions,   # clicks
+                     known: Interactions,   # what users have: it is not listed
                      answers: Labels,       # as for `by_first`
                      counts: list,          # how many answers are used, each a step; the first is 0
                      users: np.ndarray,     # inner indices of users with clicks, int64, (n,)
@@ -54,11 +56,14 @@ def lists_by_answers(scorer: Any,           # has score_all(users) -> (batch, n_
                      ) -> list[dict]:       # a step for each count: answers, told, and user id -> table
     "Each user's list at each number of answers, as plain data."
     names = train.item_ids.astype(str).to_numpy() if train.titles is None else train.titles
-    known, who = train.to_csr()[users], train.user_ids[users].astype(str)
-    before, steps = best_lists(scorer, users, known, k)[0], []
+    left_out, who, steps = known.to_csr()[users], train.user_ids[users].astype(str), []
+    def lists_of(one):
+        items, scores = best_lists(one, users, left_out, k)
+        return [row[there] for row, there in zip(items, scores > -np.inf, strict=True)]
+    before = lists_of(scorer)
     for n in counts:
         moved, like, told = by_first(scorer, are_logits, train, answers, n)
-        lists = best_lists(moved, users, known, k)[0]
+        lists = lists_of(moved)
         tables = {name: plain_table(f"recommended to user {name}", moved_list(old, new, names, like))
                   for name, old, new in zip(who, before, lists, strict=True)}
         steps.append({"answers": n, "told": told, "tables": tables})
@@ -69,7 +74,6 @@ class AnsweredLists(Drawing):
     """Lists that change with the number of answers. Raises `InputError` without users or steps."""
     _esm = module("answers")
     title = "What do answers change?"
-    sliders = (Slider("answers", "answers", 0, 1000, 50),)
     answers = traitlets.Float(0.).tag(sync=True)
     steps, users = traitlets.List().tag(sync=True), traitlets.List().tag(sync=True)
     user = traitlets.Unicode().tag(sync=True)
@@ -79,4 +83,7 @@ class AnsweredLists(Drawing):
                  ):
         users = list(steps[0]["tables"]) if steps else []
         if not users: raise InputError("there is nobody to show; give at least one user and one step.")
+        apart = steps[1]["answers"] - steps[0]["answers"] if len(steps) > 1 else 1
+        last = math.ceil(steps[-1]["answers"] / apart) * apart
+        self.sliders = (Slider("answers", "answers", 0, max(last, apart), apart),)
         super().__init__(steps=steps, users=users, user=users[0])

@@ -88,14 +88,16 @@ def answered_lists(model: Recommender,      # fitted
     asked = worth_asking(train, exposures(scorer, train), most)
     answers = Labels(train.users[asked], train.items[asked], real[asked])
     who = inner(users, train.user_ids)
-    counts = list(range(0, most + 1, STEP))
-    return [AnsweredLists(lists_by_answers(scorer, model.gives_logits, train, answers, counts, who))]
+    counts, known = [*range(0, most, STEP), most], model.known if model.owned is None else model.owned
+    steps = lists_by_answers(scorer, model.gives_logits, train, known, answers, counts, who)
+    return [AnsweredLists(steps)]
 
 # %% ../nbs/A0_explore.ipynb #explore
 @command("explore", data_options, training_options,
          example="deca explore --data movielens-100k --users 1,2 --out explorer.html",
          more="It opens in any browser: one pair, a small world, what normal training and DeCA make of some "
-              "users, and a surface, if given. With --protocol clean, what is not given of --epochs, --c1, "
+              "users, how noisy clicks are found, what answers change where the data say which clicks were "
+              "meant, and a surface, if given. With --protocol clean, what is not given of --epochs, --c1, "
               "--c2, --l2 and --learning-rate is 12, 10, 10, .001 and .003, as in chapter 13.")
 def explore_command(data: dict, training: dict, out: Annotated[str, Option(help=".html file to write")],
                     users: Annotated[Text, Option(help="whose lists, ids separated by commas "

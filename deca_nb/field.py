@@ -242,7 +242,7 @@ def need_rules(kept: pd.DataFrame,  # as of `kept_of`
     for other in kept["rules"].unique():
         if other == rules: continue
         raise InputError(f"the kept table of these data was made by other rules ({other}; now: {rules}); "
-                         "give the same --trials, --seeds and --epochs, or another --out.")
+                         "give the same --trials, --seeds, --epochs and --numbers-of, or another --out.")
 
 def among_kept(bench: Bench,        # its data and models
                method: str,         # FILE.py:Class, or a name
@@ -301,7 +301,8 @@ def field(data: Annotated[str, Option(help="registered data, separated by commas
         if asked and not any(trains(each, model) for each in asked): continue
         given = plain | {"data": name, "seeds": seeds, "epochs": epochs, "models": model, "methods": methods}
         written, bench = bench_of(one, given, jobs, out, False)
-        bench = replace(bench, numbers_of=numbers_of and name_of("model", numbers_of))
+        taken = numbers_of and name_of("model", numbers_of)
+        bench = replace(bench, numbers_of=None if taken == model else taken)
         if method: show_newcomer(bench, method, trials, out)
         else: show_field(bench, one, trials, f"{written}-{model}", out)
     rules = rules_of(bench, trials)

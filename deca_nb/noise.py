@@ -179,6 +179,9 @@ def data_row(data: str,         # a registered name
     started, split = time.process_time(), load_named(data, files)
     train = split.train
     if not len(split.valid): raise InputError(f"{data} has no validation clicks, and these choose the noise.")
+    disliked = np.zeros(len(train), bool)
+    if train.noise is not None or train.ratings is not None:
+        disliked = ~np.isin(train.keys(), liked(train, split.liked).keys())
     recipe = make_recipe("MF", how, {"embedding_dim": RANK, "epochs": epochs}, seed=seed)
     run = Run(recipe, train, split.valid)
     search = search_noise(run)
@@ -186,7 +189,6 @@ def data_row(data: str,         # a registered name
     noisy, plain = (run_with(run, look.numbers).fit().method for look in (best, search.best(False)))
     lists = [evaluate(method.f, split, k=(20,)) for method in (noisy, plain)]
     gap = paired_difference(*lists, "ndcg@20")
-    disliked = ~np.isin(train.keys(), liked(train, split.liked).keys())
     users, items = torch.tensor(train.users), torch.tensor(train.items)
     with torch.no_grad(): fitted = plain.f(users, items).double().numpy()
     believed = noisy.real_positive_probability(users, items).double().numpy()
@@ -207,8 +209,8 @@ def channel_of_data(bench: Bench    # data with validation clicks
 
     MF of rank 5. chosen is the base that held-out clicks choose, 0 for none. gain is the lead of the best
     training with noise in standard errors; above 1.645 it is believed. base, spread and h_prime are of that
-    training. The AUCs rank disliked clicks, where there are ratings. difference is that of NDCG@20, with its
-    interval over users."""
+    training. The AUCs rank disliked or flagged clicks; NaN where data do not tell them. difference is that of
+    NDCG@20, with its interval over users."""
     cells = [(bench.data, bench.protocol.files, how, seed, bench.most_epochs or 100)
              for how, seed in product(WAYS, range(bench.seeds))]
     return {"looks": kept_rows(bench, data_row, cells)}

@@ -191,15 +191,17 @@ KEEPS_TRUTH = {"coat"}          # data whose truth was shown at random
 
 def cut_again(split: Split,     # with ratings in train and truth
               seed: int         # of the cut
-              ) -> Split:       # the same pairs and rule of truth, cut 8:1:1 at random
-    "Another split of the same clicks. Raises `InputError` where there are no ratings."
+              ) -> Split:       # the same pairs and rule of truth
+    """A random 8:1:1 of the same clicks, or 9:1 of coat, whose truth stays.
+
+    Raises `InputError` where there are no ratings."""
     if split.train.ratings is None or split.truth.ratings is None:
         raise InputError(f"{split.name} has no ratings, by which a new split would know its truth.")
     least = float(split.truth.ratings.min())
-    if split.name in KEEPS_TRUTH:
+    if split.name.partition(":")[0] in KEEPS_TRUTH:
         pairs = concat(split.train, split.valid)
         train, valid, more = (pairs.select(random_parts(pairs, seed) == part) for part in range(3))
-        again = split_of_parts(concat(train, more), valid, split.test, least)
+        again = replace(split_of_parts(concat(train, more), valid, split.test, least), known=split.known)
     else:
         tested = split.truth if split.test is None else split.test
         pairs = concat(split.train, split.valid, tested).distinct("first")
@@ -223,7 +225,9 @@ def gains_of(split: Split,  # one cut
 def shares_of(gains: np.ndarray,    # (splits,) mean differences
               best: np.ndarray      # (splits,) those of the better oracle
               ) -> dict:            # difference, low, high, and the same of the share recovered
-    "The mean and its share of the oracle's, with intervals over splits; NaN where no oracle gains."
+    """The mean and its share of the oracle's, with intervals over splits.
+
+    A share is NaN where no oracle gains, its interval where it gains nothing in some resample."""
     def both(times):
         total, most = times @ gains, times @ best
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -240,7 +244,9 @@ def labels_splits(bench: Bench      # its seeds are splits, two or more; data wi
                   ) -> dict:        # gains: a row per metric, oracle and way to ask
     """What labels buy on other splits of the same clicks: EASE's lists, reranked by a few labels.
 
-    A seed is a split and a draw of labels. Differences to EASE on all clicks, users with training clicks;
+    A seed is a split and a draw of labels. The truth is the rule that is named below, of a random tenth of
+    all pairs and not of the part named there; coat keeps its own. Where tested pairs are not kept (authors:),
+    only those of the truth are cut again. Differences to EASE on all clicks, users with training clicks;
     intervals over splits. What is recovered is NaN where no oracle gains. Raises `InputError` for one seed
     and where the data have no ratings."""
     if bench.seeds < 2: raise InputError("--seeds 1 gives no interval over splits; give 2 or more.")

@@ -188,10 +188,11 @@ def what_labels_buy_on_splits(report: Path) -> str:
     row = asked.loc["by exposure"]
     if pd.isna(row["recovered"]):
         return "On splits cut again at random no oracle gains, so nothing can be recovered"
-    return (
-        f"On splits cut again at random 300 labels recover {row['recovered']:.0%} of the oracle's gain in "
-        f"NDCG@20 [{row['recovered low']:.0%}, {row['recovered high']:.0%}]"
-    )
+    share = f"{row['recovered']:.0%} of the oracle's gain in NDCG@20"
+    told = f"On splits cut again at random 300 labels recover {share}"
+    if pd.isna(row["recovered low"]):
+        return told
+    return f"{told} [{row['recovered low']:.0%}, {row['recovered high']:.0%}]"
 
 
 def what_data_choose(report: Path) -> str:
@@ -210,7 +211,7 @@ def what_noise_is_found(report: Path) -> str:
     return (
         f"ClickChannel finds noise that follows fame with an AUC of {fame['noise auc mean'].mean():.2f} "
         f"(normal training: {fame['normal auc mean'].mean():.2f}), and finds none in "
-        f"{clean['abstained mean'].mean():.0%} of the clean worlds"
+        f"{clean['abstained mean'].mean():.0%} of the searches in clean worlds"
     )
 
 
