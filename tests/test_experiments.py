@@ -57,7 +57,7 @@ SHORT = {
     "map": lambda bench: world_map(bench, 1, GRID),
     "tuned": lambda bench: tuned(bench, 2),
 }
-NEEDS_FILES = {"table1", "figure4"}
+NEEDS_FILES = {"table1", "figure4", "labels-splits"}
 
 
 @pytest.mark.parametrize("name", [name for name in listed("experiment") if name not in NEEDS_FILES])
@@ -79,6 +79,15 @@ def test_should_i_denoise_knows_the_head_room(runs):
     answer = should_denoise(small(runs, CLEAN), n_trials=2)["answer"]
     assert answer["what"].tolist() == ["DeCA", "DeCA(p)", "only what was meant"]
     assert (answer["low"] <= answer["high"]).all()
+
+
+@pytest.mark.data
+def test_labels_on_splits_in_small(runs, tmp_path):
+    found = find("experiment", "labels-splits").run(Bench(runs, "coat", CLEAN, seeds=2))
+    write_results(found, tmp_path, "labels-splits", "small", as_markdown(found, "labels-splits", "about"))
+    gains = pd.read_csv(tmp_path / "labels-splits" / "small-gains.csv")
+    assert set(gains["labels"].dropna()) == {20, 50, 100, 300, 1000}
+    assert (gains["difference low"] <= gains["difference high"]).all()
 
 
 @pytest.mark.data

@@ -725,9 +725,10 @@ def test_explore_writes_every_part(deca, own_file):
         and "2 users of clicks.csv" in done.out
         and "make lab" in done.out
     )
-    pair, surface, curves, lists, noise = parts_of(folder / "deep" / "page.html")
+    pair, surface, curves, lists, noise, answers = parts_of(folder / "deep" / "page.html")
     assert pair["c1"] == 10 and len(surface["rows"]) == 4 and len(curves["runs"]) == 3
     assert noise["noise"] == 0.05 and len(noise["logits"]) == 64
+    assert answers["users"] == ["3", "7"] and answers["steps"][0]["answers"] == 0
     assert list(lists["tables"]) == ["3", "7"] and lists["user"] == "3"
     seen = clicks().query("user == 3")["item"].astype(str)
     assert set(pd.DataFrame(lists["tables"]["3"][0]["rows"])[0]) <= set(seen)
