@@ -16,6 +16,7 @@ import traitlets
 from .explorer import Drawing, Slider, module, plain_table
 from .files import InputError
 from .interactions import Interactions
+from .interpretation import titles_of
 from .labels import FEWEST, Labels, Reranked, fit_quality
 from .serving import best_lists
 
@@ -36,13 +37,13 @@ def by_first(scorer: Any,           # has score_all(users) -> (batch, n_items)
 # %% ../nbs/16_answers.ipynb #moved-list
 def moved_list(before: np.ndarray,  # (k,) items of the list without answers, best first
                after: np.ndarray,   # (k,) items of the list with them
-               names: np.ndarray,   # (n_items,) titles or ids
+               train: Interactions, # says how items are called
                like: np.ndarray     # (n_items,) P(like), NaN where it is not known
                ) -> pd.DataFrame:   # a row a rank: rank, item, P(like), rank before (null: not on the list)
     "A list, and where its items come from."
     ranks = pd.Series(np.arange(1, len(before) + 1), before)
-    return pd.DataFrame({"rank": np.arange(1, len(after) + 1), "item": names[after], "P(like)": like[after],
-                         "rank before": ranks.reindex(after).astype("Int64").array})
+    return pd.DataFrame({"rank": np.arange(1, len(after) + 1), "item": titles_of(train, after),
+                         "P(like)": like[after], "rank before": ranks.reindex(after).astype("Int64").array})
 
 # %% ../nbs/16_answers.ipynb #lists-by-answers
 def lists_by_answers(scorer: Any,           # has score_all(users) -> (batch, n_items)
@@ -55,7 +56,6 @@ def lists_by_answers(scorer: Any,           # has score_all(users) -> (batch, n_
                      k: int = 10            # length of the lists
                      ) -> list[dict]:       # a step for each count: answers, told, and user id -> table
     "Each user's list at each number of answers, as plain data."
-    names = train.item_ids.astype(str).to_numpy() if train.titles is None else train.titles
     left_out, who, steps = known.to_csr()[users], train.user_ids[users].astype(str), []
     def lists_of(one):
         items, scores = best_lists(one, users, left_out, k)
@@ -64,7 +64,7 @@ def lists_by_answers(scorer: Any,           # has score_all(users) -> (batch, n_
     for n in counts:
         moved, like, told = by_first(scorer, are_logits, train, answers, n)
         lists = lists_of(moved)
-        tables = {name: plain_table(f"recommended to user {name}", moved_list(old, new, names, like))
+        tables = {name: plain_table(f"recommended to user {name}", moved_list(old, new, train, like))
                   for name, old, new in zip(who, before, lists, strict=True)}
         steps.append({"answers": n, "told": told, "tables": tables})
     return steps

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TrueNegatives', 'AnyItem', 'Batch', 'make_batch', 'Batches', 'weights_of', 'PairBatches', 'RowBatches', 'balance',
-           'balanced_mean', 'liked', 'need_alike', 'meant_only']
+           'balanced_mean', 'knows_meant', 'is_meant', 'liked', 'need_alike', 'meant_only']
 
 # %% ../nbs/05_batches.ipynb #imports-export
 from collections.abc import Iterator
@@ -231,17 +231,27 @@ def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (...
     return (values * balance(observed, weights)).sum(-1)
 
 # %% ../nbs/05_batches.ipynb #learns-from
-def liked(pairs: Interactions,  # with noise flags or ratings
-          least: float = 4      # the lowest rating that counts; not used where there are flags
-          ) -> Interactions:    # some of the rows, in their order; it may have none
-    """The pairs known to be meant: no noise, or a rating of at least `least`.
+def knows_meant(pairs: Interactions # any
+                ) -> bool:
+    "Whether flags or ratings tell which of the pairs were meant."
+    return pairs.noise is not None or pairs.ratings is not None
+
+def is_meant(pairs: Interactions,   # with noise flags or ratings, (n,)
+             least: float = 4       # the lowest rating that counts; not used where there are flags
+             ) -> np.ndarray:       # (n,) bool
+    """Whether each pair is known to be meant: no noise, or a rating of at least `least`.
 
     Raises `InputError` where neither is known."""
-    if pairs.noise is not None: return pairs.select(~pairs.noise)
-    if pairs.ratings is None:
+    if not knows_meant(pairs):
         raise InputError("the oracle needs to know which clicks were meant; "
                          "give data with ratings, or a world.")
-    return pairs.select(pairs.ratings >= least)
+    return pairs.ratings >= least if pairs.noise is None else ~pairs.noise
+
+def liked(pairs: Interactions,  # with noise flags or ratings
+          least: float = 4      # as for `is_meant`
+          ) -> Interactions:    # some of the rows, in their order; it may have none
+    "The pairs known to be meant. Raises `InputError` where neither is known."
+    return pairs.select(is_meant(pairs, least))
 
 # %% ../nbs/05_batches.ipynb #need-alike
 def need_alike(train: Interactions,     # flags come before ratings where it has both

@@ -6,8 +6,8 @@
 __all__ = ['L2_TIMES', 'H_PRIMES', 'BASES', 'VARY', 'BELIEVED', 'TOO_FAR', 'click_probability', 'marginal_log_likelihood',
            'sample_loss', 'every_free', 'CellBatches', 'cell_logits', 'EveryCell', 'zeros_of', 'Biased',
            'ChannelSettings', 'ClickChannel', 'SampledSettings', 'SampledChannel', 'validation_log_likelihood',
-           'BestLikelihood', 'best_likelihood', 'Look', 'look_at', 'Search', 'search_noise', 'with_validation',
-           'with_chosen_noise']
+           'BestLikelihood', 'best_likelihood', 'run_with', 'Look', 'look_at', 'Search', 'search_noise',
+           'with_validation', 'with_chosen_noise']
 
 # %% ../nbs/16_channel.ipynb #imports-export
 from dataclasses import dataclass, field, replace
@@ -330,6 +330,14 @@ def best_likelihood(run: Run,               # with validation pairs; its patienc
     return BestLikelihood(lambda f: validation_log_likelihood(method, run).sum() / n_clicks,
                           run.settings.patience)
 
+# %% ../nbs/16_channel.ipynb #run-with
+def run_with(run: Run,      # of `ClickChannel`
+             numbers: dict  # of its settings
+             ) -> Run:      # the same, whose noise is given
+    "The run with those numbers."
+    settings = replace(run.settings, **{"noise": "given"} | numbers)
+    return replace(run, recipe=replace(run.recipe, settings=settings))
+
 # %% ../nbs/16_channel.ipynb #look
 class Look(NamedTuple):
     "One training of a search."
@@ -341,8 +349,7 @@ def look_at(run: Run,       # of `ClickChannel`, with validation clicks
             numbers: dict   # of its settings
             ) -> Look:
     "Trains with those numbers, and measures the likelihood of the validation clicks."
-    settings = replace(run.settings, **{"noise": "given"} | numbers)
-    tried = replace(run, recipe=replace(run.recipe, settings=settings), callbacks=(), kept={})
+    tried = replace(run_with(run, numbers), callbacks=(), kept={})
     trainer = Run.trainer(tried)                        # its state is kept nowhere
     trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, Progress)]
     history = pd.DataFrame(trainer.fit().history)
@@ -430,9 +437,7 @@ def with_chosen_noise(run: Run      # of `ClickChannel`
     if run.settings.is_settled: return run
     asked = with_validation(run)
     chosen = search_noise(asked).chosen()
-    numbers = chosen.numbers if asked is run else chosen.numbers | {"epochs": chosen.epochs}
-    settings = replace(run.settings, **{"noise": "given"} | numbers)
-    return replace(run, recipe=replace(run.recipe, settings=settings))
+    return run_with(run, chosen.numbers if asked is run else chosen.numbers | {"epochs": chosen.epochs})
 
 @patch(cls_method=True)
 def trained_by(cls: ClickChannel, run: Run  # of a recipe whose noise is chosen or given

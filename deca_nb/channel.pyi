@@ -94,6 +94,7 @@ class BestLikelihood(BestNDCG):
     measure: str
 
 def best_likelihood(run: Run, method: ClickChannel) -> BestLikelihood: ...
+def run_with(run: Run, numbers: dict) -> Run: ...
 
 class Look(NamedTuple):
     numbers: dict

@@ -27,6 +27,7 @@ from scipy import stats
 
 import deca_nb
 from .agreement import agreement_table, clean_and_noisy, matchings, training_predictions
+from .batches import knows_meant
 from .datasets import authors_folder, load_named, parse_data, read_authors_file, world_data, world_of
 from .denoising import recipe_for
 from .evaluation import audit, evaluate, unmasked
@@ -691,7 +692,7 @@ def should_denoise(bench: Bench,        # on data with validation pairs
     metric, ties, train = f"ndcg@{max(bench.split.k)}", bench.ties, bench.split.train
     normal = runs("Normal")
     rows = {method: runs(method) for method in ("DeCA", "DeCA(p)")}
-    if train.ratings is not None or train.noise is not None:
+    if knows_meant(train):
         rows["only what was meant"] = runs("Normal", "liked")
     level = user_values(normal, metric, ties).mean()
     answer = [{"what": name, "normal": level} | compare_runs(group, normal, metric, ties)

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 from .agreement import agreement_table as agreement_table, clean_and_noisy as clean_and_noisy, matchings as matchings, training_predictions as training_predictions
+from .batches import knows_meant as knows_meant
 from .datasets import authors_folder as authors_folder, load_named as load_named, parse_data as parse_data, read_authors_file as read_authors_file, world_data as world_data, world_of as world_of
 from .denoising import recipe_for as recipe_for
 from .evaluation import audit as audit, evaluate as evaluate, unmasked as unmasked

@@ -29,7 +29,7 @@ from deca_nb.commands import (
 )
 
 # %% ../nbs/A0_explore.ipynb #imports-rooms
-from .batches import liked
+from .batches import is_meant, knows_meant
 from .export import told_apart
 from .files import InputError, read_frame
 from .interactions import Interactions, Split
@@ -80,8 +80,8 @@ def answered_lists(model: Recommender,      # fitted
                    ) -> "list[AnsweredLists]":  # none or one
     "What answers change in the model's lists, where the data say which clicks were meant."
     train = split.train
-    if train.ratings is None and train.noise is None: return []
-    real = np.isin(train.keys(), liked(train, split.liked).keys())
+    if not knows_meant(train): return []
+    real = is_meant(train, split.liked)
     if real.all() or not real.any(): return []
     from deca_nb.answers import AnsweredLists, lists_by_answers
     scorer, most = model.trained.eval().f, min(MOST, len(train))

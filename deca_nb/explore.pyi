@@ -1,4 +1,4 @@
-from .batches import liked as liked
+from .batches import is_meant as is_meant, knows_meant as knows_meant
 from .export import told_apart as told_apart
 from .files import InputError as InputError, read_frame as read_frame
 from .interactions import Interactions as Interactions, Split as Split

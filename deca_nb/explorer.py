@@ -36,7 +36,7 @@ from .denoising import DeCASettings
 from .evaluation import MostPopular, evaluate
 from .files import InputError, write_text
 from .interactions import Interactions, Split
-from .interpretation import pyplot
+from .interpretation import pyplot, titles_of
 from .names import find
 from .recipe import Recipe, common
 from .recommender import Recommender, inner
@@ -613,8 +613,7 @@ def clicks_of(recommender: Recommender,     # fitted
     train = recommender.train
     mine = train.select(train.users == inner([user], train.user_ids)[0])
     if not len(mine): raise InputError(f"user {user} has no clicks in the training data; give one who has.")
-    titles = train.item_ids.astype(str).to_numpy() if train.titles is None else train.titles
-    table = pd.DataFrame({"title": titles[mine.items],
+    table = pd.DataFrame({"title": titles_of(train, mine.items),
                           "score": recommender.real_positive_probability(mine).to_numpy(),
                           "popularity": train.item_counts()[mine.items]})
     if mine.ratings is not None: table["rating"] = mine.ratings

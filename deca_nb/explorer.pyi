@@ -7,7 +7,7 @@ from .denoising import DeCASettings as DeCASettings
 from .evaluation import MostPopular as MostPopular, evaluate as evaluate
 from .files import InputError as InputError, write_text as write_text
 from .interactions import Interactions as Interactions, Split as Split
-from .interpretation import pyplot as pyplot
+from .interpretation import pyplot as pyplot, titles_of as titles_of
 from .names import find as find
 from .recipe import Recipe as Recipe, common as common
 from .recommender import Recommender as Recommender, inner as inner

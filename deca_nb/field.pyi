@@ -1,10 +1,10 @@
 import pandas as pd
+from .batches import knows_meant as knows_meant
 from .commands import Text as Text, command as command, list_of as list_of, need_counts as need_counts, note as note
 from .datasets import NAMES_HELP as NAMES_HELP, is_own_file as is_own_file, load_named as load_named, with_noise as with_noise
 from .denoising import recipe_for as recipe_for
 from .figures import draw_cells as draw_cells, draw_ranks as draw_ranks, write_results as write_results
 from .files import InputError as InputError
-from .interactions import Interactions as Interactions
 from .names import find as find, listed as listed, name_of as name_of
 from .recipe import is_trained_by as is_trained_by
 from .reproduce import Jobs as Jobs, bench_of as bench_of, page_of as page_of, pick_models as pick_models
@@ -23,7 +23,6 @@ OTHERS: Incomplete
 RANKERS: Incomplete
 
 def trains(method: str, model: str) -> bool: ...
-def knows_meant(train: Interactions) -> bool: ...
 def need_trainable(methods: tuple, models: tuple) -> None: ...
 def ranker_row(bench: Bench, name: str, numbers: dict, seed: int) -> dict: ...
 def tuned_rankers(bench: Bench, n_trials: int) -> pd.DataFrame: ...

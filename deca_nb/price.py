@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['RIDGE', 'SHRINKAGE', 'METRICS', 'ASKED', 'SIZES', 'KEEPS_TRUTH', 'meant', 'like_rates', 'judged', 'oracles_of',
-           'at_random', 'of_popular', 'difference_rows', 'draws_of', 'price_rows', 'draw_price', 'labels_price',
-           'cut_again', 'gains_of', 'shares_of', 'labels_splits']
+           'at_random', 'of_popular', 'difference_rows', 'draws_of', 'all_draws', 'price_rows', 'draw_price',
+           'labels_price', 'cut_again', 'gains_of', 'shares_of', 'labels_splits']
 
 # %% ../nbs/A9_price.ipynb #imports-export
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from .baselines import EASE
-from .batches import liked
+from .batches import is_meant
 from .evaluation import evaluate
 from .experiments import PROTOCOLS, ROWS, Bench, experiment
 from .figures import house_style, pyplot
@@ -40,8 +41,7 @@ SHRINKAGE = 5.          # clicks that an item's like rate starts with
 def meant(split: Split  # with ratings or noise flags
           ) -> np.ndarray:      # (n_train,) bool
     "Whether each training click was meant. Raises `InputError` where the data do not tell, or all are alike."
-    keys = liked(split.train, split.liked).keys()
-    found = np.isin(split.train.keys(), keys)
+    found = is_meant(split.train, split.liked)
     if found.all() or not found.any():
         raise InputError(f"{split.name}: all training clicks are alike, so there is nothing to label; "
                          "take data with ratings.")
@@ -125,6 +125,16 @@ def draws_of(split: Split,          # what is trained on and judged
         strengths.append(quality.strength)
     return np.stack(found), strengths
 
+def all_draws(split: Split,         # as for `draws_of`
+              ease: EASE,           # likewise
+              real: np.ndarray,     # likewise
+              seeds: Iterable[int]  # likewise
+              ) -> Iterator[tuple[str, int, tuple]]:    # way to ask, labels, as `draws_of` gives them
+    "The draws of each way to ask and each number of labels that the clicks allow."
+    shown = exposures(ease, split.train)
+    for (asked, choose), n in product(ASKED.items(), [n for n in SIZES if n <= len(split.train)]):
+        yield asked, n, draws_of(split, ease, real, choose, shown, n, seeds)
+
 # %% ../nbs/A9_price.ipynb #price-rows
 def price_rows(drawn: tuple[np.ndarray, list[float]],   # as `draws_of` gives them
                base: np.ndarray,                        # (metrics, users) of all clicks as they are
@@ -172,17 +182,14 @@ def labels_price(bench: Bench       # its seeds are draws of labels; data with r
     Differences to EASE on all clicks, users with training clicks; intervals over users and draws of labels.
     What is recovered is NaN where no oracle gains. Raises `InputError` where the data do not say which clicks
     were meant."""
-    split, seeds = bench.split, range(bench.seeds)
-    train, real = split.train, meant(split)
-    ease = EASE(train, RIDGE)
-    base, shown = judged(ease, split), exposures(ease, train)
-    oracles = oracles_of(split, ease, real)
+    split, real = bench.split, meant(bench.split)
+    ease = EASE(split.train, RIDGE)
+    base, oracles = judged(ease, split), oracles_of(split, ease, real)
     of_oracles = pd.DataFrame(difference_rows({"all clicks": base} | oracles, base))
     best = of_oracles.groupby("metric")["difference"].max().replace(0, np.nan)
-    price = pd.DataFrame([
-        {"asked": asked, "labels": n} | row
-        for asked, choose in ASKED.items() for n in SIZES if n <= len(train)
-        for row in price_rows(draws_of(split, ease, real, choose, shown, n, seeds), base, best)])
+    price = pd.DataFrame([{"asked": asked, "labels": n} | row
+                          for asked, n, drawn in all_draws(split, ease, real, range(bench.seeds))
+                          for row in price_rows(drawn, base, best)])
     figure = draw_price(price[price["metric"] == METRICS[0]], bench.data)
     return {"oracles": of_oracles, "price": price, "figure": figure}
 
@@ -213,13 +220,10 @@ def gains_of(split: Split,  # one cut
              seed: int      # of the draw of labels
              ) -> dict:     # (lists or way to ask, labels; None: all) -> (metrics,) mean differences
     "What the oracles and the labels gain on one split, over all clicks as they are."
-    train, real = split.train, meant(split)
-    ease = EASE(train, RIDGE)
-    base, shown = judged(ease, split), exposures(ease, train)
+    real, ease = meant(split), EASE(split.train, RIDGE)
+    base = judged(ease, split)
     found: dict = {(name, None): values for name, values in oracles_of(split, ease, real).items()}
-    for asked, choose in ASKED.items():
-        for n in SIZES:
-            if n <= len(train): found[asked, n] = draws_of(split, ease, real, choose, shown, n, [seed])[0][0]
+    found |= {(asked, n): lists[0] for asked, n, (lists, _) in all_draws(split, ease, real, [seed])}
     return {key: (values - base).mean(1) for key, values in found.items()}
 
 def shares_of(gains: np.ndarray,    # (splits,) mean differences
