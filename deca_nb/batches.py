@@ -232,7 +232,7 @@ def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (...
 
 # %% ../nbs/05_batches.ipynb #learns-from
 def knows_meant(pairs: Interactions # any
-                ) -> bool:
+                ) -> bool:          # True where `is_meant` can be asked
     "Whether flags or ratings tell which of the pairs were meant."
     return pairs.noise is not None or pairs.ratings is not None
 
