@@ -15,6 +15,7 @@ from pathlib import Path
 import tqdm
 
 import deca_nb
+from deca_nb.__main__ import stop_at_once
 from deca_nb.cli import main
 
 SECONDS, LONGEST = 90, 300  # that a case may take; characters of a line of complaint
@@ -75,7 +76,8 @@ def live_as_child(work: Callable, out: int, err: int):
     os.dup2(out, 1)
     os.dup2(err, 2)
     sys.stdout, sys.stderr = (open(to, "w", closefd=False, encoding="utf-8") for to in (1, 2))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, stop_at_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     tqdm.tqdm.monitor_interval = 0
     code = 1
     try:
@@ -110,9 +112,11 @@ def wait(pid: int, seconds: float) -> int | None:
 def in_child(work: Callable, sent: int | None = None, after: float = 0.0) -> Ended:
     """Do some work in a child; a signal is `sent` to it after some seconds. Raises `Lost` where it hangs."""
     (out_read, out), (err_read, err) = os.pipe(), os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # the child must not take it for its parent's
     pid = os.fork()
     if pid == 0:
         live_as_child(work, out, err)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     os.close(out)
     os.close(err)
     said, complained = [], []
@@ -137,13 +141,20 @@ def in_child(work: Callable, sent: int | None = None, after: float = 0.0) -> End
     return Ended(os.waitstatus_to_exitcode(status), said[0], complained[0])
 
 
-def command(words: list, place: Path) -> Callable:
-    """`deca` with these words, as work to do in that folder."""
+def command(words: list, place: Path, begin: Callable = lambda: None) -> Callable:
+    """`deca` with these words, as work to do in that folder; `begin` is called when it begins."""
+
+    def begun():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        begin()
 
     def work():
         os.chdir(place)
         sys.argv = ["deca", *map(str, words)]
-        main()
+        try:
+            main(begun)
+        finally:
+            signal.signal(signal.SIGINT, stop_at_once)
 
     return work
 
