@@ -24,7 +24,7 @@ import safetensors.torch
 import torch
 
 import deca_nb
-from .files import InputError, replacing
+from .files import InputError, counted, replacing
 from .recipe import plain
 from .training import BestNDCG, Callback, Run, Trainer
 
@@ -144,8 +144,8 @@ def need_same(state: dict,          # as it was kept
                          "delete it to begin anew.")
     if len(state["callbacks"]) != n_callbacks:
         n_kept = len(state["callbacks"])
-        raise InputError(f"{path}: this state was kept with {n_kept} callbacks, and here are {n_callbacks}; "
-                         "give the same, or delete it to begin anew.")
+        raise InputError(f"{path}: the state's trainer had {counted(n_kept, 'callback')}, and this one has "
+                         f"{n_callbacks}; give the same, or delete it to begin anew.")
 
 # %% ../nbs/A6_checkpoints.ipynb #last-state
 def last_state(path: Path,          # as `unfinished` gives it

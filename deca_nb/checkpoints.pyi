@@ -1,4 +1,4 @@
-from .files import InputError as InputError, replacing as replacing
+from .files import InputError as InputError, counted as counted, replacing as replacing
 from .recipe import plain as plain
 from .training import BestNDCG as BestNDCG, Callback as Callback, Run as Run, Trainer as Trainer
 from _typeshed import Incomplete

@@ -100,9 +100,9 @@ def all_pairs(split: Split      # of a few users and items
     return users.repeat_interleave(len(items)), items.repeat(len(users))
 
 # %% ../nbs/A3_checks.ipynb #shapes-of-model
-def shapes_of_model(tried: Tried    # raises `AssertionError`
+def shapes_of_model(tried: Tried    # what is put to the test
                     ) -> None:
-    "Logits are float32 and finite: one for a pair, a row of all items for a user."
+    "Logits are float32 and finite: one for a pair, a row of all items for a user. Raises `AssertionError`."
     model, split = tried.build(), tried.split
     users, items = all_pairs(split)
     with torch.no_grad(): found = model(users, items), model.score_all(torch.arange(split.n_users))
@@ -114,15 +114,16 @@ def shapes_of_model(tried: Tried    # raises `AssertionError`
                                       "and what a user has is masked later")
 
 # %% ../nbs/A3_checks.ipynb #agreement
-def agreement_of_model(tried: Tried     # raises `AssertionError`
+def agreement_of_model(tried: Tried     # what is put to the test
                        ) -> None:
-    "`score_all` says of a user and an item what `forward` says of the pair."
+    "`score_all` says of a user and an item what `forward` says of the pair. Raises `AssertionError`."
     model, split = tried.build(), tried.split
     with torch.no_grad(): scores = model.score_all(torch.arange(split.n_users)).flatten()
     with torch.no_grad(): gap = (scores - model(*all_pairs(split))).abs().max()
     need(gap < 1e-4, f"score_all and forward differ by {gap:.3g}; "
                      "leave out your score_all, and PairModel builds it from forward")
 
+# %% ../nbs/A3_checks.ipynb #unreached
 def unreached(module: nn.Module     # after `backward`
               ) -> list[str]:       # names of parameters
     "Parameters that ask for a gradient and have none, or 0 throughout. Raises `AssertionError` for NaN."
@@ -133,9 +134,11 @@ def unreached(module: nn.Module     # after `backward`
     return [name for name in asked if name not in dense or not dense[name].any()]
 
 # %% ../nbs/A3_checks.ipynb #gradients-of-model
-def gradients_of_model(tried: Tried     # raises `AssertionError`
+def gradients_of_model(tried: Tried     # what is put to the test
                        ) -> None:
-    "Cross-entropy on all pairs gives each parameter a gradient that is finite and not 0 throughout."
+    """Cross-entropy on all pairs gives each parameter a gradient that is finite and not 0 throughout.
+
+    Raises `AssertionError`."""
     model, split = tried.build().train(), tried.split
     logits, observed = model(*all_pairs(split)), torch.as_tensor(split.train.to_csr().toarray() > 0).float()
     F.binary_cross_entropy_with_logits(logits, observed.flatten()).backward()
@@ -148,9 +151,11 @@ def shuffled(pairs: Interactions    # any
     "The rows in another order."
     return pairs.select(np.random.default_rng(0).permutation(len(pairs)))
 
-def order_of_model(tried: Tried     # raises `AssertionError`
+def order_of_model(tried: Tried     # what is put to the test
                    ) -> None:
-    "Scores depend neither on the other users and pairs of a batch, nor on the order of the training rows."
+    """Scores depend neither on the other users and pairs of a batch, nor on the order of the training rows.
+
+    Raises `AssertionError`."""
     model, users = tried.build(), torch.arange(tried.split.n_users)
     (named, items), again = all_pairs(tried.split), tried.build(shuffled(tried.split.train))
     back, pairs = users.flip(0), torch.randperm(len(named), generator=torch.Generator().manual_seed(0))
@@ -165,18 +170,19 @@ def order_of_model(tried: Tried     # raises `AssertionError`
         need(torch.allclose(again.score_all(users), scores, atol=1e-4),
              "scores change with the order of the training rows; read them as a matrix (train.to_csr())")
 
-def evaluation_of_model(tried: Tried    # raises `AssertionError`
+# %% ../nbs/A3_checks.ipynb #evaluation-of-model
+def evaluation_of_model(tried: Tried    # what is put to the test
                         ) -> None:
-    "In evaluation mode two equal questions have equal answers."
+    "In evaluation mode two equal questions have equal answers. Raises `AssertionError`."
     model, users = tried.build(), torch.arange(tried.split.n_users)
     with torch.no_grad(): first, second = model.score_all(users), model.score_all(users)
     need(torch.equal(first, second), "two equal questions have other answers in evaluation mode; "
                                      "ask self.training before anything is dropped or drawn")
 
 # %% ../nbs/A3_checks.ipynb #repeatability
-def repeatability(tried: Tried  # raises `AssertionError`
+def repeatability(tried: Tried  # what is put to the test
                   ) -> None:
-    "One seed, one outcome; another seed, another outcome."
+    "One seed, one outcome; another seed, another outcome. Raises `AssertionError`."
     first, again = (learned_by(tried.fit()) for _ in range(2))
     need(are_close(first, again), "two trainings with one seed come to other weights; "
                                   "draw from the generator that you are handed")
@@ -184,9 +190,10 @@ def repeatability(tried: Tried  # raises `AssertionError`
     need(not needs or not are_close(first, learned_by(tried.fit(seed=1))),
          "another seed comes to the same weights; draw first weights from the generator that you are handed")
 
-def saving(tried: Tried     # raises `AssertionError`
+# %% ../nbs/A3_checks.ipynb #saving
+def saving(tried: Tried     # what is put to the test
            ) -> None:
-    "What was saved and loaded recommends the same, with the same scores."
+    "What was saved and loaded recommends the same, with the same scores. Raises `AssertionError`."
     made = tried.fit()
     own = {kind: given for kind, given in (("model", tried.model), ("method", tried.method))
            if name_of(kind, given) not in table()[kind]}
@@ -206,23 +213,27 @@ def renamed(pairs: Interactions     # any
              for kind, n in (("user", pairs.n_users), ("item", pairs.n_items))}
     return replace(pairs, **words)
 
-def renaming(tried: Tried   # raises `AssertionError`
+def renaming(tried: Tried   # what is put to the test
              ) -> None:
-    "Other ids, same weights."
+    "Other ids, same weights. Raises `AssertionError`."
     same = are_close(learned_by(tried.fit()), learned_by(tried.fit(renamed(tried.split.train))))
     need(same, "other ids lead to other weights; ids are names, so learn from inner indices alone")
 
-def weights_of_one(tried: Tried     # raises `AssertionError`
+# %% ../nbs/A3_checks.ipynb #weights-of-one
+def weights_of_one(tried: Tried     # what is put to the test
                    ) -> None:
-    "Clicks that weigh 1 are clicks without weights."
+    "Clicks that weigh 1 are clicks without weights. Raises `AssertionError`."
     train = tried.split.train
     ones = replace(train, weights=np.ones(len(train), np.float32))
     need(are_close(learned_by(tried.fit()), learned_by(tried.fit(ones)), room=1e-4),
          "weights of 1 change what is learned; multiply each pair's loss by batch.weights and nothing else")
 
-def masks(tried: Tried      # raises `AssertionError`
+# %% ../nbs/A3_checks.ipynb #masks
+def masks(tried: Tried      # what is put to the test
           ) -> None:
-    "After training every score is a number, also of what a user has; the lists leave that out."
+    """After training every score is a number, also of what a user has; the lists leave that out.
+
+    Raises `AssertionError`."""
     made, train = tried.fit(), tried.split.train
     with torch.no_grad(): scores = made.trained.f.score_all(torch.arange(train.n_users))
     need(scores.isfinite().all(), "score_all gives NaN or infinity after training; it answers for each item, "
@@ -250,16 +261,16 @@ def reordered(batch: Batch      # as of `a_batch`
     order = torch.cat([torch.arange(n).flip(0), torch.arange(n, len(batch.users)).flip(0)])
     return Batch(batch.users[order], batch.items[order], batch.observed[order], batch.rows.flip(0))
 
-# %% ../nbs/A3_checks.ipynb #method-properties
+# %% ../nbs/A3_checks.ipynb #shapes-of-method
 def begun(tried: Tried  # what is put to the test
           ) -> Method:  # in training mode, as in the first step
     "The method with all that it needs trained, and no step taken."
     method, _ = Run(tried.recommender().recipe, tried.split.train).method()
     return method.train()
 
-def shapes_of_method(tried: Tried   # raises `AssertionError`
+def shapes_of_method(tried: Tried   # what is put to the test
                      ) -> None:
-    "A loss is a finite number; a click's score is a probability."
+    "A loss is a finite number; a click's score is a probability. Raises `AssertionError`."
     checked(tried.method_class.Settings())          # its defaults lie within their own bounds
     batch, method = a_batch(tried.split), begun(tried)
     for step in range(4 * tried.method_class.has_steps):
@@ -271,9 +282,12 @@ def shapes_of_method(tried: Tried   # raises `AssertionError`
     need(scores.shape == batch.users.shape, "real_positive_probability does not give one number for a pair")
     need(((scores >= 0) & (scores <= 1)).all(), "real_positive_probability leaves [0, 1]")
 
-def gradients_of_method(tried: Tried    # raises `AssertionError`
+# %% ../nbs/A3_checks.ipynb #gradients-of-method
+def gradients_of_method(tried: Tried    # what is put to the test
                         ) -> None:
-    "Within four steps each parameter of f is reached, and each of any other part that is reached at all."
+    """Within four steps each parameter of f is reached, and each of any other part that is reached at all.
+
+    Raises `AssertionError`."""
     method = begun(tried)
     for step in range(4): method.loss(a_batch(tried.split), step).backward()
     for part, module in method.named_children():
@@ -282,16 +296,18 @@ def gradients_of_method(tried: Tried    # raises `AssertionError`
              f"no gradient reaches {part}.{left and left[0]}; compute the loss from logits without detach")
 
 # %% ../nbs/A3_checks.ipynb #order-of-method
-def order_of_method(tried: Tried    # raises `AssertionError`
+def order_of_method(tried: Tried    # what is put to the test
                     ) -> None:
-    "The order of the positives in a batch does not matter, nor that of the other pairs."
+    """The order of the positives in a batch does not matter, nor that of the other pairs.
+
+    Raises `AssertionError`."""
     batch, losses = a_batch(tried.split), []
     for given in (batch, reordered(batch)): losses.append(float(begun(tried).loss(given, 0).detach()))
     need(abs(losses[0] - losses[1]) < 1e-4 * max(1, abs(losses[0])),
          f"the loss changes with the order of the pairs ({losses[0]:.6g}, {losses[1]:.6g}); "
          "go by batch.rows, not by the place in the batch")
 
-# %% ../nbs/A3_checks.ipynb #check-all
+# %% ../nbs/A3_checks.ipynb #properties
 OF_TRAINING = {"repeatability": repeatability, "masks": masks, "save and load": saving,
                "ids renamed": renaming, "weights of 1": weights_of_one}
 OF_MODEL = {"shapes": shapes_of_model, "score_all": agreement_of_model, "gradients": gradients_of_model,
@@ -301,6 +317,7 @@ OF_METHOD |= {"order of rows": order_of_method}
 OF_STEPS = ("gradients", "order of rows")       # asked of what is trained step by step
 OF_LOSS = ("shapes", *OF_STEPS)                 # not asked of a ranker
 
+# %% ../nbs/A3_checks.ipynb #names-kept
 @contextmanager
 def names_kept() -> Iterator[None]:
     "Forgets the names that are given within the block."
@@ -313,6 +330,7 @@ def names_kept() -> Iterator[None]:
                 del known[kind][name]
                 bearers.pop((kind, name), None)
 
+# %% ../nbs/A3_checks.ipynb #hold
 def hold(tried: Tried,                          # what is put to the test
          properties: dict[str, Callable],       # name -> check, which raises
          who: str                               # whose properties they are, for the message

@@ -70,7 +70,7 @@ def own_numbers(method: str,    # the name of a method or ranker
     cls = settings_of_method(method)
     return vars(checked(cls(**{one.name: numbers[one.name] for one in fields(cls) if one.name in numbers})))
 
-# %% ../nbs/A0_compare.ipynb #compare-parts
+# %% ../nbs/A0_compare.ipynb #ranker-scores
 def ranker_scores(name: str,            # of the ranker
                   split: Split,         # truth is looked for, known is masked
                   protocol: Protocol,   # of judging
@@ -87,6 +87,7 @@ def ranker_scores(name: str,            # of the ranker
     popular = evaluate(MostPopular(split.train), task, **how)
     return with_popular(own, popular, cold).assign(warm=own["warm"] & ~cold)
 
+# %% ../nbs/A0_compare.ipynb #ranker-rows
 def ranker_rows(names: list[str],   # of rankers
                 split: Split,       # as for `ranker_scores`, like all that follow
                 protocol: Protocol, # of judging
@@ -102,7 +103,7 @@ def ranker_rows(names: list[str],   # of rankers
         else: rows += score_rows(split, protocol, name, name, 0, how["ties"], found)
     return rows
 
-# %% ../nbs/A0_compare.ipynb #methods-beside
+# %% ../nbs/A0_compare.ipynb #rankers-and-methods
 def rankers_and_methods(names: list[str]                    # of either, or FILE.py:Class
                         ) -> tuple[list[str], list[str]]:   # rankers; methods
     """The named rankers (without one: those that stand beside every table) and the named methods.
@@ -114,6 +115,7 @@ def rankers_and_methods(names: list[str]                    # of either, or FILE
     from deca_nb.rankers import BESIDE
     return rankers or list(BESIDE), methods
 
+# %% ../nbs/A0_compare.ipynb #train-and-score
 def train_and_score(recommender: Recommender,       # untrained
                     source: str,                    # where its other numbers come from, for the note
                     split: Split,                   # train, valid and truth are used

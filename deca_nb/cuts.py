@@ -52,7 +52,7 @@ def out_of_fold(recommender: Recommender,   # its recipe counts; it is not chang
         scores[folds == fold] = twin.real_positive_probability(held)
     return scores
 
-# %% ../nbs/A5_export.ipynb #score-clicks
+# %% ../nbs/A5_export.ipynb #click-scores
 class ClickScores(NamedTuple):
     "What models say of some clicks, once for each seed."
     in_sample: np.ndarray               # (n_seeds, n) float64
@@ -68,12 +68,13 @@ def mean_score(scores: np.ndarray       # (n_seeds, n), NaN where there is none
     "The mean over the seeds that have a score."
     return pd.DataFrame(scores).mean()
 
-def score_clicks(recommender: Recommender,    # its recipe counts, with its own seed and those that follow
-           pairs: Interactions,         # (n,), each pair once
-           n_folds: int = 5,            # 0 or 1: in sample only
-           n_seeds: int = 1,            # 1 or more
-           took: dict[str, int] | None = None   # as `as_long_as` takes it; None: the recipe's epochs
-           ) -> ClickScores:                 # in the order of the pairs
+# %% ../nbs/A5_export.ipynb #score-clicks
+def score_clicks(recommender: Recommender,  # its recipe counts, with its own seed and those that follow
+                 pairs: Interactions,       # (n,), each pair once
+                 n_folds: int = 5,          # 0 or 1: in sample only
+                 n_seeds: int = 1,          # 1 or more
+                 took: dict[str, int] | None = None     # as `as_long_as` takes it; None: the recipe's epochs
+                 ) -> ClickScores:          # in the order of the pairs
     "Trains for each seed on all pairs, and once without each fold, and scores. Raises `InputError` as `fit`."
     recipe, inside, outside = recommender.recipe, [], []
     for seed in range(recipe.seed, recipe.seed + n_seeds):
@@ -91,6 +92,7 @@ def overlaps(scores: np.ndarray,    # (n_seeds, n)
     doubted = [lowest(pd.Series(one), share).to_numpy() for one in scores]
     return np.array([2 * (a & b).sum() / max(a.sum() + b.sum(), 1) for a, b in combinations(doubted, 2)])
 
+# %% ../nbs/A5_export.ipynb #agreement
 def agreement(found: ClickScores,    # with one seed or more
               share: float      # that is doubted, from 0 to below 1
               ) -> list[str]:   # at most two lines
@@ -123,6 +125,7 @@ def how_judged(scores: pd.Series,   # (n,), NaN where there is none
     return [line, f"{alone:,} rows have no score, since nothing else is known of their user or item: "
                   "they stay."]
 
+# %% ../nbs/A5_export.ipynb #places-in
 def places_in(pairs: Interactions,      # (n,)
               clicks: Interactions      # over the same ids; each of the pairs, once
               ) -> np.ndarray:          # (n,) int64
@@ -156,7 +159,7 @@ def denoise(recommender: Recommender,           # its recipe counts
             *advise(mean_score(found.ruling), share, recommender.settings)]
     return Denoised(scored, "\n".join(told), clicks, mean_score(found.ruling), doubted)
 
-# %% ../nbs/A5_export.ipynb #treatments
+# %% ../nbs/A5_export.ipynb #drop-lowest
 def drop_lowest(share: float        # of the clicks with a score, from 0 to below 1
                 ):                  # (pairs, scores, order) -> pairs, as `compared` takes it
     "A treatment: the clicks that come first in an order are left out."
@@ -164,12 +167,14 @@ def drop_lowest(share: float        # of the clicks with a score, from 0 to belo
         return pairs.select(~lowest(pd.Series(order), share).to_numpy())
     return treated
 
+# %% ../nbs/A5_export.ipynb #weights-by
 def weights_by(scores: np.ndarray   # (n,), in [0, 1], NaN where there is none
                ) -> np.ndarray:     # (n,) float32, mean 1
     "The scores over their mean; 1 where there is none. All 1 where every score is 0."
     mean = np.nanmean(scores) if np.nansum(scores) > 0 else np.nan
     return np.nan_to_num(scores / mean, nan=1).astype(np.float32)
 
+# %% ../nbs/A5_export.ipynb #reweigh
 def reweigh(pairs: Interactions,    # (n,); weights that they have are multiplied
             scores: np.ndarray,     # (n,), NaN where there is none
             order: np.ndarray       # (n,), NaN where the scores are; its lowest gets the lowest score
@@ -179,7 +184,7 @@ def reweigh(pairs: Interactions,    # (n,); weights that they have are multiplie
     handed[there] = np.sort(scores[there])[order[there].argsort().argsort()]
     return replace(pairs, weights=pairs.weight_each() * weights_by(handed))
 
-# %% ../nbs/A5_export.ipynb #compared
+# %% ../nbs/A5_export.ipynb #orders-of
 class Compared(NamedTuple):
     "What `compared` gives."
     per_user: dict[str, list]       # what was learned from -> per-user frames, one a run
@@ -194,6 +199,7 @@ def orders_of(pairs: Interactions,          # (n,)
     found = {"by score": scores, "at random": rng.random(len(pairs)), "by popularity": popularity}
     return {name: np.where(np.isnan(scores), np.nan, order) for name, order in found.items()}
 
+# %% ../nbs/A5_export.ipynb #compared
 POPULAR = "most popular"                    # the row of what needs no model
 
 def compared(recommender: Recommender,          # its recipe counts, with its own seed and those that follow
@@ -233,6 +239,7 @@ def comparison_table(per_user: dict[str, list],     # of `Compared`
         return means | {"by score less it": change["difference"]} | ends
     return pd.DataFrame({name: row(name) for name in values}).T
 
+# %% ../nbs/A5_export.ipynb #conclusion
 def conclusion(table: pd.DataFrame,     # of `comparison_table`
                what: str                # was done by score, such as 'Dropping the doubted 5 %'
                ) -> str:                # one sentence

@@ -413,7 +413,7 @@ def load_named(data: str,   # a registered name
     kind, rest = parse_data(data)
     return replace(find("dataset", kind).load(rest, files), name=data)
 
-# %% ../nbs/A2_datasets.ipynb #dataset-planted
+# %% ../nbs/A2_datasets.ipynb #planted-data
 def planted_data(data: str,     # a registered name
                  share: float,  # of the clicks afterwards
                  by: str        # uniform or popularity
@@ -430,12 +430,14 @@ def with_noise(data: str,               # a data name
         raise InputError("--inject-by says how noise is planted, and none is; give --inject SHARE, too.")
     return data if inject is None else planted_data(data, inject, inject_by or PLANTED_BY[0])
 
+# %% ../nbs/A2_datasets.ipynb #unplanted
 def unplanted(data: str     # a data name
               ) -> str:     # the same without what is said of planted noise
     "The name of the data behind planted noise: coat of planted:0.2:uniform:coat."
     kind, rest = parse_data(data)
     return unplanted(rest.split(":", 2)[2]) if kind == "planted" and rest.count(":") > 1 else data
 
+# %% ../nbs/A2_datasets.ipynb #dataset-planted
 @dataset("planted", "planted:SHARE:BY:NAME")
 def load_planted(rest: str,     # share, uniform or popularity, and the name of the data
                  files: str     # honest or released

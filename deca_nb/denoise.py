@@ -79,6 +79,7 @@ def row_parameters(words: list[str]             # as typed
 
 row_options = Group(row_parameters, lambda **given: data_options.collect(**given))
 
+# %% ../nbs/A0_denoise.ipynb #need-treatment
 def need_treatment(rows: dict,          # the options of `row_options`
                    drop: float | None,  # share of the pairs; None: not given
                    reweight: bool,      # --reweight was given
@@ -98,13 +99,13 @@ def need_treatment(rows: dict,          # the options of `row_options`
     usual = row_options.collect()
     for name, value in rows.items():
         if name in OF_ROWS or value == usual[name]: continue
-        raise InputError(f"--{name.replace('_', '-')} changes nothing where nothing is trained again; "
-                         "give --save FOLDER too, or leave it out.")
+        raise InputError(f"--{name.replace('_', '-')} is for the split of --save; give --save FOLDER too, or "
+                         "leave it out.")
 
 Folds = Annotated[int, Option(help="each click is judged by models that did not train on it; 0 or 1: only "
                                    "by those that did")]
 
-# %% ../nbs/A0_denoise.ipynb #as-long-as
+# %% ../nbs/A0_denoise.ipynb #split-or
 def split_or(whole: Split,          # holds every click everywhere
              options: dict,         # of the data, as for `load_split`
              save: str | None       # the folder of --save; None: nothing is saved
@@ -117,6 +118,7 @@ def split_or(whole: Split,          # holds every click everywhere
         note(f"no validation clicks say how long to train: {error}")
         return replace(whole, valid=whole.valid.select(slice(0)))
 
+# %% ../nbs/A0_denoise.ipynb #as-long-as
 def as_long_as_validation_says(split: Split,            # with validation pairs
                                protocol: Protocol,      # of the training
                                method: str,             # its name
@@ -151,7 +153,7 @@ def rows_and_clicks(data: str,          # a registered name, or the path of a fi
     pairs, clicks = (replace(some, timestamps=None) for some in (pairs, clicks))     # they chose what is kept
     return ready_for(out, frame, *ids), ids, pairs, clicks, notes
 
-# %% ../nbs/A0_denoise.ipynb #fit-again
+# %% ../nbs/A0_denoise.ipynb #what-stays
 def what_stays(scored: pd.DataFrame,    # with a column doubted
                drop: float | None,      # share of the pairs; None: none is left out
                reweight: bool           # the weights are scores
@@ -161,12 +163,14 @@ def what_stays(scored: pd.DataFrame,    # with a column doubted
     if drop is None: return f"Nothing is left out; --drop {DOUBTED} would leave out the doubted."
     return f"Left out the {scored['doubted'].sum():,} doubted; {(~scored['doubted']).sum():,} stay."
 
+# %% ../nbs/A0_denoise.ipynb #treatment-text
 def treatment_text(drop: float | None       # share of the pairs; None: clicks are weighed
                    ) -> tuple[str, str]:    # the subject of a sentence; a sentence about a saved recommender
     "What is done to the clicks, in words."
     if drop is None: return "Weighing clicks by their scores", "Each click weighed as its score says."
     return f"Dropping the doubted {100 * drop:g} %", f"The doubted {100 * drop:g} % were left out."
 
+# %% ../nbs/A0_denoise.ipynb #fit-again
 def fit_again(recommender: Recommender,     # its recipe counts
               split: Split,                 # what is judged
               options: dict,                # of the data, as the folder keeps them
@@ -225,7 +229,7 @@ def with_like(scored: pd.DataFrame,     # as of `denoise`, a row for each of `pa
     print(told)
     return scored.assign(like=like[places_in(pairs, found.clicks)])
 
-# %% ../nbs/A0_denoise.ipynb #denoise-steps
+# %% ../nbs/A0_denoise.ipynb #read-all
 def read_all(data: str,             # as for `rows_and_clicks`, like both that follow
              rows: dict,            # the options of `row_options`
              out: str,              # path of the file that will be written
@@ -236,6 +240,7 @@ def read_all(data: str,             # as for `rows_and_clicks`, like both that f
     frame, *_, clicks, _ = read = rows_and_clicks(data, protocol, rows, out)
     return protocol, read, None if labels is None else labels_of(labels, frame, clicks, rows)
 
+# %% ../nbs/A0_denoise.ipynb #write-what-stays
 def write_what_stays(scored: pd.DataFrame,      # as of `denoise`
                      out: str,                  # path of the file
                      ids: tuple[str, str],      # its columns of users and items

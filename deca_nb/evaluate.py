@@ -76,13 +76,14 @@ def told_of(n: int,                     # pairs of the other data
              f"{strangers:,} of {len(users):,} users are strangers: served the most popular items": strangers}
     return tuple(line for line, count in found.items() if count)
 
-# %% ../nbs/A0_evaluate.ipynb #split-elsewhere
+# %% ../nbs/A0_evaluate.ipynb #widened
 def widened(pairs: Interactions,    # over the model's users
             user_ids: pd.Index      # these and, behind them, others
             ) -> Interactions:      # the same pairs, without times, ratings and noise
     "The pairs over more users."
     return Interactions(pairs.users, pairs.items, user_ids, pairs.item_ids, titles=pairs.titles)
 
+# %% ../nbs/A0_evaluate.ipynb #split-elsewhere
 def split_elsewhere(model: Recommender,     # fitted; its own weights and what its lists leave out count
                     new: Interactions,      # pairs over any ids
                     name: str,              # what the split is called

@@ -55,7 +55,7 @@ def lowest_pairs(pairs: Interactions,   # (n,), a pair may stand in several rows
     first = ~keys.duplicated()
     return keys.isin(keys[first][lowest(scores[first], share)])
 
-# %% ../nbs/A5_export.ipynb #score-interactions
+# %% ../nbs/A5_export.ipynb #add-scores
 def add_scores(frame: pd.DataFrame,                 # one row a click
                scores: pd.Series,                   # (n,), NaN where there is none
                share: float,                        # of the pairs, how many are flagged
@@ -69,6 +69,7 @@ def add_scores(frame: pd.DataFrame,                 # one row a click
     return frame.assign(real_positive_probability=scores.to_numpy(), **more, weight=weight.to_numpy(),
                         doubted=lowest_pairs(pairs, ruling, share).to_numpy())
 
+# %% ../nbs/A5_export.ipynb #score-interactions
 def score_interactions(recommender: "Recommender",          # fitted
                        frame: pd.DataFrame,                 # one row a click
                        user: str = "user",                  # its column of users
@@ -87,6 +88,7 @@ SHARES = (.01, .02, .05, .1, .2)
 
 def mean_of(values: np.ndarray  # (n,)
             ) -> float:         # NaN where there is none
+    "The mean, where there is anything."
     return values.mean() if len(values) else np.nan
 
 def cut_pairs(pairs: Interactions,  # (n,)
@@ -122,7 +124,7 @@ def cut_table(scored: pd.DataFrame,     # of `score_interactions`
     pairs = Interactions(users, items, pd.Index(user_ids), pd.Index(item_ids), ratings=ratings)
     return cut_pairs(pairs, scored["real_positive_probability"], shares, user, item)
 
-# %% ../nbs/A5_export.ipynb #inter-text
+# %% ../nbs/A5_export.ipynb #inter-names
 def inter_names(frame: pd.DataFrame,    # with unique column names
                 user: str,              # its column of users
                 item: str               # its column of items
@@ -135,6 +137,7 @@ def inter_names(frame: pd.DataFrame,    # with unique column names
                              "give each column a name of its own, without blanks, quotes or colons.")
     return names
 
+# %% ../nbs/A5_export.ipynb #inter-text
 def inter_text(frame: pd.DataFrame, # one row a click
                user: str,           # its column of users
                item: str            # its column of items
@@ -169,7 +172,7 @@ def need_plain_lines(frame: pd.DataFrame,   # to be written
     if kind == ".tsv" and (odd := [name for name in frame if re.search(signs, str(name))]):
         raise InputError(f"the name of column {odd[0]!r} holds a {what}; rename it, or write .parquet.")
 
-# %% ../nbs/A5_export.ipynb #write-scored
+# %% ../nbs/A5_export.ipynb #of-one-kind
 def of_one_kind(frame: pd.DataFrame # to be written
                 ) -> pd.DataFrame:  # otherwise the same
     "The frame with text in columns of texts and numbers, such as a sheet may hold: Parquet needs one kind."
@@ -177,6 +180,7 @@ def of_one_kind(frame: pd.DataFrame # to be written
              and pd.api.types.infer_dtype(frame[name], skipna=True).startswith("mixed")]
     return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in mixed})
 
+# %% ../nbs/A5_export.ipynb #write-scored
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),
            ".tsv": lambda frame, path, user, item: frame.to_csv(path, sep="\t", index=False,
                                                                 quoting=csv.QUOTE_NONE),
@@ -200,7 +204,7 @@ def write_scored(frame: pd.DataFrame,   # as of `score_interactions`
     if need_format(path) != ".parquet": need_plain_lines(frame, need_format(path))
     with replacing(path) as draft: write(frame, draft, user, item)
 
-# %% ../nbs/A5_export.ipynb #ready-for
+# %% ../nbs/A5_export.ipynb #with-numbers
 PLAIN_NUMBER = r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 
 def with_numbers(frame: pd.DataFrame,   # as a reader gives it
@@ -215,11 +219,13 @@ def with_numbers(frame: pd.DataFrame,   # as a reader gives it
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in plain},
                         **{name: plain_ids(frame[name]) for name in ids})
 
+# %% ../nbs/A5_export.ipynb #spelt
 def spelt(ids: pd.Series    # (n,), none of them missing
           ) -> pd.Series:   # texts as they are; all others as a model's ids
     "Ids as a model knows them: bytes and dates are not written as Python shows them."
     return ids if pd.api.types.infer_dtype(ids) in ("string", "integer", "categorical") else plain_ids(ids)
 
+# %% ../nbs/A5_export.ipynb #ready-for
 def ready_for(out: str,             # path of the file to write
               frame: pd.DataFrame,  # as a reader gives it
               user: str,            # its column of users
@@ -236,7 +242,7 @@ def ready_for(out: str,             # path of the file to write
     if kind == ".inter": inter_text(frame, user, item)
     return frame
 
-# %% ../nbs/A5_export.ipynb #advise
+# %% ../nbs/A5_export.ipynb #need-share
 def need_share(share: float | None  # as of --drop; None: not given
                ):
     "Raise InputError for a share that is given and is none."
@@ -268,6 +274,7 @@ def told_apart(scores: pd.Series    # (n,), NaN where there is none
             f"{LEAST_SPREAD:g} apart): the model has learned little. Raise --learning-rate, "
             "--patience or --epochs."]
 
+# %% ../nbs/A5_export.ipynb #advise
 def advise(scores: pd.Series,   # (n,), NaN where there is none
            share: float,        # that is doubted
            settings             # of the method; c1 and c2 are looked for

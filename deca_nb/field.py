@@ -40,7 +40,7 @@ from deca_nb.experiments import (
 # %% ../nbs/A0_field.ipynb #imports-rooms
 from .batches import knows_meant
 from .figures import draw_cells, draw_ranks, write_results
-from .files import InputError
+from .files import InputError, counted
 from .names import find, listed, name_of
 from .recipe import is_trained_by
 from .reproduce import Jobs, bench_of, page_of, pick_models
@@ -50,7 +50,8 @@ from .tuning import draw_numbers
 
 # %% ../nbs/A0_field.ipynb #methods
 TRIALS = 16                                         # draws for each method
-DENOISERS = ("Normal(RE)", "T-CE", "R-CE", "DeCA", "DeCA(p)", "UDT", "EARD", "PLD", "DCF")
+DENOISERS = ("Normal(RE)",                          # which doubts validation clicks only
+             "T-CE", "R-CE", "DeCA", "DeCA(p)", "UDT", "EARD", "PLD", "DCF")
 OTHERS = ("SimGCL", "FullMatrix")                   # which doubt no click
 RANKERS = ("MostPopular", "EASE", "ItemKNN", "ALS")
 
@@ -61,6 +62,7 @@ def trains(method: str,     # its name, or FILE.py:Class
     name, _ = VARIANTS.get(method, (method, {}))
     return is_trained_by(name_of("model", model), name_of("method", name))
 
+# %% ../nbs/A0_field.ipynb #need-trainable
 def need_trainable(methods: tuple,  # names that were given
                    models: tuple    # names of recommenders
                    ) -> None:
@@ -84,6 +86,7 @@ def ranker_row(bench: Bench,    # whose data are learned from and judged
     job = Job(Run(recipe, split.train, split.valid).recipe, bench.protocol.files)
     return describe_job(job, split) | execute(job, split, {}) | {"model": name, "method": "-"}
 
+# %% ../nbs/A0_field.ipynb #tuned-rankers
 def tuned_rankers(bench: Bench,     # likewise
                   n_trials: int     # draws for each that has numbers
                   ) -> pd.DataFrame:    # a row for each ranker, and of ALS for each seed
@@ -98,19 +101,20 @@ def tuned_rankers(bench: Bench,     # likewise
         rows += [first, *(ranker_row(bench, name, best, seed) for seed in more)]
     return pd.DataFrame(rows)
 
-# %% ../nbs/A0_field.ipynb #costs
+# %% ../nbs/A0_field.ipynb #state-of
 def state_of(bench: Bench,      # whose data it is trained on
              model: str,        # its name
              method: str,       # likewise
              numbers: dict      # settings of the method, sizes of the model
-             ) -> float:        # megabytes
-    "What a training holds: weights, Adam's two means of each, and the method's memory."
+             ) -> float:        # MB of 2**20 bytes
+    "What a training holds, in MB of 2**20 bytes: weights, Adam's two means of each, the method's memory."
     job, split = bench.job(model, method, 0, **numbers), bench.split
     made = Run(job.recipe, split.train, split.valid).untrained()
     held = [3 * weight.nbytes for weight in made.parameters() if weight.requires_grad]
     kept = [buffer.nbytes for name, buffer in made.named_buffers() if not name.startswith("f.")]
     return (sum(held) + sum(kept)) / 2**20
 
+# %% ../nbs/A0_field.ipynb #costs
 def costs_of(bench: Bench,          # of the rows
              rows: pd.DataFrame,    # a row a run, as `Bench.sweep` gives them
              best: dict             # (model, method) -> its numbers
@@ -122,7 +126,7 @@ def costs_of(bench: Bench,          # of the rows
              for model, method in zip(table["model"], table["method"], strict=True)]
     return table.assign(**{"state (MB)": np.round(state, 2)})
 
-# %% ../nbs/A0_field.ipynb #field-of
+# %% ../nbs/A0_field.ipynb #field-rows
 def field_rows(bench: Bench,        # on data with validation pairs
                n_trials: int        # draws for each method
                ) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
@@ -140,6 +144,7 @@ def field_rows(bench: Bench,        # on data with validation pairs
         trials.append(drawn)
     return pd.concat(found, ignore_index=True), pd.concat(trials, ignore_index=True), best
 
+# %% ../nbs/A0_field.ipynb #field-of
 @experiment("field", "movielens-100k", "clean", 5)
 def field_of(bench: Bench,              # on data with validation pairs
              n_trials: int = TRIALS     # draws for each method
@@ -157,7 +162,7 @@ def field_of(bench: Bench,              # on data with validation pairs
     return {"cells": cells, "rankers": rankers, "against-normal": compare_all(rows, bench.ties),
             "costs": costs_of(bench, rows, best), "trials": trials, "figure": figure}
 
-# %% ../nbs/A0_field.ipynb #ranks
+# %% ../nbs/A0_field.ipynb #critical-difference
 def critical_difference(n_methods: int,     # k, 2 or more
                         n_blocks: int       # N, 1 or more
                         ) -> float:         # in ranks
@@ -166,6 +171,7 @@ def critical_difference(n_methods: int,     # k, 2 or more
     q = studentized_range.ppf(.95, n_methods, np.inf) / 2**.5
     return float(q * (n_methods * (n_methods + 1) / (6 * n_blocks))**.5)
 
+# %% ../nbs/A0_field.ipynb #ranks
 def ranks_of(cells: pd.DataFrame,   # data, model, method, metric, mean: those of several data sets
              metric: str            # such as ndcg@20
              ) -> pd.DataFrame:     # a row a method: one column for each block, and rank (their mean)
@@ -176,7 +182,7 @@ def ranks_of(cells: pd.DataFrame,   # data, model, method, metric, mean: those o
     ranks.columns = [f"{data}, {model}" for data, model in ranks.columns]
     return ranks.assign(rank=ranks.mean(axis=1)).sort_values("rank", kind="stable").reset_index()
 
-# %% ../nbs/A0_field.ipynb #standing
+# %% ../nbs/A0_field.ipynb #kept-cells
 LONG_LIST = 20                                      # the length of the list by which methods are ranked
 COLUMNS = {"data", "model", "method", "metric", "mean", "rules"}        # of a kept table
 
@@ -200,6 +206,7 @@ def kept_cells(out: str | Path      # the folder of the results
         tables += [cells, *named]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=sorted(COLUMNS))
 
+# %% ../nbs/A0_field.ipynb #standing
 def standing(out: str | Path,       # likewise
              rules: str             # of `rules_of`: tables made by others are left out
              ) -> dict:             # ranks, figure; empty with fewer than two blocks
@@ -214,15 +221,17 @@ def standing(out: str | Path,       # likewise
     apart = critical_difference(len(ranks), n_blocks)
     return {"ranks": ranks, "figure": draw_ranks(ranks, apart, f"NDCG@{LONG_LIST}, {n_blocks} blocks")}
 
-# %% ../nbs/A0_field.ipynb #newcomer
+# %% ../nbs/A0_field.ipynb #rules-of
 def rules_of(bench: Bench,      # its seeds and longest run
              n_trials: int      # draws for each method
              ) -> str:          # in words
     "By which rules a table is made."
     longest, taken = min(LONGEST, bench.most_epochs or LONGEST), bench.numbers_of
     of_other = f", numbers of {taken}" if taken else ""
-    return f"{n_trials} draws, {bench.seeds} seeds, at most {longest} epochs{of_other}"
+    draws, seeds, epochs = counted(n_trials, "draw"), counted(bench.seeds, "seed"), counted(longest, "epoch")
+    return f"{draws}, {seeds}, at most {epochs}{of_other}"
 
+# %% ../nbs/A0_field.ipynb #kept-of
 def kept_of(bench: Bench,       # its data and models
             out: str | Path     # where tables are kept
             ) -> pd.DataFrame:  # the kept cells of these data and models
@@ -239,6 +248,7 @@ def need_rules(kept: pd.DataFrame,  # as of `kept_of`
         raise InputError(f"the kept table of these data was made by other rules ({other}; now: {rules}); "
                          "give the same --trials, --seeds, --epochs and --numbers-of, or another --out.")
 
+# %% ../nbs/A0_field.ipynb #newcomer
 def among_kept(bench: Bench,        # its data and models
                method: str,         # FILE.py:Class, or a name
                n_trials: int,       # draws for it, and for normal training where that is missing
@@ -307,7 +317,7 @@ def field(data: Annotated[str, Option(help="registered data, separated by commas
         write_results(found, out, "field", "standing", page_of_standing(found["ranks"], rules))
         note(f"wrote standing.md and its figure to {Path(out) / 'field'}")
 
-# %% ../nbs/A0_field.ipynb #field-parts
+# %% ../nbs/A0_field.ipynb #show-newcomer
 def show_newcomer(bench: Bench,     # its data and models
                   method: str,      # FILE.py:Class, or a name
                   n_trials: int,    # draws for it
@@ -320,6 +330,7 @@ def show_newcomer(bench: Bench,     # its data and models
         print(f"{row['model']}, {row['metric']}: {row['difference']:+.4f} [{row['low']:+.4f}, "
               f"{row['high']:+.4f}] against normal training")
 
+# %% ../nbs/A0_field.ipynb #command-again
 def field_command(bench: Bench,     # where it has run
                   n_trials: int     # draws for each method
                   ) -> str:         # for a shell
@@ -330,6 +341,7 @@ def field_command(bench: Bench,     # where it has run
     given = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value)
     return " ".join(["deca field", *given])
 
+# %% ../nbs/A0_field.ipynb #show-field
 def show_field(bench: Bench,        # where it runs, with one model
                one: Experiment,     # `field_of`
                n_trials: int,       # draws for each method

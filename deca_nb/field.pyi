@@ -4,7 +4,7 @@ from .commands import Text as Text, command as command, list_of as list_of, need
 from .datasets import NAMES_HELP as NAMES_HELP, is_own_file as is_own_file, load_named as load_named, with_noise as with_noise
 from .denoising import recipe_for as recipe_for
 from .figures import draw_cells as draw_cells, draw_ranks as draw_ranks, write_results as write_results
-from .files import InputError as InputError
+from .files import InputError as InputError, counted as counted
 from .names import find as find, listed as listed, name_of as name_of
 from .recipe import is_trained_by as is_trained_by
 from .reproduce import Jobs as Jobs, bench_of as bench_of, page_of as page_of, pick_models as pick_models

@@ -15,7 +15,7 @@ from .files import InputError
 from .interactions import Interactions
 from .interpretation import SHOWN, auc_against, click_scores, figure_four, mean_by_rating, rank_slopes
 
-# %% ../nbs/A9_figure4.ipynb #figure-4
+# %% ../nbs/A9_figure4.ipynb #rated-clicks
 def rated_clicks(bench: Bench       # whose data are looked at
                  ) -> Interactions: # with ratings
     "The training clicks. Raises `InputError` where they have no ratings."
@@ -25,6 +25,7 @@ def rated_clicks(bench: Bench       # whose data are looked at
                          "give --data authors:ml-100k or authors:modcloth.")
     return train
 
+# %% ../nbs/A9_figure4.ipynb #figure-4
 @experiment("figure4", unused=("ties", "scores", "device", *ROWS))
 def figure4(bench: Bench    # where it runs
             ) -> dict:      # auc, slopes, by-rating: tables; figure

@@ -135,12 +135,13 @@ def draw_cells(cells: pd.DataFrame,     # as for `standing`
         fig.suptitle(f"{where}\n{standing(cells, rankers, metrics[0])}", size=11)
     return fig
 
-# %% ../nbs/A8_figures.ipynb #draw-curves
+# %% ../nbs/A8_figures.ipynb #in-percent
 def in_percent(change: float    # as a share: .03 is 3 %
                ) -> str:        # rounded
     "A change as a title says it: +3%, -10%, 0%."
     return f"{change:+.0%}" if round(100 * change) else "0%"
 
+# %% ../nbs/A8_figures.ipynb #draw-curves
 def draw_curves(curves: pd.DataFrame,   # a row for each method and epoch
                 popular: pd.Series,     # (metric, users) -> value of the most popular items
                 k: int,                 # length of the list
@@ -333,16 +334,18 @@ def draw_ranks(ranks: pd.DataFrame,     # a row for each method: method and rank
         ax.set(xlabel="mean rank, 1 is the best")
         ax.set_yticks(place, ranks["method"])
         ax.legend(loc="upper right")
-        fig.suptitle(f"{where}: {n_apart} of {n} are surely behind the best", size=11)
+        told = f"{n_apart} of {n} are behind the best by more than the critical difference"
+        fig.suptitle(f"{where}: {told}", size=11)
     return fig
 
-# %% ../nbs/A8_figures.ipynb #results
+# %% ../nbs/A8_figures.ipynb #p-text
 def p_text(p: float     # in [0, 1]; NaN: none
            ) -> str:    # four digits
     "A p-value to read, small ones as such, and a dash for none."
     if pd.isna(p): return "\N{EN DASH}"
     return "< .0001" if p < 1e-4 else f"{p:.4f}"
 
+# %% ../nbs/A8_figures.ipynb #with-intervals
 def with_intervals(table: pd.DataFrame  # of numbers
                    ) -> pd.DataFrame:   # fewer columns
     "The same table to read: each value with its interval in one column, and small p as such."
@@ -355,6 +358,7 @@ def with_intervals(table: pd.DataFrame  # of numbers
         table = table.assign(**{value: texts}).drop(columns=[low, high])
     return table.assign(**{p: table[p].map(p_text) for p in ("p", "p_holm") if p in table})
 
+# %% ../nbs/A8_figures.ipynb #with-spreads
 def with_spreads(table: pd.DataFrame    # of numbers
                  ) -> pd.DataFrame:     # fewer columns
     "The same table to read: each mean with its standard deviation in one column."
@@ -378,7 +382,7 @@ def explained(table: pd.DataFrame   # of numbers
     paper = "mean_paper" in table and table["mean_paper"].notna().any()
     return "Mean ± standard deviation over the seeds" + ("; in brackets the paper's value." if paper else ".")
 
-# %% ../nbs/A8_figures.ipynb #pages
+# %% ../nbs/A8_figures.ipynb #table-markdown
 def table_markdown(table: pd.DataFrame  # of numbers
                    ) -> str:            # markdown
     "A table as a page shows it, below lines that say how to read it and what is the same in all of its rows."
@@ -395,6 +399,7 @@ def table_markdown(table: pd.DataFrame  # of numbers
     rows = shown.to_markdown(index=False, floatfmt=digits, missingval="\N{EN DASH}")
     return "\n\n".join([line for line in said if line] + [rows])
 
+# %% ../nbs/A8_figures.ipynb #pages
 def as_markdown(found: dict,    # name -> table or figure
                 title: str,     # of the page
                 about: str      # below the title
@@ -404,6 +409,7 @@ def as_markdown(found: dict,    # name -> table or figure
               for name, table in found.items() if isinstance(table, pd.DataFrame)]
     return "\n\n".join([f"# {title}", about, *tables]) + "\n"
 
+# %% ../nbs/A8_figures.ipynb #write-results
 def write_results(found: dict,      # name -> table or figure
                   folder,           # path, such as results
                   experiment: str,  # name of its folder

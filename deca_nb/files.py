@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
-           'KINDS', 'WHY_NOT', 'InputError', 'resolve_columns', 'likely_columns', 'noted', 'notes_of', 'guesses',
-           'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields', 'western',
-           'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
+           'KINDS', 'WHY_NOT', 'InputError', 'counted', 'resolve_columns', 'likely_columns', 'noted', 'notes_of',
+           'guesses', 'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields',
+           'western', 'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
            'read_header', 'swallowed', 'need_closed_quotes', 'need_line', 'Lines', 'read_any_rows', 'give_back',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
            'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
@@ -53,6 +53,13 @@ class InputError(ValueError):
         is_long = len(message) > MOST_SAID
         super().__init__(f"{message[:half]} ... {message[-half:]}" if is_long else message)
 
+# %% ../nbs/A1_files.ipynb #counted
+def counted(n: int,     # 0 or more
+            what: str   # in the singular
+            ) -> str:   # such as '2,000 users'
+    "So many of them in words, such as 1 user or 2 users."
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
 # %% ../nbs/A1_files.ipynb #columns
 USUAL_COLUMNS = {"user": ("user", "user_id"), "item": ("item", "item_id"), "rating": ("rating",),
                  "timestamp": ("timestamp",)}
@@ -96,7 +103,7 @@ def likely_columns(names: list  # of columns
     return {role: [name for name, letters in plain.items() if letters in likely.split()]
             for role, likely in LIKELY_COLUMNS.items()}
 
-# %% ../nbs/A1_files.ipynb #guessed
+# %% ../nbs/A1_files.ipynb #noted
 def noted(frame: "pd.DataFrame",    # as a reader made it
           *notes: str               # sentences without their ends
           ) -> "pd.DataFrame":      # the same object
@@ -109,6 +116,7 @@ def notes_of(frame: "pd.DataFrame"  # as a reader gives it
     "What was decided while the frame was read, each in a sentence without its end."
     return frame.attrs.get("notes", ())
 
+# %% ../nbs/A1_files.ipynb #guessed
 def guesses(header,         # names of columns
             roles: dict,    # role -> column, where it was named
             columns: dict   # role -> column, as of `resolve_columns`
@@ -125,7 +133,7 @@ def guesses(header,         # names of columns
             notes.append(f"columns {both} may each be the {role}, so none is; --{role} names one")
     return notes
 
-# %% ../nbs/A1_files.ipynb #opened
+# %% ../nbs/A1_files.ipynb #recoded
 BLOCK = 1 << 24                         # bytes read at once: few blocks, so few lists of the same words
 
 class Recoded(io.RawIOBase):
@@ -151,6 +159,7 @@ def need_regular(path   # of a file
         "there is no such file; check the path"
     raise InputError(f"{path}: {said}.")
 
+# %% ../nbs/A1_files.ipynb #inside
 def inside(path: Path   # of a file, packed or not
            ) -> str:    # a file name with its ending
     "The name of the file itself: without `.gz`, or of the one file in a .zip archive. Raises `InputError`."
@@ -165,6 +174,7 @@ def inside(path: Path   # of a file, packed or not
     raise InputError(f"{path}: the archive holds {len(names)} files, and one is read; unpack it and give one "
                      "of them, or a folder of parts.")
 
+# %% ../nbs/A1_files.ipynb #opened
 def opened(path: Path,              # of a file, packed or not
            encoding: str = "utf-8"  # of its text, as Python names it
            ):                       # binary, open for reading
@@ -188,7 +198,7 @@ def found_encoding(path: Path   # of a text file, packed or not
     "The encoding that the file's first bytes tell of."
     with opened(path) as file: return encoding_of(file.read(4))
 
-# %% ../nbs/A1_files.ipynb #written
+# %% ../nbs/A1_files.ipynb #western
 SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}     # and how they are spoken of
 
 @contextmanager
@@ -207,6 +217,7 @@ def western(path: Path  # of a text file, packed or not
     except UnicodeError: return "latin-1"
     return "cp1252"
 
+# %% ../nbs/A1_files.ipynb #written
 def found_separator(path: Path,     # of a text file, packed or not
                     encoding: str   # as Python names it
                     ) -> str:       # one character, of `SEPARATORS`
@@ -218,7 +229,7 @@ def found_separator(path: Path,     # of a text file, packed or not
         fields = {sign: len(next(csv.reader([first], delimiter=sign), [])) for sign in SEPARATORS}
     return max(fields, key=fields.get)
 
-# %% ../nbs/A1_files.ipynb #need-written
+# %% ../nbs/A1_files.ipynb #need-separator
 def need_separator(separator: str   # as typed
                    ) -> str:        # one character
     "The separator as one character; `tab` is one too. Raises `InputError`."
@@ -226,11 +237,13 @@ def need_separator(separator: str   # as typed
     if len(sign) == 1 and not sign.isalnum() and sign not in '"\r\n.': return sign
     raise InputError(f"--separator {separator} cannot part columns; choose one character, such as ; or tab.")
 
+# %% ../nbs/A1_files.ipynb #is-binary
 def is_binary(path: Path    # of a file, packed or not
               ) -> bool:    # of its first `BLOCK` bytes
     "Whether the file begins with bytes that stand in no text."
     with opened(path) as file: return bool(re.search(rb"[\x00-\x08\x0e-\x1f]", file.read(BLOCK)))
 
+# %% ../nbs/A1_files.ipynb #need-encoding
 def need_encoding(encoding: str # as typed
                   ) -> str:     # as Python's codecs name it
     "The encoding's usual name. Raises `InputError`."
@@ -240,7 +253,7 @@ def need_encoding(encoding: str # as typed
     except (LookupError, UnicodeError):
         raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
 
-# %% ../nbs/A1_files.ipynb #read-header
+# %% ../nbs/A1_files.ipynb #need-names-once
 def quoting(separator: str  # one character
             ) -> int:       # of the module csv
     "Whether a quotation mark holds a field together: after tabs it is a letter like others."
@@ -253,6 +266,7 @@ def need_names_once(path: Path, # for the message
     for name, n in Counter(names).items():
         if n > 1: raise InputError(f"{path}: there are several columns '{str(name)[:40]}'; keep one of them.")
 
+# %% ../nbs/A1_files.ipynb #read-header
 def read_header(path: Path,                         # of a text file, packed or not
                 separator: str,                     # one character
                 encoding: str = "utf-8"             # as Python names it
@@ -267,7 +281,7 @@ def read_header(path: Path,                         # of a text file, packed or 
     need_names_once(path, names)
     return list(header), names
 
-# %% ../nbs/A1_files.ipynb #closed-quotes
+# %% ../nbs/A1_files.ipynb #swallowed
 def swallowed(row: list[str],       # the fields of one row
               separator: str = ","  # one character
               ) -> bool:            # so it has swallowed them
@@ -278,6 +292,7 @@ def swallowed(row: list[str],       # the fields of one row
         if len(commas) > 1 and commas == [last - place, *[last] * (len(commas) - 2), place]: return True
     return False
 
+# %% ../nbs/A1_files.ipynb #closed-quotes
 def need_closed_quotes(path: Path,              # of a .csv file, packed or not
                        separator: str = ",",    # one character
                        encoding: str = "utf-8"  # as Python names it
@@ -299,17 +314,18 @@ def need_closed_quotes(path: Path,              # of a .csv file, packed or not
                          "text follows the mark that closes a field; "
                          "write a mark within a field twice.") from None
 
-# %% ../nbs/A1_files.ipynb #lines
+# %% ../nbs/A1_files.ipynb #need-line
 LONGEST_LINE = 2**26                        # bytes; a longer one is no row of a table
 
 def need_line(path: Path,   # for the message
               size: int     # bytes of the line
               ):
-    "Raise InputError for a line of more bytes than `LONGEST_LINE`: it would fill the memory."
+    "Raise InputError for a line of more than `LONGEST_LINE` bytes, in MB of 2**20: it would fill the memory."
     if size <= LONGEST_LINE: return
     raise InputError(f"{path}: a line has more than {LONGEST_LINE >> 20} MB, so this is no table; "
                      "give one row per interaction.")
 
+# %% ../nbs/A1_files.ipynb #lines
 class Lines(io.RawIOBase):
     "The bytes of a file, whose lines are counted as they are read; the last one is ended if it is open."
     def __init__(self, file,    # binary, open for reading
@@ -387,7 +403,7 @@ def need_few_fields(path: Path,         # for the message
     raise InputError(f"{path}: a row has {int(found[2]):,} fields, the header {found[1]}; "
                      "write the file again.")
 
-# %% ../nbs/A1_files.ipynb #read-plain-rows
+# %% ../nbs/A1_files.ipynb #has-break
 def has_break(column: "pa.ChunkedArray" # of text, numbered or not
               ) -> bool:                # of any of its texts
     "Whether a line break stands in a text of the column."
@@ -397,6 +413,7 @@ def has_break(column: "pa.ChunkedArray" # of text, numbered or not
     texts = [chunk.dictionary if numbered else chunk for chunk in column.chunks]
     return any(pc.any(pc.match_substring(text, "\n")).as_py() for text in texts)
 
+# %% ../nbs/A1_files.ipynb #read-plain-rows
 def read_plain_rows(path: Path,             # of a text file, packed or not
                     separator: str,         # one character
                     header: list[str],      # the names as they are written
@@ -433,6 +450,7 @@ def without_missing(table: "pa.Table",      # as of `read_plain_rows`
     give_back()
     return frame
 
+# %% ../nbs/A1_files.ipynb #columns-of-roles
 def columns_of_roles(columns: dict,     # role -> column, or None
                      names: list[str]   # of all columns of the file
                      ) -> list[str]:    # names of columns
@@ -454,7 +472,7 @@ def cast_text(text: "pa.ChunkedArray"           # a column
     except pa.ArrowInvalid: return None
     return numbers if pc.all(pc.less(pc.abs(numbers), 2.**63)).as_py() else None
 
-# %% ../nbs/A1_files.ipynb #read-text-file
+# %% ../nbs/A1_files.ipynb #with-numbers
 def with_numbers(table: "pa.Table", # as of `read_plain_rows`
                  columns: list[str] # of ratings, times and weights
                  ) -> "pa.Table":   # the same rows
@@ -465,6 +483,7 @@ def with_numbers(table: "pa.Table", # as of `read_plain_rows`
         give_back()
     return table
 
+# %% ../nbs/A1_files.ipynb #read-text-file
 def read_written(path: Path,                        # of a text file, packed or not
                  separator: str,                    # one character
                  encoding: str,                     # as Python names it
@@ -489,7 +508,7 @@ def read_written(path: Path,                        # of a text file, packed or 
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
 
-# %% ../nbs/A1_files.ipynb #need-one-header
+# %% ../nbs/A1_files.ipynb #holds-name
 def holds_name(column: "pd.Series", # (n,), of any type
                name: str            # as the header has it
                ) -> "pd.Series":    # (n,) bool
@@ -499,6 +518,7 @@ def holds_name(column: "pd.Series", # (n,), of any type
     words = pd.Series(column.unique() if texts else [], dtype=str)         # distinct ones alone are looked at
     return column.isin(words[words.str.strip("\ufeff ") == name.strip()])
 
+# %% ../nbs/A1_files.ipynb #need-one-header
 def need_one_header(frame: "pd.DataFrame",  # a row a line
                     written: dict,          # column -> its name in the header
                     ids: list[str],         # columns of users and of items
@@ -538,7 +558,7 @@ def read_text(path: Path,                       # plain, gzipped or zipped
     if separator or sign in (",", "\t"): return frame, columns
     return noted(frame, f"columns are separated by {SEPARATORS[sign]}; --separator can say another"), columns
 
-# %% ../nbs/A1_files.ipynb #read-parquet
+# %% ../nbs/A1_files.ipynb #frame-of
 def with_index(frame: "pd.DataFrame"    # of any index
                ) -> "pd.DataFrame":     # the same rows
     "The frame with its named index, if it has one, as columns before the others."
@@ -556,6 +576,7 @@ def frame_of(table: "pa.Table",     # as a file gives it
         told = f"what pandas wrote beside the table is damaged: {type(error).__name__}"
         raise pa.ArrowInvalid(told) from None
 
+# %% ../nbs/A1_files.ipynb #with-roles
 def with_roles(frame: "pd.DataFrame",               # with types
                roles: dict,                         # role -> column, where it was named
                whole: bool                          # all columns
@@ -599,6 +620,7 @@ def read_feather(path: Path,                        # of the file, packed or not
     table.validate(full=True)                                   # a damaged one would end the process later
     return with_roles(frame_of(table), roles, whole)
 
+# %% ../nbs/A1_files.ipynb #need-short-numbers
 def need_short_numbers(path: Path   # of a JSON file, packed or not
                        ):
     "Raise InputError where a JSON file holds a whole number that pandas would not read as it is written."
@@ -611,6 +633,7 @@ def need_short_numbers(path: Path   # of a JSON file, packed or not
                                  "ids in quotation marks.")
             end = block[-64:]
 
+# %% ../nbs/A1_files.ipynb #read-json-lines
 def read_json_lines(path: Path,                         # of the file, packed or not
                     roles: dict,                        # role -> column, where it was named
                     whole: bool = True                  # all columns
@@ -661,6 +684,7 @@ def unreadable() -> tuple[type[Exception], ...]:    # classes of errors
     return (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeError,
             OSError, zipfile.BadZipFile, csv.Error, zlib.error, EOFError, pyarrow.ArrowException)
 
+# %% ../nbs/A1_files.ipynb #readable
 @contextmanager
 def readable(path,      # for the message
              kind: str  # its ending, likewise
@@ -682,7 +706,7 @@ def notes_of_kinds(frames: "list[pd.DataFrame]",    # one or more, with the same
     return [f"column '{name}' holds numbers in some parts and texts in others, so its ids are texts: 7 and "
             "007 are two" for name in names if len({is_numeric_dtype(frame[name]) for frame in frames}) > 1]
 
-# %% ../nbs/A1_files.ipynb #parts
+# %% ../nbs/A1_files.ipynb #kind-of
 def kind_of(path: Path  # of a file, packed or not
             ) -> str:   # of `READERS`
     "The ending that says how the file is read. Raises `InputError` for one that says nothing."
@@ -691,6 +715,7 @@ def kind_of(path: Path  # of a file, packed or not
     raise InputError(f"{path}: '{path.suffix}' is not a format read here; give a {KINDS} file, "
                      "plain, .gz or .zip.")
 
+# %% ../nbs/A1_files.ipynb #parts
 def parts_of(path: Path         # of a file, a folder, or a pattern with * ? or []
              ) -> list[Path]:   # in the order of their names
     "The files that are meant, all of one kind. Raises `InputError` where there are none."
@@ -821,7 +846,7 @@ def need_place(path # of a file to be written
     what = next((what for what, is_so in why.items() if is_so), None)
     if what: raise InputError(f"{path}: cannot be written, since {what}; choose another place.")
 
-# %% ../nbs/A1_files.ipynb #why-not
+# %% ../nbs/A1_files.ipynb #code-of
 WHY_NOT = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose another place"),
     errno.EDQUOT: ("your share of the disk is used up", "free some space, or choose another place"),
@@ -840,6 +865,7 @@ def code_of(error: BaseException    # of Python, pyarrow or safetensors
     found = re.search(r"(?:Os \{ code: |os error )(\d+)", str(error))
     return int(found[1]) if found else None
 
+# %% ../nbs/A1_files.ipynb #said-of
 @contextmanager
 def said_of(path    # of the file, for the message
             ):
@@ -850,7 +876,7 @@ def said_of(path    # of the file, for the message
         what, remedy = WHY_NOT.get(code, (os.strerror(code), "check the disk and the path"))
         raise InputError(f"{path}: cannot be written, since {what}; {remedy}.") from error
 
-# %% ../nbs/A1_files.ipynb #drafts
+# %% ../nbs/A1_files.ipynb #is-stream
 def is_stream(path: Path    # of anything
               ) -> bool:    # False where nothing is there
     "Whether something is there that is written to and not replaced: a device or a pipe."
@@ -862,6 +888,7 @@ def draft_of(place: Path    # where the finished file will stand
     name = f".{place.name[:60]}.{socket.gethostname()[:40]}.{os.getpid()}.part"
     return Path(tempfile.gettempdir()) / name if is_stream(place) else place.with_name(name)
 
+# %% ../nbs/A1_files.ipynb #is-running
 def is_running(process: int # its number
                ) -> bool:   # True for a process of another user, too
     "Whether a process of this number runs on this machine."
@@ -870,6 +897,7 @@ def is_running(process: int # its number
     except PermissionError: return True
     return True
 
+# %% ../nbs/A1_files.ipynb #drafts
 def remove_left(place: Path # where the finished file will stand
                 ):
     "Removes drafts of that place by processes of this machine that run no more."
@@ -878,7 +906,7 @@ def remove_left(place: Path # where the finished file will stand
         found = re.fullmatch(left, path.name)
         if found and not is_running(int(found[1])): path.unlink(missing_ok=True)
 
-# %% ../nbs/A1_files.ipynb #replacing
+# %% ../nbs/A1_files.ipynb #settle
 def settle(draft: Path, # finished
            place: Path  # where it goes
            ):
@@ -893,6 +921,7 @@ def settle(draft: Path, # finished
     try: os.fsync(folder)
     finally: os.close(folder)
 
+# %% ../nbs/A1_files.ipynb #replacing
 @contextmanager
 def replacing(path  # of a file, a link, a device or a pipe
               ):

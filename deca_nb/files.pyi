@@ -11,6 +11,8 @@ MOST_SAID: int
 class InputError(ValueError):
     def __init__(self, message: str = '') -> None: ...
 
+def counted(n: int, what: str) -> str: ...
+
 USUAL_COLUMNS: Incomplete
 LIKELY_COLUMNS: Incomplete
 MISSING: Incomplete

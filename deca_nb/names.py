@@ -61,7 +61,7 @@ def listed(kind: str        # such as model
     "The names of that kind: the package's, then those made known since."
     return list(dict.fromkeys([*table().get(kind, {}), *KNOWN.get(kind, {})]))
 
-# %% ../nbs/A3_names.ipynb #free
+# %% ../nbs/A3_names.ipynb #origin
 def origin(thing                    # a class, a function or anything else
            ) -> tuple[str, str]:    # both may be empty
     "Module and qualified name of a class or function; empty where it has none."
@@ -72,6 +72,7 @@ def in_notebook(thing       # a class or function
     "Whether it was made in a cell."
     return origin(thing)[0] == "__main__" and hasattr(builtins, "get_ipython")
 
+# %% ../nbs/A3_names.ipynb #code-of
 def code_of(thing       # a class or function
             ) -> str:   # 32 or 64 hexadecimal digits, or empty
     "Identifies its code: a hash of its file, or in a notebook a random word; empty for this package's."
@@ -81,6 +82,7 @@ def code_of(thing       # a class or function
     if path is None or in_notebook(thing): return uuid4().hex
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
+# %% ../nbs/A3_names.ipynb #need-free
 def is_taken(kind: str,         # such as model
              name: str,         # that is borne
              whose: str         # who bears it, for the message
@@ -101,7 +103,7 @@ def need_free(kind: str,    # such as model
     if holder is not thing and (origin(holder) != (module, bearer) or "<locals>" in bearer):
         raise is_taken(kind, name, ", ".join(origin(holder)))
 
-# %% ../nbs/A3_names.ipynb #find
+# %% ../nbs/A3_names.ipynb #file-of
 def is_place(name       # a name, or a class
              ) -> bool: # False for what is no text
     "Whether a name is of the form FILE.py:Class."
@@ -114,6 +116,7 @@ def file_of(place: str  # FILE.py:Class
     if not path.is_file(): raise InputError(f"{path}: there is no such file; check the path.")
     return path.read_bytes()
 
+# %% ../nbs/A3_names.ipynb #source-of
 def source_of(kind: str,    # such as model
               name: str     # or FILE.py:Class
               ) -> str:     # hexadecimal digits, or empty
@@ -121,6 +124,7 @@ def source_of(kind: str,    # such as model
     if is_place(name): return hashlib.sha256(file_of(name)).hexdigest()
     return BEARERS.get((kind, name), (None, ""))[1]
 
+# %% ../nbs/A3_names.ipynb #from-file
 def from_file(place: str    # FILE.py:Class
               ):            # the class
     "The class at `FILE.py:Class`. Raises `InputError` where there is none."

@@ -104,7 +104,7 @@ def noise_row(kind: str,        # of the noise, a key of `KINDS`
     return {"noise": kind, "users": size[0], "items": size[1], "method": how, "seed": seed} | row | found | {
         "seconds": time.process_time() - started}
 
-# %% ../nbs/A9_noise.ipynb #experiment
+# %% ../nbs/A9_noise.ipynb #kept-row
 def kept_row(folder: Path,      # where finished rows are
              make: Callable,    # a function of this module: arguments -> a row, as plain data
              *cell: Any         # its arguments
@@ -117,6 +117,7 @@ def kept_row(folder: Path,      # where finished rows are
     if not path.is_file(): write_json(path, make(*cell))
     return json.loads(path.read_text(encoding="utf-8"))
 
+# %% ../nbs/A9_noise.ipynb #kept-rows
 def kept_rows(bench: Bench,         # whose folder keeps them, and whose jobs are used
               make: Callable,       # as for `kept_row`
               cells: list           # of arguments, a tuple a row
@@ -128,6 +129,7 @@ def kept_rows(bench: Bench,         # whose folder keeps them, and whose jobs ar
     for cell, row in zip(cells, rows, strict=True): bench.made[str(cell)] = row["seconds"], versions()
     return pd.DataFrame(rows)
 
+# %% ../nbs/A9_noise.ipynb #experiment
 def worlds_page(bench: Bench,       # its seeds are worlds
                 size: tuple         # users and items
                 ) -> dict:          # worlds: mean and std of each measure; runs: a row per world and method

@@ -72,6 +72,7 @@ def typed(words: list[str],     # behind the command
         elif option not in by_word or by_word[option].kind is bool: yield option, None
         else: yield option, value if equals else next(left, None)
 
+# %% ../nbs/A1_options.ipynb #need-typed
 SAID = {str: "a text in quotation marks", int: "a whole number", float: "a number", bool: "true or false"}
 
 def need_typed(command: str,            # its name, for the message
@@ -100,6 +101,7 @@ def read_options(path: str  # of the file
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: this is no TOML ({error}); write lines such as epochs = 20.") from None
 
+# %% ../nbs/A1_options.ipynb #fits
 def fits(value,             # as TOML gives it
          one: OptionType    # the option
          ) -> bool:         # of the option's kind, or a list of such
@@ -109,6 +111,7 @@ def fits(value,             # as TOML gives it
     if one.kind in (bool, str): return isinstance(value, one.kind)
     return isinstance(value, (int, float) if one.kind is float else int) and not isinstance(value, bool)
 
+# %% ../nbs/A1_options.ipynb #words-of
 def words_of(path: str,             # of the file, for the message
              held: dict,            # as of `read_options`
              command: str,          # whose options these are

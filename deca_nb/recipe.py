@@ -129,6 +129,7 @@ class AtOnce:
     optimiser: ClassVar[str] = "dense"              # no step is taken; it suits every model
     is_settled: ClassVar[bool] = True
 
+# %% ../nbs/A4_recipe.ipynb #model-of
 def model_of(model: str,    # its name
              method: str    # its name, or FILE.py:Class
              ) -> str:      # of the model, or of the method
@@ -202,7 +203,7 @@ def key(self: Recipe) -> str:   # of a SHA-256
     text = json.dumps(self.to_json(), sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-# %% ../nbs/A4_recipe.ipynb #make-recipe
+# %% ../nbs/A4_recipe.ipynb #check-sizes
 def sizes_of(cls: type          # of a model, or of a method that is one
              ) -> list[str]:    # such as embedding_dim
     "The sizes that a model's class takes."
@@ -224,6 +225,7 @@ def check_sizes(cls: type,  # as for `sizes_of`
     parameters = inspect.signature(cls.__init__).parameters
     return {name: as_default(value, parameters[name].default) for name, value in sizes.items()}
 
+# %% ../nbs/A4_recipe.ipynb #settings-of-method
 def settings_of_method(method: str  # its name, or FILE.py:Class
                        ) -> type:   # a dataclass
     "The class of a method's settings. Raises `InputError` for what is no training method."
@@ -232,13 +234,14 @@ def settings_of_method(method: str  # its name, or FILE.py:Class
         raise InputError(f"{method} is no training method; derive it from deca_nb.training.Method.")
     return cls.Settings
 
-# %% ../nbs/A4_recipe.ipynb #from-numbers
+# %% ../nbs/A4_recipe.ipynb #users-of
 def users_of(number: str        # the name of a setting
              ) -> list[str]:    # names of methods
     "The methods that have that number among their own settings."
     return [name for name in listed("method")
             if number in {f.name for f in fields(settings_of_method(name))}]
 
+# %% ../nbs/A4_recipe.ipynb #make-recipe
 def make_recipe(model: str,     # its name, or FILE.py:Class
                 method: str,    # likewise
                 numbers: dict,  # name -> value, of settings and sizes

@@ -36,7 +36,7 @@ from .interactions import Interactions
 from .recommender import Recommender
 from .serving import read_history, read_id_file, write_vectors
 
-# %% ../nbs/A0_recommend.ipynb #recommend
+# %% ../nbs/A0_recommend.ipynb #whose-lists
 def whose_lists(users: str | None,              # ids separated by commas
                 users_file: str | None,         # path of a file of ids
                 everybody: bool,                # --all was given
@@ -48,13 +48,14 @@ def whose_lists(users: str | None,              # ids separated by commas
     cannot be read."""
     given = (users is not None) + (users_file is not None) + everybody
     if given > 1 or not (given or history):
-        raise InputError("say whose lists: give one of --users, --users-file and --all.")
+        raise InputError("say whose lists: give one of --users, --users-file and --all, or --history.")
     if users is not None:
         if "\n" in users: raise InputError("--users holds a line break; separate the ids by commas.")
         ids = [one for one in next(csv.reader([users], skipinitialspace=True), []) if one.strip()]
         return [one if f'"{one}"' in users else one.strip() for one in ids]     # blanks in quotes are meant
     return None if users_file is None else read_id_file(users_file, "user", column, encoding)
 
+# %% ../nbs/A0_recommend.ipynb #give-lists
 def give_lists(table: pd.DataFrame,     # a row a place, with a column rank
                out: str | None,         # path of the table to write; None: it is printed
                json: str | None         # path of the JSON file; None: none is written

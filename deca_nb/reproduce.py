@@ -46,7 +46,7 @@ def need_used(what: str,        # name of the experiment
         if value is None or name not in unused: continue
         raise InputError(f"--{name} changes nothing in {what}; leave it out.")
 
-# %% ../nbs/A0_reproduce.ipynb #reproduce-picks
+# %% ../nbs/A0_reproduce.ipynb #pick-models
 def pick_models(text: str | None    # names separated by commas; None: not given
                 ) -> tuple | None:  # names; None: the experiment's own
     "'GMF,CDAE' as a tuple. Raises `InputError` for an unknown name."
@@ -54,6 +54,7 @@ def pick_models(text: str | None    # names separated by commas; None: not given
     for name in names: name_of("model", name)
     return names or None
 
+# %% ../nbs/A0_reproduce.ipynb #pick-methods
 def pick_methods(text: str | None       # names separated by commas; None: not given
                  ) -> tuple | None:     # names; None: the experiment's own
     "'Normal,DeCA' as a tuple; also a variant that only the tables name. Raises `InputError` for another."
@@ -63,6 +64,7 @@ def pick_methods(text: str | None       # names separated by commas; None: not g
         if name not in VARIANTS: name_of("method", name)
     return names or None
 
+# %% ../nbs/A0_reproduce.ipynb #pick-judged
 def pick_scores(scores: str     # logit or probability
                 ) -> str:       # the same
     "The name of what is ranked. Raises `InputError` for another."
@@ -77,7 +79,7 @@ def pick_judged(ties: str       # name of a policy
     raise InputError(f"runs are judged by {' and '.join(JUDGED)}, not by '{ties}'; "
                      "give one of these as --ties.")
 
-# %% ../nbs/A0_reproduce.ipynb #how-made
+# %% ../nbs/A0_reproduce.ipynb #command-of
 def command_of(what: str,           # name of the experiment
                unused: tuple,       # names of the options that change nothing in it
                bench: "Bench"       # where it has run
@@ -93,6 +95,7 @@ def command_of(what: str,           # name of the experiment
              if value and name not in unused)
     return " ".join([f"deca reproduce {what}", *given])
 
+# %% ../nbs/A0_reproduce.ipynb #reproduced
 def reproduced(command: str,        # for a shell
                bench: "Bench",      # where it has run
                seconds: float       # of processor time

@@ -38,7 +38,7 @@ from .checkpoints import MINUTES, UNFINISHED, digest, fit_kept, forget, with_nee
 from .claims import Claims, share
 from .datasets import load_named, world_of
 from .evaluation import metric_columns
-from .files import InputError, replacing
+from .files import InputError, counted, replacing
 from .interactions import Interactions, Judging, Split
 from .judging import judge
 from .ranking import scorer_device
@@ -101,6 +101,7 @@ def set_aside(path: Path,       # that cannot be read
     print(f"{path} cannot be read ({told}); it is called {aside.name} now, and its runs are made again.",
           file=sys.stderr)
 
+# %% ../nbs/A6_runs.ipynb #weights-in
 def weights_in(path: Path   # of `Weights`
                ) -> dict:   # weights (name -> tensor), history, ...
     "What is kept there. Raises `ValueError` or an error of safetensors where it is not what was written."
@@ -126,7 +127,7 @@ def is_whole(path: Path,    # of `Weights`
 class Weights(MutableMapping):
     """Finished trainings by the key of their recipe, one safetensors file each, so that processes share them.
 
-    What is not finished is kept beside them (appendix A6)."""
+    What is not finished is kept beside them (A6_checkpoints)."""
     def __init__(self, folder   # path; made where it is not there
                  ):
         self.folder, self.unfinished = Path(folder), Path(folder) / "unfinished"
@@ -190,6 +191,7 @@ def judge_both(judged_by: Callable, # (split, k=, ties=) -> a row per user
               for ties, per_user in found.items() for metric in metric_columns(per_user)}
     return values | {"warm": found["expected"]["warm"].to_numpy()}
 
+# %% ../nbs/A6_runs.ipynb #only-liked
 def only_liked(split: Split # with ratings or noise flags
                ) -> Split:  # otherwise the same
     """The same split, to be learned from the clicks that were meant only.
@@ -198,6 +200,7 @@ def only_liked(split: Split # with ratings or noise flags
     train, valid = meant_only(split.train, split.valid, split.liked)
     return replace(split, train=train, valid=valid)
 
+# %% ../nbs/A6_runs.ipynb #watch-truth
 def watch_truth(split: Split,       # whose truth is looked for
                 judging: Judging,   # masking, scores and ties
                 k: int              # length of the list
@@ -379,6 +382,7 @@ def run_job(job: Job,                   # to be run
     forget(Run(job.recipe, split.train, split.valid, job.device), kept.unfinished)
     runs.add(row)
 
+# %% ../nbs/A6_runs.ipynb #run-jobs
 def run_jobs(jobs: list[Job],               # one or more, of the same data
              runs: Runs,                    # where their rows are kept
              load: Callable = load_named    # (data, files) -> split
@@ -390,6 +394,7 @@ def run_jobs(jobs: list[Job],               # one or more, of the same data
     if len(missing) > 1: train_together(list(missing.values()))
     for job in jobs: run_job(job, runs, load)
 
+# %% ../nbs/A6_runs.ipynb #groups-of
 def groups_of(jobs: list[Job],      # of any data
               load: Callable        # (data, files) -> split
               ) -> list[list[Job]]: # each job in one group
@@ -468,8 +473,9 @@ def need_rows(jobs: list[Job],  # that workers have done
     "Raise InputError where a job was done, but its row is not to be seen: a worker has written it elsewhere."
     unseen = [job for job in jobs if not runs.path(job.name()).is_file()]
     if not unseen: return
-    raise InputError(f"{len(unseen)} runs are done, but not in {runs.folder}. All machines of the cluster "
-                     "must see this folder: give one on a disk that they share (--out; with audit, TMPDIR).")
+    raise InputError(f"{counted(len(unseen), 'finished run')} cannot be seen in {runs.folder}. All machines "
+                     "of the cluster must see this folder: give one on a disk that they share (--out; with "
+                     "audit, TMPDIR).")
 
 # %% ../nbs/A6_runs.ipynb #in-ray
 def in_ray(groups: list[list[Job]], # as of `groups_of`
@@ -514,12 +520,13 @@ def pick_jobs(jobs: int | str   # as typed, or a number
     if str(jobs).isascii() and str(jobs).isdecimal() and int(jobs) > 0: return int(jobs)
     raise InputError(f"--jobs {jobs} cannot be used; give a number of processes from 1 on, or ray.")
 
-# %% ../nbs/A6_runs.ipynb #sweep
+# %% ../nbs/A6_runs.ipynb #without-rows
 @cache
 def fingerprint_of(load: Callable,  # (data, files) -> split
                    data: str,       # its name
                    files: str       # honest or released
                    ) -> str:        # of the split
+    "The fingerprint of a named split, read once."
     return load(data, files).fingerprint()
 
 def without_rows(jobs: list[Job],       # of any data
@@ -531,6 +538,7 @@ def without_rows(jobs: list[Job],       # of any data
     return {name: job for job in jobs if done.get(name := job.name()) is None
             or done[name] != fingerprint_of(load, job.recipe.data, job.files)}
 
+# %% ../nbs/A6_runs.ipynb #sweep
 def sweep(jobs: list[Job],              # of any data
           runs: Runs,                   # where rows are kept
           processes: int | str = 1,     # 1 or more, or `RAY`

@@ -4,7 +4,7 @@ from .checkpoints import MINUTES as MINUTES, UNFINISHED as UNFINISHED, digest as
 from .claims import Claims as Claims, share as share
 from .datasets import load_named as load_named, world_of as world_of
 from .evaluation import metric_columns as metric_columns
-from .files import InputError as InputError, replacing as replacing
+from .files import InputError as InputError, counted as counted, replacing as replacing
 from .interactions import Interactions as Interactions, Judging as Judging, Split as Split
 from .judging import judge as judge
 from .ranking import scorer_device as scorer_device

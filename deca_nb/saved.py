@@ -19,7 +19,7 @@ import torch
 from .files import InputError
 from .recipe import plain
 
-# %% ../nbs/A6_saved.ipynb #refused
+# %% ../nbs/A6_saved.ipynb #damaged
 FORMAT, OLDER = "deca_nb recommender 5", ("deca_nb recommender 4",)     # older ones have no hashes
 REMEDY = "copy it again, or train it again"
 
@@ -136,7 +136,7 @@ def need_scores(ranker,         # as it was taken out of tensors
     if scores.shape != (1, n_items) or scores.dtype is not torch.float32:
         damaged("what it learned is not of these items")
 
-# %% ../nbs/A6_saved.ipynb #need-sound
+# %% ../nbs/A6_saved.ipynb #part-of
 def part_of(tensors: dict,      # name -> tensor
             prefix: str         # with its dot
             ) -> dict:          # name without the prefix -> tensor
@@ -152,7 +152,7 @@ def need_own_history(history,       # records of epochs
     if history and method not in {one["trains"] for one in history}:
         damaged("its history is of another method")
 
-# %% ../nbs/A6_saved.ipynb #need-sound-part
+# %% ../nbs/A6_saved.ipynb #need-sound
 def need_sound(about: dict,     # a description, or that of what is served
                tensors: dict    # its own
                ):

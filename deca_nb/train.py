@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OF_FOLDER', 'popularity_won', 'show_popular', 'advice_on', 'need_unlabelled', 'train', 'need_untyped',
            'split_or_rows', 'need_news', 'weighing_one', 'weighs_by_scores', 'as_the_saved_ones', 'begins_with',
-           'learned_whole', 'owned_with', 'gone_on', 'counted', 'went_on', 'show_judged', 'go_on_from']
+           'learned_whole', 'owned_with', 'gone_on', 'went_on', 'show_judged', 'go_on_from']
 
 # %% ../nbs/A0_train.ipynb #imports-export
 from dataclasses import replace
@@ -51,7 +51,7 @@ from .checkpoints import going_on, remove_unfinished
 from .datasets import describe_split, is_own_file
 from .evaluation import metric_columns
 from .export import told_apart
-from .files import InputError
+from .files import InputError, counted
 from deca_nb.interactions import (
     Interactions,
     Protocol,
@@ -166,7 +166,7 @@ def train(data: dict, training: dict, out: Annotated[str, Option(help="folder to
     made_with = versions(recommender.device)
     note(provenance(split, protocol.judging, protocol.name, [seed], made_with) + f"\nsaved to {out}")
 
-# %% ../nbs/A0_train.ipynb #go-on
+# %% ../nbs/A0_train.ipynb #need-untyped
 def need_untyped(*names: str    # of parameters, as of `OF_FOLDER`
                  ):
     "Raise InputError for an option that was given although the folder says it; not for a FILE.py:Class."
@@ -174,6 +174,7 @@ def need_untyped(*names: str    # of parameters, as of `OF_FOLDER`
         if all(map(is_place, words_after(GIVEN.get(), f"--{name}"))): continue
         raise InputError(f"--{name} cannot change where training goes on; leave it out.")
 
+# %% ../nbs/A0_train.ipynb #split-or-rows
 def split_or_rows(data: dict,                               # as of `collect_data`
                   before: Interactions | None = None        # what the saved model learned; None: nothing
                   ) -> tuple[Split | None, Interactions]:   # the split; every click of the file
@@ -193,6 +194,7 @@ def split_or_rows(data: dict,                               # as of `collect_dat
         return None, rows
     return split, split.everything()
 
+# %% ../nbs/A0_train.ipynb #need-news
 def need_news(before: Recommender,  # as loaded; the weights that lists come from
               rows: Interactions,   # (n,), over any ids
               data: str             # path of their file, for the message
@@ -203,7 +205,7 @@ def need_news(before: Recommender,  # as loaded; the weights that lists come fro
     if np.isin(new.keys(), saved.keys()).all():
         raise InputError(f"{data}: each click of it is known to the saved model; give a file with new ones.")
 
-# %% ../nbs/A0_train.ipynb #as-saved
+# %% ../nbs/A0_train.ipynb #weighing-one
 def weighing_one(clicks # `Interactions`, a `Split`, or None
                  ):     # of the same class
     "Interactions, or a split (None: there is none), with a weight of 1 for each pair."
@@ -212,6 +214,7 @@ def weighing_one(clicks # `Interactions`, a `Split`, or None
     found = {name: weighing_one(getattr(clicks, name)) for name in parts}
     return replace(clicks, **(found or {"weights": clicks.weight_each()}))
 
+# %% ../nbs/A0_train.ipynb #as-saved
 def weighs_by_scores(recommender: Recommender   # as loaded
                      ) -> bool:                 # False where it does not say its data
     "Whether `denoise --reweight` or labels gave its clicks weights, now or before an earlier `--from`."
@@ -241,7 +244,7 @@ def begins_with(after: Recommender, # fitted
     return [f"New users begin {users}, new items with untrained ones: where few epochs follow, those stand "
             "in few lists; train anew on the whole log from time to time."]
 
-# %% ../nbs/A0_train.ipynb #go-on-parts
+# %% ../nbs/A0_train.ipynb #learned-whole
 def learned_whole(before: Recommender,  # as loaded
                   rows: Interactions,   # later clicks, to be learned beside the saved ones
                   epochs: int | None,   # at the most; None: as many as `before` took
@@ -251,6 +254,7 @@ def learned_whole(before: Recommender,  # as loaded
     took = best_epochs(before.history).get(before.method_name) if epochs is None else epochs
     return with_notes(lambda: before.go_on(rows, None, took, **numbers))
 
+# %% ../nbs/A0_train.ipynb #owned-with
 def owned_with(before: Recommender, # as loaded
                split: Split,        # of the later clicks
                data: dict           # their options; `known` may name a file
@@ -262,6 +266,7 @@ def owned_with(before: Recommender, # as loaded
     more, _ = read_known(data["known"], both, data)
     return concat(both, replace(more, titles=both.titles)).distinct()
 
+# %% ../nbs/A0_train.ipynb #gone-on
 def gone_on(before: Recommender,    # as loaded
             split: Split | None,    # of the later clicks; None: too few for one
             rows: Interactions,     # all of the later clicks
@@ -280,12 +285,6 @@ def gone_on(before: Recommender,    # as loaded
     return after
 
 # %% ../nbs/A0_train.ipynb #went-on
-def counted(n: int,     # 0 or more
-            what: str   # in the singular
-            ) -> str:   # such as '2,000 users'
-    "So many of them in words, such as 1 user or 2 users."
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
-
 def went_on(before: Recommender,    # as loaded
             after: Recommender,     # that went on from it
             folder: str             # of `before`, for the message
@@ -298,6 +297,7 @@ def went_on(before: Recommender,    # as loaded
           f"{counted(took, 'epoch')}; Adam's memory and schedules by steps began anew")
     return begins_with(after, n_users, n_items)
 
+# %% ../nbs/A0_train.ipynb #show-judged
 def show_judged(after: Recommender, # that went on
                 split: Split,       # of the later clicks
                 protocol: Protocol, # how it is judged

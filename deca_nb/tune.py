@@ -94,7 +94,7 @@ TUNED_HELP = f"separated by commas [{','.join(TUNED)}; ALS where implicit is ins
 # %% ../nbs/A7_tune.ipynb #is-plain
 def is_plain(method: str    # its name, or FILE.py:Class
              ) -> bool:     # True: it doubts none
-    "Whether a method doubts no click: rankers, normal training, WBPR, and the controls of chapter 09."
+    "Whether a method doubts no training click: rankers, and the methods of `PLAIN`."
     return method in PLAIN or method in listed("ranker")
 
 # %% ../nbs/A7_tune.ipynb #pick-tuned
@@ -191,7 +191,7 @@ def say_left(n: int,        # trainings that are done, 1 or more
         note(f"{n} of {total} trainings took {seconds:.0f} s; some {left / 60:.0f} minutes are left")
     return seconds > 20
 
-# %% ../nbs/A7_tune.ipynb #in-turn
+# %% ../nbs/A7_tune.ipynb #unjudged
 def unjudged(jobs: list[Job],       # trainings that are asked for
              runs: Runs,            # where rows are kept
              split: Split           # their data
@@ -200,6 +200,7 @@ def unjudged(jobs: list[Job],       # trainings that are asked for
     done = judged_before(jobs, runs, split)
     return {name: job for job in jobs if (name := job.name()) not in done}
 
+# %% ../nbs/A7_tune.ipynb #in-turn
 def in_turn(jobs: list[Job],    # trainings that are asked for
             runs: Runs,         # where rows are kept
             split: Split,       # their data
@@ -301,7 +302,7 @@ def whole_verdict(low: float, high: float,      # ends of the interval
     return ("These data do not show that denoising helps or harms: the interval holds 0",
             f"train {first}, the better one by validation, or tune again with more clicks")
 
-# %% ../nbs/A7_tune.ipynb #answer-helps
+# %% ../nbs/A7_tune.ipynb #reached
 def reached(tested: dict[str, pd.DataFrame],    # method -> rows of its tested runs
             name: str,                          # of the method
             k: int                              # length of the list
@@ -309,6 +310,7 @@ def reached(tested: dict[str, pd.DataFrame],    # method -> rows of its tested r
     "The mean NDCG of a method's tested runs; -inf of one that was not tuned."
     return values_of(tested[name], f"ndcg@{k}").mean() if name in tested else -np.inf
 
+# %% ../nbs/A7_tune.ipynb #answer-helps
 def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested runs
            k: int,                              # length of the list
            truth: str = ""                      # what the split's truth means
@@ -336,7 +338,7 @@ def answer(tested: dict[str, pd.DataFrame],     # rows of each method's tested r
     same, beside = difference(tested, ours, "Normal", k)
     return [told, same], f"{says} ({text}; and {beside}); {now}{unknown}."
 
-# %% ../nbs/A7_tune.ipynb #by-labels
+# %% ../nbs/A7_tune.ipynb #labels-to-judge
 def labels_to_judge(path: str,          # as `read_labels` takes it
                     split: Split,       # what the trials are trained on
                     *names: tuple[str | None, str | None]   # columns of users and items, likeliest first
@@ -348,6 +350,7 @@ def labels_to_judge(path: str,          # as `read_labels` takes it
     if told: note(f"{path}: {told}; methods are not compared by labels.")
     return None if told else labels
 
+# %% ../nbs/A7_tune.ipynb #by-labels
 def by_labels(labels: Labels | None,    # of training clicks; None: there are none to judge by
               split: Split,             # what the trials were trained on
               best: dict[str, Job],     # method -> its best trial; the best by validation first

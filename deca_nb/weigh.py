@@ -67,6 +67,7 @@ def by_halves(split: Split,     # whose training clicks were labelled
         found[half == part] = told(quality, some_labels(labels, half == part))
     return found
 
+# %% ../nbs/A0_weigh.ipynb #like-by-halves
 def like_by_halves(split: Split,    # whose training clicks were labelled
                    labels: Labels   # n of them
                    ) -> np.ndarray: # (n,) in (0, 1)
@@ -122,7 +123,7 @@ def best_way(table: pd.DataFrame    # as of `ways_judged`
     sure = table[table["low"] > 0]
     return ALONE if sure.empty else sure["AUC"].idxmax()
 
-# %% ../nbs/A0_weigh.ipynb #quality-of-training
+# %% ../nbs/A0_weigh.ipynb #compared-text
 def compared_text(table: pd.DataFrame   # as of `compared_on_labels`
                   ) -> str:             # several lines
     "The table as text."

@@ -126,7 +126,7 @@ def test_what_several_processes_cannot_train():
 
 
 def test_what_a_store_of_runs_cannot_show(tmp_path):
-    with pytest.raises(InputError, match="1 runs are done, but not in"):
+    with pytest.raises(InputError, match="1 finished run cannot be seen in"):
         runs.need_rows([Job(make_recipe("MF", "Normal", {}, data="world"))], Runs(tmp_path))
 
 

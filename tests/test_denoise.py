@@ -207,8 +207,8 @@ def test_a_cut_with_repeats_is_what_the_saved_model_learned(own_file):
         ("--drop 0.1 --reweight", "give one of the two"),
         ("--save m", "say what goes with --drop SHARE, or give"),
         ("--folds -1", "--folds -1 cannot be used"),
-        ("--split random", "--split changes nothing"),
-        ("--known own.csv --drop 0.1", "--known changes nothing"),
+        ("--split random", "--split is for the split"),
+        ("--known own.csv --drop 0.1", "--known is for the split"),
         ("--drop 0.1 --save own.csv", "is a file"),
     ],
 )
