@@ -230,6 +230,18 @@ def test_each_difference_has_its_callout(part):
     assert set(range(1, DIFFERENCES[part] + 1)) - named == set()
 
 
+def test_each_difference_is_in_the_list_of_the_glossary():
+    listed = re.findall(r"^\| (\d\.\d+) \|", (ROOT / "docs/pages/glossary.md").read_text("utf-8"), re.MULTILINE)
+    named = {
+        f"{part}.{number}"
+        for chapter in CHAPTERS
+        for title, _ in callouts(chapter)
+        for part in (1, 2)
+        for number in numbered(title, part)
+    }
+    assert len(set(listed)) == len(listed) and named - set(listed) == set()
+
+
 FENCE = re.compile(r":::(?: \{\.[\w-]+\})?")
 
 
