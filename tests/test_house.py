@@ -156,6 +156,14 @@ def test_a_cell_can_keep_its_output_to_itself():
     assert [len(cell.outputs) for cell in cells] == [0, 1]
 
 
+def test_an_address_in_memory_is_not_kept_beside_what_is_shown():
+    shown = {"text/html": "<table></table>", "text/plain": "<pandas.Styler at 0x7f12>"}
+    told = {"text/html": "<table></table>", "text/plain": "a  b"}
+    outputs = [nbformat.v4.new_output("display_data", data=dict(data)) for data in (shown, told)]
+    tidy(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)]))
+    assert [sorted(output.data) for output in outputs] == [["text/html"], ["text/html", "text/plain"]]
+
+
 RAW = ("tensor(", "array(", "np.float", "np.int", "torch.Size", "grad_fn")
 
 

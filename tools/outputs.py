@@ -2,7 +2,8 @@
 
 Every cell is run, those that need the authors' files too, so DECA_DATA has to name them. What is kept teaches
 a reader: no warnings, no execution counts, no progress bars; figures as SVG, which stay the same while they
-show the same; and of the widgets' states those of the widgets that are shown. A cell with `#| output: false`
+show the same; and of the widgets' states those of the widgets that are shown. Of a table or widget the text that
+is no more than an address in memory goes, since it is another one in each run. A cell with `#| output: false`
 keeps nothing, such as a widget that is dead without a kernel.
 """
 
@@ -23,6 +24,7 @@ FIGURES = [
     "--InlineBackend.figure_formats=svg",
     "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
 ]
+ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")
 KEEPS_NOTHING = re.compile(r"^#\|\s*output:\s*false\s*$", re.MULTILINE)
 REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 
@@ -70,6 +72,9 @@ def tidy(notebook: nbformat.NotebookNode):
             for output in cell.outputs:
                 if "execution_count" in output:
                     output.execution_count = None
+                data = output.get("data", {})
+                if len(data) > 1 and ADDRESS.fullmatch(data.get("text/plain", "")):
+                    del data["text/plain"]
     widgets = notebook.metadata.get("widgets", {}).get(STATE)
     if widgets is None:
         return
