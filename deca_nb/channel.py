@@ -36,7 +36,7 @@ def click_probability(f: Bernoulli,         # P(liked) of each pair, any shape
                       h: Bernoulli,         # P(click | disliked), broadcasts with f
                       h_prime: Bernoulli    # P(click | liked), broadcasts with f
                       ) -> Bernoulli:       # P(click), of the broadcast shape
-    "Eq. (1) of chapter 16, in logarithms. h may be 0 and h_prime 1. Raises nothing."
+    "Eq. (37) of chapter 16, in logarithms. h may be 0 and h_prime 1."
     log_p = torch.logaddexp(f.log_p + h_prime.log_p, f.log_q + h.log_p)
     log_q = torch.logaddexp(f.log_p + h_prime.log_q, f.log_q + h.log_q)
     return Bernoulli(log_p.exp(), log_q.exp(), log_p, log_q)
@@ -47,7 +47,7 @@ def marginal_log_likelihood(f: Bernoulli,           # P(liked) of each pair, any
                             h_prime: Bernoulli,     # P(click | liked), broadcasts with f
                             observed: torch.Tensor  # 1 for a click and 0 for none, the shape of f
                             ) -> torch.Tensor:      # nats, the broadcast shape, at most 0
-    "Eq. (1b), left: the paper's Eq. 2 with the liking summed out, for a click or none. Raises nothing."
+    "Eq. (38), left: the paper's Eq. 2 with the liking summed out, for a click or none."
     click = click_probability(f, h, h_prime)
     return torch.where(observed > 0, click.log_p, click.log_q)
 
@@ -57,7 +57,7 @@ def sample_loss(click: Bernoulli,           # P(click) in the data, of each pair
                 log_kept: torch.Tensor,     # log rate at which a pair without click is seen, broadcasts
                 weights: torch.Tensor | None = None     # what each pair counts, (n,); None: 1
                 ) -> torch.Tensor:          # nats per click, a scalar
-    "Eq. (2): the cross-entropy of a sample, by the probabilities in the data. Raises nothing."
+    "Eq. (39): the cross-entropy of a sample, by the probabilities in the data."
     losses = F.binary_cross_entropy_with_logits(click.log_p - click.log_q - log_kept, observed,
                                                 weight=weights, reduction="sum")
     return losses / observed.sum()
@@ -197,7 +197,7 @@ class ChannelSettings(Settings):
 # %% ../nbs/16_channel.ipynb #channel
 @method("ClickChannel")
 class ClickChannel(Method):
-    """Denoising by the marginal likelihood of clicks, Eq. (1) of chapter 16, on every cell of the matrix.
+    """Denoising by the marginal likelihood of clicks, Eq. (37) of chapter 16, on every cell of the matrix.
 
     f is any recommender with biases. The noise is chosen by held-out clicks, and may be none."""
     f: Biased
@@ -226,7 +226,7 @@ class ClickChannel(Method):
 def h(self: ClickChannel, users: torch.Tensor,  # int64, any shape
       items: torch.Tensor                       # int64, broadcasts with users
       ) -> Bernoulli:                           # of the broadcast shape
-    "P(click | disliked) of those pairs, Eq. (1a): the base, and how far the item or user is from it."
+    "P(click | disliked) of those pairs, Eq. (40): the base, and how far the item or user is from it."
     base, of_items, of_users, _ = self.numbers
     apart = of_items * self.item_noise(items) + of_users * self.user_noise(users)
     return from_logits(base.logit() + apart.squeeze(-1))
@@ -237,7 +237,7 @@ def clicks(self: ClickChannel, logits: torch.Tensor,    # of f, any shape
            users: torch.Tensor,                         # int64, broadcasts with the logits
            items: torch.Tensor                          # int64, likewise
            ) -> Bernoulli:                              # P(click), of that shape
-    "Eq. (1) for those pairs."
+    "Eq. (37) for those pairs."
     return click_probability(from_logits(logits), self.h(users, items), from_probability(self.numbers[3]))
 
 # %% ../nbs/16_channel.ipynb #channel-posterior
@@ -262,7 +262,7 @@ def clicks_of(self: ClickChannel, batch: Batch  # of pairs, or a block of cells
 def loss(self: ClickChannel, batch: Batch,  # of pairs, or a block of cells
          step: int                          # not used
          ) -> torch.Tensor:                 # nats per click, a scalar
-    "Eq. (2), and what keeps the deviations near 0."
+    "Eq. (39), and what keeps the deviations near 0."
     squares = sum(table.weight.square().sum() for table in (self.item_noise, self.user_noise))
     prior = squares / (2 * self.n_positives)
     return sample_loss(self.clicks_of(batch), batch.observed, self.log_kept(batch), batch.weights) + prior
@@ -277,7 +277,7 @@ class SampledSettings(ChannelSettings):
 # %% ../nbs/16_channel.ipynb #sampled
 @method("ClickChannel(sampled)")
 class SampledChannel(ClickChannel):
-    "`ClickChannel` on drawn negatives, Eq. (2): for data whose matrix is too large to be gone through."
+    "`ClickChannel` on drawn negatives, Eq. (39): for data whose matrix is too large to be gone through."
     degrees: torch.Tensor           # (n_users,) int64: clicks of each user
     Settings, sampler = SampledSettings, "true-negatives"
 
@@ -289,19 +289,19 @@ class SampledChannel(ClickChannel):
 
     def log_kept(self, batch: Batch     # of pairs
                  ) -> torch.Tensor:     # (n,) for pairs, a number for rows
-        "Eq. (2): by user for pairs; for rows the rate of the whole batch."
+        "Eq. (39): by user for pairs; for rows the rate of the whole batch."
         clicks, free = self.degrees[batch.users].float(), self.f.n_items - self.degrees[batch.users]
         if self.f.trains_on == "rows":
             users = batch.users.unique()
             clicks, free = batch.observed.sum(), (self.f.n_items - self.degrees[users]).sum()
-        return (clicks / free.clamp(min=1)).clamp(min=1e-9).log()
+        return (clicks / free.clamp(min=1)).clamp(min=1e-9).log()        # finite where a count is 0
 
 # %% ../nbs/16_channel.ipynb #validation-likelihood
 @torch.no_grad()
 def validation_log_likelihood(method: ClickChannel,     # left in evaluation mode
                               run: Run                  # with validation clicks
                               ) -> np.ndarray:          # (n_users,) float64, nats, at most 0
-    "Eq. (3) of each user's cells that are no training click: validation clicks and all the others."
+    "Eq. (41) of each user's cells that are no training click: validation clicks and all the others."
     method.eval()
     train = run.train if run.withheld is None else concat(run.train, run.withheld)
     known, wanted, items = train.to_csr(), run.valid.to_csr(), torch.arange(train.n_items, device=run.device)
@@ -311,7 +311,7 @@ def validation_log_likelihood(method: ClickChannel,     # left in evaluation mod
         is_known, is_wanted = (torch.from_numpy(part[rows].toarray()).to(run.device) > 0
                                for part in (known, wanted))
         click = method.clicks(method.f.score_all(there), there[:, None], items)
-        log_p = (click.log_p - click.log_q + odds).clamp(max=-1e-6).double()
+        log_p = (click.log_p - click.log_q + odds).clamp(max=-1e-6).double()     # below 0
         values = torch.where(is_wanted, log_p, torch.log(-torch.expm1(log_p)))
         found.append(values.masked_fill(is_known, 0).sum(1).cpu())
     return torch.cat(found).numpy()

@@ -17,14 +17,14 @@ from .models import table
 def class_log_likelihood(log_f: torch.Tensor,   # log P(y = k) of each pair, (n, K)
                          log_h: torch.Tensor    # log P(label | y = k) of the pair's own label, (n, K)
                          ) -> torch.Tensor:     # nats, (n,), at most 0
-    "E_f[log P(label | y)], Eq. (2) of the page on classes. Raises nothing."
+    "E_f[log P(label | y)], the first part of Eq. (48)."
     return (log_f.exp() * log_h).sum(-1)
 
 # %% ../nbs/17_classes.ipynb #class-kl
 def class_kl(log_p: torch.Tensor,       # the mean is taken over this one, (n, K)
              log_q: torch.Tensor        # the one that it is compared with, (n, K)
              ) -> torch.Tensor:         # nats, (n,), at least 0
-    "D[p || q] of two distributions over classes, Eq. (2). Raises nothing."
+    "D[p || q] of two distributions over classes, the second part of Eq. (48)."
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 # %% ../nbs/17_classes.ipynb #class-loss
@@ -33,14 +33,14 @@ def class_loss(log_lik: torch.Tensor,   # of each pair, nats, (n,)
                log_g: torch.Tensor,     # of the other model, (n, K)
                alpha: float             # weight of D[g || f]; that of D[f || g] is 1 - alpha
                ) -> torch.Tensor:       # nats, (n,)
-    "Minus the likelihood, and agreement: Eq. (2). Raises nothing."
+    "Minus the likelihood, and agreement: the loss of Eq. (48)."
     return -log_lik + alpha * class_kl(log_g, log_f) + (1 - alpha) * class_kl(log_f, log_g)
 
 # %% ../nbs/17_classes.ipynb #marginal
 def class_marginal(log_f: torch.Tensor,     # log P(y = k) of each pair, (n, K)
                    log_h: torch.Tensor      # log P(label | y = k) of the pair's own label, (n, K)
                    ) -> torch.Tensor:       # nats, (n,), at most 0
-    "log P(label), the true class summed out. Raises nothing."
+    "Eq. (49): log P(label), the true class summed out."
     return torch.logsumexp(log_f + log_h, -1)
 
 # %% ../nbs/17_classes.ipynb #class-mf
@@ -67,7 +67,7 @@ class ClassMF(nn.Module):
 
 # %% ../nbs/17_classes.ipynb #confusion
 class Confusion(nn.Module):
-    "H of Eq. (1), which begins near the identity."
+    "H of Eq. (47), which begins near the identity."
     def __init__(self, n_classes: int       # K, 2 or more
                  ):
         super().__init__()
@@ -79,7 +79,7 @@ class Confusion(nn.Module):
         return self.logits.log_softmax(1).T[labels]
 
 # %% ../nbs/17_classes.ipynb #likelihoods
-LIKELIHOODS = {"Eq. (2)": class_log_likelihood, "marginal": class_marginal}
+LIKELIHOODS = {"expected": class_log_likelihood, "marginal": class_marginal}
 
 # %% ../nbs/17_classes.ipynb #train
 def fit_classes(pairs: tuple,                   # users, items and labels, (n,) int64 each
@@ -87,7 +87,7 @@ def fit_classes(pairs: tuple,                   # users, items and labels, (n,) 
                 likelihood: str | None = None,  # a key of `LIKELIHOODS`; None: labels as they are
                 l2: float = 1e-4,               # of the squares of both models' weights
                 epochs: int = 20,               # 1 or more
-                alpha: float = .5,              # of Eq. (2)
+                alpha: float = .5,              # of Eq. (48)
                 seed: int = 0,                  # of weights and batches
                 dims: tuple[int, int] = (8, 4), # embedding of f, and of g
                 learning_rate: float = 2e-2,    # of Adam

@@ -73,7 +73,7 @@ def pull(f,                     # P(liked) in (0, 1), or an array
          g: float,              # what agreement pulls f towards, in (0, 1)
          alpha: float           # weight of D[g || f], in [0, 1]
          ):                     # nats, like f
-    "The pull of agreement with g on the logit of f: Eq. (19), from Eq. 9."
+    "The pull of agreement with g on the logit of f: Eq. (29), from Eq. 9."
     return alpha * (g - f) - (1 - alpha) * f * (1 - f) * (logit(f) - logit(g))
 
 # %% ../nbs/13_explorer.ipynb #loss
@@ -88,7 +88,7 @@ def loss(f,                 # P(liked) in (0, 1), or an array
          g: float,          # what f is to agree with, in (0, 1)
          alpha: float       # weight of D[g || f], in [0, 1]
          ):                 # nats, like f
-    "Eq. (20): Eq. 9 with a likelihood of that slope, but for a constant in f."
+    "Eq. (30): Eq. 9 with a likelihood of that slope, but for a constant in f."
     return -slope * f + alpha * kl(g, f) + (1 - alpha) * kl(f, g)
 
 # %% ../nbs/13_explorer.ipynb #minimum
@@ -96,7 +96,7 @@ def minimum(slope: float,   # s, of the likelihood in f, nats
             g: float,       # what f is to agree with, in (0, 1)
             alpha: float    # weight of D[g || f], in [0, 1]
             ) -> float:     # in [0, 1]
-    "The f at which `loss` is least, where Eq. (21) is 0."
+    "The f at which `loss` is least, where Eq. (31) is 0."
     low, high = -700., 700.
     for _ in range(64):
         z = (low + high) / 2
@@ -228,7 +228,7 @@ def draw_one_pair(*settings: dict   # of `one_pair`, all of them
 def linked(h,               # P(click, if disliked), or an array
            link: float      # in [-1, 1]
            ):               # h', like h
-    "The h' that goes with h: equal to it for link 1, its opposite for link -1."
+    "Eq. (32): the h' that goes with h, equal to it for link 1, its opposite for link -1."
     return .5 + link * (h - .5)
 
 # %% ../nbs/13_explorer.ipynb #landscape-of
@@ -723,7 +723,7 @@ class NoiseFound(Drawing):
     "Where the likelihood of clicks is highest, over the assumed P(click | disliked)."
     _esm = module("noise")
     title = "How noisy are the clicks?"
-    sliders = (Slider("noise", "h", -2.3, -.7, .05, True), Slider("spread", "s", 0, .9, .1),
+    sliders = (Slider("noise", "h", -2.3, -.7, .05, True), Slider("spread", "spread", 0, .9, .1),
                Slider("h_prime", "h'", .3, .95, .05), Slider("level", "level", -1.5, 1.5, .1))
     noise, spread, h_prime, level = (traitlets.Float(start).tag(sync=True) for start in (.05, .6, .6, 0.))
     logits = traitlets.List(list(TRUE_LOGITS)).tag(sync=True)

@@ -29,7 +29,7 @@ from .statistics import auc, mean_interval
 def correspondence_axes(train: Interactions,    # clicks, each pair counted once
                         n_axes: int = 5         # at least 1; fewer where the data have fewer
                         ) -> np.ndarray:        # (n_items, axes) float64, 0 for an item without clicks
-    "Eq. (1): the items on the first axes of the correspondence analysis of the clicks."
+    "Eq. (42): the items on the first axes of the correspondence analysis of the clicks."
     clicks = train.to_csr().astype(np.float64)
     by_user, by_item = (1 / np.sqrt(np.maximum(np.asarray(clicks.sum(side)).ravel(), 1)) for side in (1, 0))
     scaled = sp.diags(by_user) @ clicks @ sp.diags(by_item)
@@ -69,7 +69,7 @@ def ridge_logistic(columns: sp.csr_matrix,  # (n, d)
                    liked: np.ndarray,       # (n,) bool
                    ridge: np.ndarray        # (d,) penalties, >= 0
                    ) -> np.ndarray:         # (1 + d,) float64: the intercept, which is free, and the weights
-    "The maximum of Eq. (3), by L-BFGS."
+    "The maximum of Eq. (44), by L-BFGS."
     def loss(weights):
         logits = columns @ weights[1:] + weights[0]
         errors = expit(logits) - liked
@@ -81,7 +81,7 @@ def ridge_logistic(columns: sp.csr_matrix,  # (n, d)
 
 # %% ../nbs/16_labels.ipynb #like-logits
 class LikeLogits(NamedTuple):
-    "Eq. (2), put together by item and by user."
+    "Eq. (43), put together by item and by user."
     base: float             # beta
     items: np.ndarray       # (n_items,), x w + c
     users: np.ndarray       # (n_users,), d
@@ -97,7 +97,7 @@ def like_logits(features: np.ndarray,   # (n_items, d), as `item_features` gives
                 labels: Labels,         # at least one
                 n_users: int            # of the data
                 ) -> LikeLogits:
-    "Fits Eq. (2) by Eq. (3)."
+    "Fits Eq. (43) by Eq. (44)."
     n, (n_items, d) = len(labels.liked), features.shape
     def one_hot(index, width): return sp.csr_matrix((np.ones(n), (np.arange(n), index)), (n, width))
     columns = sp.hstack([sp.csr_matrix(features[labels.items]), one_hot(labels.items, n_items),
@@ -128,7 +128,7 @@ def held_out_logits(features: np.ndarray,   # (n_items, d)
 # %% ../nbs/16_labels.ipynb #strength
 def strength_of(logits: np.ndarray,     # (n,) as `held_out_logits` gives them
                 liked: np.ndarray       # (n,) bool
-                ) -> float:             # gamma of Eq. (4), in [0, 1]
+                ) -> float:             # gamma of Eq. (45), in [0, 1]
     "How far predictions may be trusted, by the labels that they have not seen."
     if np.ptp(logits) == 0 or liked.all() or not liked.any(): return 0.
     slope = ridge_logistic(sp.csr_matrix((logits - logits.mean())[:, None]), liked, np.zeros(1))[1]
@@ -141,7 +141,7 @@ class Quality:
     logits: LikeLogits
     rate: float             # (l + 1) / (n + 2) for l liked labels of n
     centre: float           # mean of the labelled clicks' logits
-    strength: float         # gamma of Eq. (4): 0 changes nothing
+    strength: float         # gamma of Eq. (45): 0 changes nothing
     held_out: np.ndarray    # (n_labels,) P(like) of each label, by the others
     auc: float              # of these, in [0, 1]; NaN where all labels are alike
     gain: np.ndarray        # (3,) nats per held-out label by which it beats the rate: value, low, high
@@ -149,16 +149,16 @@ class Quality:
     def like(self, users: np.ndarray,   # inner indices, int64; broadcast with `items`
              items: np.ndarray          # inner indices, int64
              ) -> np.ndarray:           # float64 in (0, 1), of the broadcast shape
-        "P(like) of these pairs, Eq. (4)."
+        "P(like) of these pairs, Eq. (45)."
         return self.tamed(self.logits.at(users, items))
 
     def like_items(self) -> np.ndarray:     # (n_items,) float64 in (0, 1)
         "P(like) of each item for a user of whom nothing is known: what lists are reranked by."
         return self.tamed(self.logits.base + self.logits.items)
 
-    def tamed(self, logits: np.ndarray      # of Eq. (2), any shape
+    def tamed(self, logits: np.ndarray      # of Eq. (43), any shape
               ) -> np.ndarray:              # float64 in (0, 1), same shape
-        "Eq. (4)."
+        "Eq. (45)."
         return expit(logit(self.rate) + self.strength * (logits - self.centre))
 
     def told(self) -> str:
@@ -185,7 +185,7 @@ def fit_quality(train: Interactions,    # clicks: their axes and popularity are 
                 labels: Labels,         # of pairs of the same users and items
                 seed: int = 0           # of the parts that are held out
                 ) -> Quality:
-    "P(like) from a few labels, Eqs. (2) to (4). Raises `InputError` for fewer than 20 labels."
+    "P(like) from a few labels, Eqs. (43) to (45). Raises `InputError` for fewer than 20 labels."
     need_labels(labels)
     features, liked = item_features(train), labels.liked
     unseen = held_out_logits(features, labels, train.n_users, seed)
@@ -201,7 +201,7 @@ def with_quality(scores: torch.Tensor,  # (batch, n_items): logits of a model, o
                  like: torch.Tensor,    # (n_items,) P(like) of each item, float64
                  are_logits: bool       # which of the two they are
                  ) -> torch.Tensor:     # (batch, n_items) float64
-    "The scores of Eq. (5); of logits their logarithms, which keep the order."
+    "The scores of Eq. (46); of logits their logarithms, which keep the order."
     if are_logits: return F.logsigmoid(scores.double()) + like.log()
     return torch.where(scores > 0, scores * like, scores / like)
 
@@ -217,7 +217,7 @@ class Reranked:
 
     def score_all(self, users: torch.Tensor     # (batch,) int64
                   ) -> torch.Tensor:            # (batch, n_items) float64
-        "Eq. (5) with d_u = 0, for those users and all items."
+        "Eq. (46) with d_u = 0, for those users and all items."
         scores = self.scorer.score_all(users)
         return with_quality(scores, self.like.to(scores.device), self.are_logits)
 

@@ -135,7 +135,7 @@ def by_rank(values: torch.Tensor,   # (n,) float, the lower the better
             trusted: float,         # for the lowest
             doubted: float          # for the highest
             ) -> torch.Tensor:      # (n,) float32
-    "Eq. (1): evenly from `trusted` to `doubted` by rank; of equal values the earlier is the lower."
+    "Eq. (50): evenly from `trusted` to `doubted` by rank; of equal values the earlier is the lower."
     steps = torch.linspace(trusted, doubted, len(values), dtype=torch.float32, device=values.device)
     return torch.empty_like(steps).index_copy_(0, values.argsort(stable=True), steps)
 
@@ -146,7 +146,7 @@ def by_mean_loss(owners: torch.Tensor,  # (n,) int64, the user, or the item, of 
                  trusted: float,        # for the lowest mean loss
                  doubted: float         # for the highest
                  ) -> torch.Tensor:     # (n_owners,) float32; 1 for one without a pair
-    "Eq. (1) of users, or of items."
+    "Eq. (50) of users, or of items."
     total = losses.new_zeros(n_owners).index_add_(0, owners, losses)
     counts = torch.bincount(owners, minlength=n_owners)
     there, found = counts.nonzero().squeeze(1), losses.new_ones(n_owners)
@@ -166,7 +166,7 @@ def share_of_user(losses: torch.Tensor,         # (n,) float32, of clicks
                   users: torch.Tensor,          # (n,) int64
                   temperature: torch.Tensor,    # (n_users,) float32, above 0
                   ) -> torch.Tensor:            # (n,) float32, at least 0; of each user with mean 1
-    "Eq. (2) without phi: the softmax within each user, times how many clicks the user has."
+    "Eq. (51) without phi: the softmax within each user, times how many clicks the user has."
     found = -losses / temperature[users]
     most = found.new_full(temperature.shape, -torch.inf).scatter_reduce(0, users, found, "amax")
     each = (found - most[users]).exp()
@@ -188,7 +188,7 @@ class UDTSettings(Settings):
 # %% ../nbs/17_rivals.ipynb #udt
 @method("UDT")
 class UDT(Remembering):
-    "Weights by user and by click, Eq. (2) of chapter 17 (RecSys 2024)."
+    "Weights by user and by click, Eq. (51) of chapter 17 (RecSys 2024)."
     Settings, memory = UDTSettings, (*Remembering.memory, "user_weights")
     settings: UDTSettings
     user_weights: torch.Tensor      # (n_users,) float32
@@ -199,7 +199,7 @@ class UDT(Remembering):
         self.keep("user_weights", torch.ones(self.n_users, dtype=torch.float32, device=run.device))
 
     def reweigh(self, rows, pairs, losses):
-        "Eq. (2)."
+        "Eq. (51)."
         numbers, users = self.settings, self.clicks[rows] // self.n_items
         ends = ((numbers.trusted_weight, numbers.doubted_weight),
                 (numbers.trusted_temperature, numbers.doubted_temperature))
@@ -215,7 +215,7 @@ class UDT(Remembering):
 # %% ../nbs/17_rivals.ipynb #believed-share
 def believed_share(losses: torch.Tensor     # (n,) float32
                    ) -> torch.Tensor:       # (n,) float32, in (0, 1)
-    "The first factor of Eq. (3): near 1 for the smallest loss, near 0 for the largest."
+    "The first factor of Eq. (52): near 1 for the smallest loss, near 0 for the largest."
     ranks = torch.searchsorted((-losses).sort().values, -losses, right=True)
     return (ranks - .5) / len(losses)
 
@@ -230,7 +230,7 @@ class EARDSettings(Settings):
 # %% ../nbs/17_rivals.ipynb #eard
 @method("EARD")
 class EARD(Remembering):
-    "Weights by pair, user and item, Eq. (3) of chapter 17 (WWW 2026)."
+    "Weights by pair, user and item, Eq. (52) of chapter 17 (WWW 2026)."
     Settings, memory = EARDSettings, (*Remembering.memory, "known", "known_weights")
     settings: EARDSettings
     known: torch.Tensor             # (n_clicks,) int64, negatives of the epoch before, sorted
@@ -243,7 +243,7 @@ class EARD(Remembering):
         self.keep("known_weights", torch.ones_like(self.negative_losses))
 
     def reweigh(self, rows, pairs, losses):
-        "Eq. (3)."
+        "Eq. (52)."
         ends = self.settings.trusted_weight, self.settings.doubted_weight
         users, items = pairs // self.n_items, pairs % self.n_items
         of_users = by_mean_loss(users, losses, self.n_users, *ends)
@@ -255,7 +255,7 @@ class EARD(Remembering):
         self.known_weights[:len(order)] = weights[len(rows):][order]
 
     def negative_weights(self, batch):
-        "Eq. (3) of each that was drawn in the epoch before, 1 of the others."
+        "Eq. (52) of each that was drawn in the epoch before, 1 of the others."
         wanted = (batch.users * self.n_items + batch.items)[len(batch.rows):]
         place = torch.searchsorted(self.known, wanted).clamp(max=len(self.known) - 1)
         return torch.where(self.known[place] == wanted, self.known_weights[place], 1.)
@@ -314,7 +314,7 @@ class Candidates(TrueNegatives):
 def keep_probability(losses: torch.Tensor,  # (k, n) float, of n users' candidates
                      temperature: float     # above 0
                      ) -> torch.Tensor:     # (k, n), of each user with sum 1
-    "Eq. (4): how likely each candidate is kept."
+    "Eq. (53): how likely each candidate is kept."
     return (-losses / temperature).softmax(0)
 
 # %% ../nbs/17_rivals.ipynb #pld-settings
@@ -328,7 +328,7 @@ class PLDSettings(Settings):
 # %% ../nbs/17_rivals.ipynb #pld
 @method("PLD")
 class PLD(Method):
-    "One of five clicks of a user drawn evenly, and a step of BPR on it, Eq. (4) of chapter 17 (WWW 2025)."
+    "One of five clicks of a user drawn evenly, and a step of BPR on it, Eq. (53) of chapter 17 (WWW 2025)."
     Settings, sampler, memory = PLDSettings, "candidates", ("n_epochs",)
     settings: PLDSettings
     n_epochs: torch.Tensor          # epochs that are over, int64
@@ -367,7 +367,7 @@ def loss(self: PLD, batch: Batch, step: int) -> torch.Tensor:
 # %% ../nbs/17_rivals.ipynb #damped
 def damped(losses: torch.Tensor     # (n,), at least 0
            ) -> torch.Tensor:       # (n,), at least 0, at most the loss
-    "d of Eq. (5)."
+    "d of Eq. (54)."
     return (1 + losses + losses.square() / 2).log()
 
 # %% ../nbs/17_rivals.ipynb #mean-with
@@ -375,7 +375,7 @@ def mean_with(mean: torch.Tensor,   # (n,), of what was seen before
               seen: torch.Tensor,   # (n,), how often that was
               now: torch.Tensor     # (n,), what is seen now
               ) -> torch.Tensor:    # (n,)
-    "m of Eq. (5), the mean with one more."
+    "m of Eq. (54), the mean with one more."
     return (seen * mean + now) / (seen + 1)
 
 # %% ../nbs/17_rivals.ipynb #lower-bound
@@ -384,7 +384,7 @@ def lower_bound(mean: torch.Tensor,     # m, (n,)
                 kept: torch.Tensor,     # kappa, (n,), at least 1
                 scale: float            # sigma, in [0, 1)
                 ) -> torch.Tensor:      # (n,), at least 0
-    "b of Eq. (5)."
+    "b of Eq. (54)."
     room = scale * (seen + scale * (2 * seen).log() / seen.square()) / (kept + 1 - scale)
     return (mean - room).clamp(min=0)
 
@@ -413,7 +413,7 @@ class DCFSettings(TCESettings):
 # %% ../nbs/17_rivals.ipynb #dcf
 @method("DCF")
 class DCF(TCE):
-    "Clicks are dropped or relabelled by a bound on their mean loss, Eq. (5) of chapter 17 (KDD 2024)."
+    "Clicks are dropped or relabelled by a bound on their mean loss, Eq. (54) of chapter 17 (KDD 2024)."
     Settings, memory = DCFSettings, ("means", "seen", "kept", "relabelled", "n_epochs")
     settings: DCFSettings
     means: torch.Tensor         # (n_clicks,) float32: m
@@ -436,7 +436,7 @@ class DCF(TCE):
 def bounds(self: DCF, losses: torch.Tensor,  # (n,) of a batch, without gradient
            batch: Batch                 # positives first
            ) -> torch.Tensor:           # (n,), of negatives 0
-    "Eq. (5), and remembers what it saw."
+    "Eq. (54), and remembers what it saw."
     rows, now = batch.rows, damped(losses[:len(batch.rows)])
     self.means[rows] = mean_with(self.means[rows], self.seen[rows], now)
     self.seen[rows] += 1
@@ -478,7 +478,7 @@ def trimmed_loss(model: PairModel,                              # left in evalua
     "The mean cross-entropy without the positives that lose most."
     model.eval()
     of_clicks = F.softplus(-model(*positives)).sort().values
-    kept = of_clicks[:max(1, len(of_clicks) - int(trimmed * len(of_clicks) + 1e-9))]
+    kept = of_clicks[:max(1, len(of_clicks) - int(trimmed * len(of_clicks) + 1e-9))]          # .1 x 30 is 3
     return float(torch.cat([kept, F.softplus(model(*negatives))]).mean())
 
 # %% ../nbs/17_rivals.ipynb #re-settings
@@ -515,7 +515,7 @@ def pushed(rows: torch.Tensor,          # (n, dim) float32
            size: float,                 # epsilon, at least 0
            generator: torch.Generator   # on the same device
            ) -> torch.Tensor:           # (n, dim)
-    "Each row plus a random vector of that length in its own orthant: Eq. (6), left."
+    "Each row plus a random vector of that length in its own orthant: Eq. (55), left."
     drawn = torch.rand(rows.shape, generator=generator, dtype=rows.dtype, device=rows.device)
     return rows + size * rows.detach().sign() * F.normalize(drawn, dim=1)
 
@@ -538,7 +538,7 @@ def info_nce(one: torch.Tensor,         # (n, dim) float32
              other: torch.Tensor,       # likewise, row by row the same users or items
              temperature: float         # above 0
              ) -> torch.Tensor:         # nats, a scalar
-    "Eq. (6), right, as a mean over the rows."
+    "Eq. (55), right, as a mean over the rows."
     closeness = F.normalize(one, dim=1) @ F.normalize(other, dim=1).T / temperature
     return F.cross_entropy(closeness, torch.arange(len(one), device=one.device))
 
@@ -556,7 +556,7 @@ class SimGCLSettings(Settings):
 # %% ../nbs/17_rivals.ipynb #simgcl
 @method("SimGCL")
 class SimGCL(Normal):
-    "Normal training of LightGCN, and a contrast between two noisy views, Eq. (6) of chapter 17 (SIGIR 2022)."
+    "Normal training of LightGCN, and a contrast of two noisy views, Eq. (55) of chapter 17 (SIGIR 2022)."
     Settings, models, over_pairs = SimGCLSettings, ("LightGCN",), False
     settings: SimGCLSettings
     f: LightGCN
@@ -589,7 +589,7 @@ class FullMatrixSettings(Settings):
 # %% ../nbs/17_rivals.ipynb #full-matrix
 @method("FullMatrix")
 class FullMatrix(Method):
-    "Normal training on every cell of the matrix, with biases: Eq. (7) of chapter 17."
+    "Normal training on every cell of the matrix, with biases: Eq. (56) of chapter 17."
     Settings, sampler = FullMatrixSettings, "every-cell"
     f: Biased
 
@@ -599,7 +599,7 @@ class FullMatrix(Method):
         self.f = Biased(self.f, run.train).to(run.device)
 
     def loss(self, batch, step):
-        "Eq. (7) of a block: nats per click."
+        "Eq. (56) of a block: nats per click."
         found = F.binary_cross_entropy_with_logits(cell_logits(self.f, batch), batch.observed,
                                                    weight=batch.weights, reduction="sum")
         return found / batch.observed.sum()

@@ -32,7 +32,7 @@ class Shop:
     def memory(self,
                n_machines: int = 1      # that share the training, >= 1
                ) -> dict[str, float]:   # bytes, of tables, Adam's means and clicks
-        "Eq. (27): bytes on each machine, users and their clicks dealt out, items everywhere."
+        "Eq. (33): bytes on each machine, users and their clicks dealt out, items everywhere."
         rows = self.n_users / n_machines + self.n_items
         tables = rows * self.row_bytes(self.n_models)
         return {"tables": tables, "Adam's means": 2 * tables, "clicks": self.n_clicks / n_machines * CLICK}
@@ -41,14 +41,14 @@ class Shop:
 def distinct(n: int,        # things
              k: float       # draws, with replacement
              ) -> float:    # expected, at most min(n, k)
-    "Eq. (28): how many of n things are expected among k that are drawn from them at random."
+    "Eq. (34): how many of n things are expected among k that are drawn from them at random."
     return -n * np.expm1(k * np.log1p(-1 / n))
 
 def sent_bytes(shop: Shop,          # whose items all machines share
                batch_size: int,     # positives a step, of all machines together
                n_machines: int      # each with an equal part of the batch
                ) -> float:          # bytes
-    "Eq. (29): bytes that each machine sends in a step: the gradients of its items' rows, to all others."
+    "Eq. (35): bytes that each machine sends in a step: the gradients of its items' rows, to all others."
     rows = distinct(shop.n_items, 2 * batch_size / n_machines)
     return (n_machines - 1) * rows * (INDEX + shop.row_bytes(shop.in_a_step))
 
@@ -58,7 +58,7 @@ MOVED = 8                                   # numbers for each weight: 4 read, 3
 def moved_bytes(shop: Shop,         # whose rows a step names
                 batch_size: int     # positives a step, of all machines together
                 ) -> float:         # bytes
-    "Eq. (30): bytes through memory in a row-sparse step, of all machines together."
+    "Eq. (36): bytes through memory in a row-sparse step, of all machines together."
     rows = distinct(shop.n_users, batch_size) + distinct(shop.n_items, 2 * batch_size)
     return MOVED * rows * shop.row_bytes(shop.in_a_step)
 

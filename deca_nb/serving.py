@@ -216,7 +216,7 @@ def with_new_rows(run: Run,             # on the new users' clicks
 def shares_of_batches(counts: np.ndarray,   # (n,) clicks of each user
                       run: Run              # says the batch size, and of how many clicks
                       ) -> np.ndarray:      # (n,), in [0, 1]
-    "Eq. (1): about in which share of the batches each user stands."
+    "Eq. (27): about in which share of the batches each user stands."
     return 1 - (1 - counts / len(run.train)) ** min(run.settings.batch_size, len(run.train))
 
 # %% ../nbs/10_recommender.ipynb #pace-of-rows
