@@ -147,7 +147,9 @@ class Biased(PairModel):
         rate = torch.tensor([len(train) / (self.n_users * self.n_items)], dtype=torch.float32)
         self.bias = nn.Parameter(rate.clamp(1e-6, .5).logit())
 
-    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def forward(self, users: torch.Tensor,      # (n,) int64
+                items: torch.Tensor             # (n,) int64
+                ) -> torch.Tensor:              # logits, (n,)
         "The answer to n pairs."
         biases = self.user_bias(users) + self.item_bias(items)
         return self.inner(users, items) + biases.squeeze(-1) + self.bias
@@ -159,7 +161,8 @@ class Biased(PairModel):
         return Product(users, torch.cat([found.items, here(self.item_bias.weight)], 1),
                        found.bias + self.item_bias.weight.squeeze(1))
 
-    def score_all(self, users: torch.Tensor) -> torch.Tensor:
+    def score_all(self, users: torch.Tensor     # (batch,) int64
+                  ) -> torch.Tensor:            # logits, (batch, n_items)
         "The answer to those users for all items."
         return self.inner.score_all(users) + self.user_bias(users) + self.item_bias.weight.T + self.bias
 

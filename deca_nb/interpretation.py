@@ -129,6 +129,7 @@ def rank_slopes(scores: pd.DataFrame,   # a row a click; columns `SHOWN`, others
 
 # %% ../nbs/12_interpretation.ipynb #imports-levels
 #| eval: false
+# the cells above define these two; the module has to import them from theirs
 from .statistics import levels_by_user, weighted_auc
 
 # %% ../nbs/12_interpretation.ipynb #auc-against

@@ -231,7 +231,8 @@ def test_each_difference_has_its_callout(part):
 
 
 def test_each_difference_is_in_the_list_of_the_glossary():
-    listed = re.findall(r"^\| (\d\.\d+) \|", (ROOT / "docs/pages/glossary.md").read_text("utf-8"), re.MULTILINE)
+    glossary = (ROOT / "docs/pages/glossary.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\d\.\d+) \|", glossary, re.MULTILINE)
     named = {
         f"{part}.{number}"
         for chapter in CHAPTERS

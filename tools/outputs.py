@@ -2,9 +2,9 @@
 
 Every cell is run, those that need the authors' files too, so DECA_DATA has to name them. What is kept teaches
 a reader: no warnings, no execution counts, no progress bars; figures as SVG, which stay the same while they
-show the same; and of the widgets' states those of the widgets that are shown. Of a table or widget the text that
-is no more than an address in memory goes, since it is another one in each run. A cell with `#| output: false`
-keeps nothing, such as a widget that is dead without a kernel.
+show the same; and of the widgets' states those of the widgets that are shown. The text of a table or widget
+goes where it is an address in memory, another one in each run. A cell with `#| output: false` keeps nothing,
+such as a widget that is dead without a kernel.
 """
 
 import argparse
