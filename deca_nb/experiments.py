@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEY', 'VARIANTS', 'ROWS', 'PROTOCOLS', 'AGREEING', 'FOUR', 'THREE', 'COMPARED', 'CONSTANTS', 'RUNGS', 'RIVALS',
-           'CONTROLS', 'INHERITED', 'LONGEST', 'GRID', 'LAST_WEIGHTS', 'STATED', 'user_values', 'metrics_of',
+           'CONTROLS', 'INHERITED', 'TRIALS', 'LONGEST', 'GRID', 'LAST_WEIGHTS', 'STATED', 'user_values', 'metrics_of',
            'averages', 'by_group', 'compare_runs', 'compare_all', 'published', 'beside_paper', 'near_counts',
            'judge_ranker', 'ranker_rows', 'label_of', 'Bench', 'Experiment', 'experiment', 'in_turn', 'figure2',
            'where_of', 'table_of', 'table2', 'table3', 'by_probability', 'table4', 'figure3', 'mark_published',
@@ -520,6 +520,7 @@ def tune(bench: Bench,                    # where runs are kept
 RIVALS = ("Normal", "WBPR", "T-CE", "T-CE(half)", "R-CE", "LabelSmoothing", "DeCA", "DeCA(p)")
 CONTROLS = ("DP", "DN", "LabelFit", "KL", "DP(p)", "DN(p)", "SelfDistillation")
 INHERITED = {"Ensemble": "Normal", "Oracle": "Normal"}      # whose numbers these take
+TRIALS = 16                                     # draws for each method
 LONGEST = 60                                    # epochs of a run in clean; patience 10 ends most before
 
 def tuned_settings(bench: Bench,                    # on data with validation pairs
@@ -562,9 +563,9 @@ def head_room(bench: Bench,         # on data that tell which clicks were meant
 
 # %% ../nbs/11_experiments.ipynb #tuned
 @experiment("tuned", "movielens-100k", "clean", 5)
-def tuned(bench: Bench,         # on data with ratings and validation pairs
-          n_trials: int = 8     # draws for each method
-          ) -> dict:            # cells, rankers, against-normal, head-room, trials, figure
+def tuned(bench: Bench,             # on data with ratings and validation pairs
+          n_trials: int = TRIALS    # draws for each method
+          ) -> dict:                # cells, rankers, against-normal, head-room, trials, figure
     """Every method and control, tuned alike on noisy validation, beside the rankers.
 
     With paired tests, and the head-room. Raises `InputError` where validation cannot choose."""
@@ -635,7 +636,7 @@ def map_jobs(bench: Bench,      # one job for each of its seeds
 # %% ../nbs/11_experiments.ipynb #map-of-worlds
 @experiment("map", "world", "clean", 5, unused=("data", *PROTOCOLS, *ROWS))
 def world_map(bench: Bench,         # its seeds are worlds
-              n_trials: int = 4,    # draws for each method and cell
+              n_trials: int = TRIALS,   # draws for each method and cell
               grid: dict = GRID     # axis -> its values
               ) -> dict:            # map (a row a cell and method), figure-recall, figure-noise
     """Where agreement pays: DeCA and DeCA(p) less tuned normal training on worlds.
