@@ -2,12 +2,9 @@
 
 from dataclasses import replace
 
-import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
 
 from deca_nb.baselines import EASE
 from deca_nb.cli import main as run_command
@@ -155,19 +152,3 @@ def test_noise_planted_in_a_file_is_told(tmp_path):
     assert split.train.noise.mean() == pytest.approx(0.25, abs=0.01)
     assert any("planted as noise, by uniform" in note for note in split.notes)
     assert len(split.everything()) == len(split.train) + len(split.valid) + len(split.test)
-
-
-def test_what_stands_beside_the_benchmark_of_2025_is_what_the_bench_found():
-    cells = nbformat.read(ROOT / "nbs" / "17_rivals.ipynb", as_version=4).cells
-    [text] = [cell.source for cell in cells if cell.id == "recsys-md"]
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line[:1] == "|"][2:]
-    theirs, ours = (
-        pd.Series({method.strip(): float(row[place]) for method, *row in rows}) for place in (0, 1)
-    )
-    kept = pd.read_csv(ROOT / "results" / "field" / "authors-ml-100k-clean-GMF-cells.csv")
-    found = kept[kept["metric"] == "recall@20"].set_index("method")["mean"].reindex(ours.index)
-    np.testing.assert_allclose(ours, found, atol=0.00051)
-    assert theirs.corr(found, method="spearman") == pytest.approx(0.68, abs=0.005) and "of .68" in text
-    assert theirs.idxmax() == found.idxmax() == "Normal(RE)"
-    for lower in ("DCF", "DeCA", "DeCA(p)"):
-        assert theirs.rank()[lower] <= 4 and found.rank()[lower] <= 4
