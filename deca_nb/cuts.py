@@ -260,8 +260,8 @@ def conclusion(table: pd.DataFrame,     # of `comparison_table`
         return (f"{what} makes no difference to NDCG that can be told from chance ({told['all clicks']}); "
                 f"the choice is {chosen} ({told['at random']}){beaten}.")
     if chance["low"] <= 0:
-        return (f"{what} makes NDCG better ({told['all clicks']}), but no better than at random "
-                f"({told['at random']}): the choice of clicks does not matter here.")
+        return (f"{what} makes NDCG better ({told['all clicks']}), but is not told apart from the same done "
+                f"at random ({told['at random']}): these runs do not show that the choice of clicks matters.")
     if plain["low"] <= 0:
         return (f"{what} makes NDCG better ({told['all clicks']}) and beats chance, but not popularity "
                 f"({told['by popularity']}), which costs no training.")

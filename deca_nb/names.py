@@ -23,7 +23,7 @@ from uuid import uuid4
 from .files import InputError
 
 # %% ../nbs/A3_names.ipynb #named
-KNOWN: dict[str, dict[str, object]] = {}       # kind -> name -> what bears it, of the modules imported so far
+KNOWN: dict[str, dict[str, object]] = {}       # kind -> name -> what has it, of the modules imported so far
 BEARERS: dict[tuple[str, str], tuple] = {}     # (kind, name) -> class or function, `code_of` it
 
 def named(kind: str,                            # such as model
@@ -32,7 +32,7 @@ def named(kind: str,                            # such as model
           ) -> Callable:                        # gives the class or function back
     """Decorator: makes a class or function, or what `wrap` makes of it, known as `name` among its kind.
 
-    Raises `InputError` for a name that another one bears."""
+    Raises `InputError` for a name that another one has."""
     def add(thing):
         need_free(kind, name, thing)
         KNOWN.setdefault(kind, {})[name], BEARERS[kind, name] = wrap(thing), (thing, code_of(thing))
@@ -84,17 +84,17 @@ def code_of(thing       # a class or function
 
 # %% ../nbs/A3_names.ipynb #need-free
 def is_taken(kind: str,         # such as model
-             name: str,         # that is borne
-             whose: str         # who bears it, for the message
+             name: str,         # that is taken
+             whose: str         # who has it, for the message
              ) -> InputError:   # to be raised
-    "The error for a name that another one bears."
+    "The error for a name that another one has."
     return InputError(f"there is a {kind} '{name}' already ({whose}); give yours another name.")
 
 def need_free(kind: str,    # such as model
               name: str,    # that is asked for
               thing         # what asks for it
               ):
-    "Raise InputError for a name that another one bears, here or in this package."
+    "Raise InputError for a name that another one has, here or in this package."
     (module, bearer), home = origin(thing), table().get(kind, {}).get(name)
     if home and module not in ("", home.module) and not (in_notebook(thing) and bearer == home.bearer):
         raise is_taken(kind, name, "this package")
@@ -147,7 +147,7 @@ def from_file(place: str    # FILE.py:Class
 def find(kind: str, # such as model
          name: str  # or FILE.py:Class
          ):         # a class, a function, or what `wrap` made
-    "What bears that name; its module is imported if need be. Raises `InputError` for an unknown name."
+    "What has that name; its module is imported if need be. Raises `InputError` for an unknown name."
     need_name(kind, name)
     if is_place(name): return from_file(name)
     if name not in KNOWN.get(kind, {}): importlib.import_module(table()[kind][name].module)
@@ -156,7 +156,7 @@ def find(kind: str, # such as model
 def need_name(kind: str,    # such as model
               name: str     # or FILE.py:Class
               ):
-    "Raise InputError unless something of that kind bears the name."
+    "Raise InputError unless something of that kind has the name."
     if name in listed(kind) or is_place(name): return
     raise InputError(f"there is no {kind} '{name}'; choose {', '.join(listed(kind))}.")
 

@@ -87,7 +87,7 @@ class Job:
         return ", ".join([self.files, self.masking, self.scores, *watched])
 
     def name(self) -> str:  # of its recipe and of how it is judged
-        "Tells this run apart from every other."
+        "Tells this run apart from runs of other recipes or with other judging; the device does not count."
         return f"{self.recipe.key()}-{hashlib.sha256(self.judged().encode()).hexdigest()[:8]}"
 
 # %% ../nbs/A6_runs.ipynb #set-aside

@@ -240,9 +240,9 @@ def begins_with(after: Recommender, # fitted
     "A line about what the rows of new users and items begin with; none where there are none."
     if not n_users + n_items: return []
     reads = getattr(after.trained.f, "fold_in", None)
-    users = "read by their clicks" if reads else "with rows solved for by their clicks"
-    return [f"New users begin {users}, new items with untrained ones: where few epochs follow, those stand "
-            "in few lists; train anew on the whole log from time to time."]
+    users = "are read from their clicks" if reads else "begin with rows solved from their clicks"
+    return [f"New users {users}. New items begin untrained, so after few epochs they are in few lists; train "
+            "anew on the whole log from time to time."]
 
 # %% ../nbs/A0_train.ipynb #learned-whole
 def learned_whole(before: Recommender,  # as loaded

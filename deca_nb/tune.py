@@ -101,12 +101,11 @@ def is_plain(method: str    # its name, or FILE.py:Class
 def pick_tuned(text: str | None # names separated by commas; None: not given
                ) -> list[str]:  # names, each once
     """The named methods and rankers, else the usual ones. Raises `InputError` for a name of neither, and for
-    a method that looks at the truth."""
+    a method that is told which clicks were meant."""
     asked = list(dict.fromkeys(list_of(text) or []))
     for name in asked:
         if find("method", name_of("method", name)).learns_from != "liked": continue
-        raise InputError(f"{name} looks at the truth, which nobody has of their own clicks; leave it out of "
-                         "--methods.")
+        raise InputError(f"{name} is told which clicks were meant; leave it out of --methods.")
     if asked or find_spec("implicit"): return asked or list(TUNED)
     note("ALS is left out, since the package implicit is not installed: pip install 'deca-nb[als]'")
     return [name for name in TUNED if name != "ALS"]
@@ -296,7 +295,9 @@ def whole_verdict(low: float, high: float,      # ends of the interval
                   first: str                    # of the two, by validation
                   ) -> tuple[str, str]:         # what it says; what to do now
     "What an interval of denoising less the best without it allows to say, and to do."
-    if low > 0: return "Denoising helps on these data", f"train {ours}"
+    if low > 0:
+        return ("The best method that denoises finds more on these data than the best that does not",
+                f"train {ours}")
     if high < 0:
         return "Denoising does not help on these data: the best without it finds more", f"train {other}"
     return ("These data do not show that denoising helps or harms: the interval holds 0",
@@ -372,7 +373,7 @@ def text_by_labels(table: pd.DataFrame      # as of `by_labels`
     if table.empty: return ""
     first, best = table.index[0], best_way(table)
     told = (f"None tells liked clicks better than {first} beyond its interval." if best == ALONE else
-            f"{best} tells liked clicks best, better than {first} beyond its interval.")
+            f"{best} has the highest AUC of those that beat {first} beyond their intervals.")
     return f"\n\n{compared_text(table)}\n{told}"
 
 # %% ../nbs/A7_tune.ipynb #tunable

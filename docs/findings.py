@@ -310,7 +310,9 @@ def what_a_journey_found(report: Path) -> str:
     """What tuning says of these data, without its numbers."""
     lines = report.read_text(encoding="utf-8").splitlines()
     said = next(
-        line for line in lines if line.startswith(("Denoising helps", "Denoising does not", "These data do"))
+        line
+        for line in lines
+        if line.startswith(("The best method that denoises", "Denoising does not", "These data do"))
     )
     return f"{report.stem}: {said.partition(' (')[0].partition(':')[0].rstrip('.')}"
 

@@ -341,7 +341,7 @@ def test_what_new_rows_begin_with_is_said(folder, tmp_path):
     code, out, err = deca("train", *words, "--split", "random", "--epochs", 0, "--out", tmp_path / "next")
     assert code == 0, err
     assert "2 users and 1 item are new" in out
-    assert "New users begin with rows solved for by their clicks, new items with untrained ones" in out
+    assert "New users begin with rows solved from their clicks. New items begin untrained" in out
     assert "train anew" in out
     known = pd.DataFrame(rows[:-1], columns=["user", "item"])
     before, after = Recommender.load(folder / "model"), Recommender.load(tmp_path / "next")
