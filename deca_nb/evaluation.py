@@ -191,8 +191,8 @@ def reciprocal_rank(ranks: Ranks,       # of the truth of all users
 
 # %% ../nbs/04_evaluation.ipynb #average-precision
 def truth_in_groups(ranks: Ranks                            # of the truth of all users
-                    ) -> tuple[np.ndarray, np.ndarray]:     # T and t, (n,) each, int64
-    "The numbers of Eq. (4.4): for each truth pair, the user's truth in higher groups (T) and in its own (t)."
+                    ) -> tuple[np.ndarray, np.ndarray]:     # t_< and t, (n,) each, int64
+    "The numbers of Eq. (4.4): for each truth pair, the user's truth in higher groups and in its own."
     group = ranks.row * (ranks.ahead.max(initial=0) + 1) + ranks.ahead
     _, where, n = np.unique(group, return_inverse=True, return_counts=True)
     start = np.cumsum(ranks.n_truth) - ranks.n_truth
