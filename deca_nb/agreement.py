@@ -28,14 +28,14 @@ def prediction_difference(p: np.ndarray,            # (n,) probabilities of one 
                           q: np.ndarray,            # (n,) of the other, for the same clicks
                           threshold: float = .5     # from which on a model says yes, in [0, 1]
                           ) -> np.ndarray:          # (n,) float64: 0 where they say the same, else 1
-    "Eq. (1), at any threshold: |I(p >= threshold) - I(q >= threshold)| (Sec. 2, Fig. 2)."
+    "Eq. (6.1), at any threshold: |I(p >= threshold) - I(q >= threshold)| (Sec. 2, Fig. 2)."
     return np.not_equal(np.asarray(p) >= threshold, np.asarray(q) >= threshold).astype(float)
 
 # %% ../nbs/06_agreement.ipynb #soft-difference
 def soft_difference(p: np.ndarray,      # (n,) probabilities of one model
                     q: np.ndarray       # (n,) of the other, for the same clicks
                     ) -> np.ndarray:    # (n,), in [0, 1]
-    "Eq. (2): |p - q|, which is `prediction_difference` averaged over every threshold."
+    "Eq. (6.2): |p - q|, which is `prediction_difference` averaged over every threshold."
     return np.abs(np.asarray(p) - np.asarray(q))
 
 # %% ../nbs/06_agreement.ipynb #clean-and-noisy
@@ -83,7 +83,7 @@ def model_pairs(predictions: pd.DataFrame   # as of `training_predictions`
 def matched_weights(noisy: np.ndarray,      # (n,) bool
                     strata: np.ndarray      # (n,) labels within which to compare
                     ) -> np.ndarray:        # (n,): clean 1, noisy n_s / m_s; 0 in strata without one of both
-    "Eq. (3): weights that give noisy clicks the clean ones' distribution over the strata."
+    "Eq. (6.3): weights that give noisy clicks the clean ones' distribution over the strata."
     noisy, (_, stratum) = np.asarray(noisy, bool), np.unique(strata, return_inverse=True)
     n_noisy = np.bincount(stratum, noisy)[stratum]
     n_clean = np.bincount(stratum)[stratum] - n_noisy
@@ -151,7 +151,7 @@ def agreement_table(predictions: pd.DataFrame,      # as of `training_prediction
 def chance_difference(miss_p: float,    # share of the clicks that one model says no to, in [0, 1]
                       miss_q: float     # that of the other
                       ) -> float:       # in [0, 1]
-    "Eq. (5): the mean `prediction_difference` of two models that say yes and no independently of each other."
+    "Eq. (6.5): the mean `prediction_difference` of two models that answer independently of each other."
     return miss_p * (1 - miss_q) + miss_q * (1 - miss_p)
 
 # %% ../nbs/06_agreement.ipynb #kappa
@@ -159,7 +159,7 @@ def kappa(p: np.ndarray,            # (n,) probabilities of one model
           q: np.ndarray,            # (n,) of the other, for the same clicks
           threshold: float = .5     # from which on a model says yes, in [0, 1]
           ) -> float:               # at most 1; nan where both say the same one thing of every click
-    "Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference of Eq. (5)."
+    "Cohen's kappa of two models' yes and no: 1 - mean difference / chance difference of Eq. (6.5)."
     chance = chance_difference(np.mean(np.asarray(p) < threshold), np.mean(np.asarray(q) < threshold))
     return 1 - prediction_difference(p, q, threshold).mean() / chance if chance else np.nan
 

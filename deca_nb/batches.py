@@ -42,7 +42,7 @@ class TrueNegatives:
     def kth(self, users: torch.Tensor,  # (n,) int64
             k: torch.Tensor             # (n,) int64, below how many items are free for the user
             ) -> torch.Tensor:          # items, (n,) int64
-        "Eq. (1): the k-th free item of each user, counted from 0."
+        "Eq. (5.1): the k-th free item of each user, counted from 0."
         wanted = torch.add(k, users, alpha=self.stride)
         before = torch.searchsorted(self.gaps, wanted, right=True)
         return k + before - self.starts.index_select(0, users)

@@ -39,7 +39,7 @@ from .statistics import paired_test
 # %% ../nbs/04_evaluation.ipynb #hits-and-gains
 def discounts(n: int            # longest list, 0 or more
               ) -> np.ndarray:  # (n + 1,)
-    "D_0 .. D_n: the sum of 1 / log2(1 + rank) over the first ranks, as Eq. (2) has it."
+    "D_0 .. D_n: the sum of 1 / log2(1 + rank) over the first ranks, as Eq. (4.2) has it."
     return np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, n + 2)))])
 
 # %% ../nbs/04_evaluation.ipynb #hits-gains
@@ -47,7 +47,7 @@ def hits_and_gains(ahead: np.ndarray,   # a: candidates with a higher score, (n,
                    tied: np.ndarray,    # b >= 1: candidates with its score, itself included, (n,), int64
                    k: int               # length of the list, 1 or more
                    ) -> tuple[np.ndarray, np.ndarray]: # expected hit and discounted gain, (n,) each
-    "Eq. (2) for each truth pair: the rank is uniform on a + 1 .. a + b."
+    "Eq. (4.2) for each truth pair: the rank is uniform on a + 1 .. a + b."
     total = discounts(k)
     hits = np.clip(k - ahead, 0, tied) / tied
     gains = (total[np.minimum(ahead + tied, k)] - total[np.minimum(ahead, k)]) / tied
@@ -99,8 +99,8 @@ def need_metric(name: str,          # as registered, or FILE.py:NAME
 class Ranks:
     "Where the truth of each user stands: all that a metric of a user is made of."
     row: np.ndarray         # (n,) the user of each truth pair, 0 .. n_users - 1, in order
-    ahead: np.ndarray       # (n,) a of Eq. (2); K or more: not in the list
-    tied: np.ndarray        # (n,) b of Eq. (2)
+    ahead: np.ndarray       # (n,) a of Eq. (4.2); K or more: not in the list
+    tied: np.ndarray        # (n,) b of Eq. (4.2)
     n_truth: np.ndarray     # (n_users,) truth pairs of each user
 
     def sum(self, values        # one for each truth pair, (n,)
@@ -113,7 +113,7 @@ class Ranks:
 def recall(ranks: Ranks,        # of the truth of all users
            k: int               # length of the list, 1 or more
            ) -> np.ndarray:     # (n_users,), in [0, 1]
-    "Truth among the first K, as a share of the user's truth (Eq. 1)."
+    "Truth among the first K, as a share of the user's truth (Eq. 4.1)."
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[0]) / ranks.n_truth
 
 # %% ../nbs/04_evaluation.ipynb #ndcg
@@ -121,7 +121,7 @@ def recall(ranks: Ranks,        # of the truth of all users
 def ndcg(ranks: Ranks,      # of the truth of all users
          k: int             # length of the list, 1 or more
          ) -> np.ndarray:   # (n_users,), in [0, 1]
-    "Discounted gain of the first K, as a share of the best list's (Eq. 1)."
+    "Discounted gain of the first K, as a share of the best list's (Eq. 4.1)."
     ideal = discounts(k)[np.minimum(ranks.n_truth, k)]
     return ranks.sum(hits_and_gains(ranks.ahead, ranks.tied, k)[1]) / ideal
 
@@ -158,7 +158,7 @@ def precision(ranks: Ranks,     # of the truth of all users
 def first_hit(ranks: Ranks,     # of the truth of all users
               k: int            # length of the list, 1 or more
               ) -> np.ndarray:  # (2, n_users), in [0, 1]
-    "Eq. (3), summed over the first K ranks: the chance of a hit, and the expected 1 / rank of the first."
+    "Eq. (4.3), summed over the first K ranks: the chance of a hit, and the expected 1 / rank of the first."
     start, found = np.cumsum(ranks.n_truth) - ranks.n_truth, np.zeros((2, len(ranks.n_truth)))
     if not len(start): return found
     ahead = np.minimum.reduceat(ranks.ahead, start)
@@ -178,7 +178,7 @@ def first_hit(ranks: Ranks,     # of the truth of all users
 def hit_rate(ranks: Ranks,      # of the truth of all users
              k: int             # length of the list, 1 or more
              ) -> np.ndarray:   # (n_users,), in [0, 1]
-    "Whether any truth is among the first K: 1 or 0, or under `expected` the chance of it (Eq. 3)."
+    "Whether any truth is among the first K: 1 or 0, or under `expected` the chance of it (Eq. 4.3)."
     return first_hit(ranks, k)[0]
 
 # %% ../nbs/04_evaluation.ipynb #mrr
@@ -186,13 +186,13 @@ def hit_rate(ranks: Ranks,      # of the truth of all users
 def reciprocal_rank(ranks: Ranks,       # of the truth of all users
                     k: int              # length of the list, 1 or more
                     ) -> np.ndarray:    # (n_users,), in [0, 1]
-    "1 / rank of the first truth item, 0 if it is not among the first K; its expectation under ties (Eq. 3)."
+    "1 / rank of the first truth item, 0 beyond the first K; its expectation under ties (Eq. 4.3)."
     return first_hit(ranks, k)[1]
 
 # %% ../nbs/04_evaluation.ipynb #average-precision
 def truth_in_groups(ranks: Ranks                            # of the truth of all users
-                    ) -> tuple[np.ndarray, np.ndarray]:     # T and t, (n,) each, int64
-    "The numbers of Eq. (4): for each truth pair, the user's truth in higher groups (T) and in its own (t)."
+                    ) -> tuple[np.ndarray, np.ndarray]:     # t_< and t, (n,) each, int64
+    "The numbers of Eq. (4.4): for each truth pair, the user's truth in higher groups and in its own."
     group = ranks.row * (ranks.ahead.max(initial=0) + 1) + ranks.ahead
     _, where, n = np.unique(group, return_inverse=True, return_counts=True)
     start = np.cumsum(ranks.n_truth) - ranks.n_truth
@@ -203,7 +203,7 @@ def truth_in_groups(ranks: Ranks                            # of the truth of al
 def average_precision(ranks: Ranks,     # of the truth of all users
                       k: int            # length of the list, 1 or more
                       ) -> np.ndarray:  # (n_users,), in [0, 1]
-    "Mean of hits / rank over the hits among the first K, as a share of the best list's (Eq. 4)."
+    "Mean of hits / rank over the hits among the first K, as a share of the best list's (Eq. 4.4)."
     above, together = truth_in_groups(ranks)
     ahead, tied = np.minimum(ranks.ahead, k), ranks.tied
     places = np.minimum(k - ahead, tied)
@@ -225,14 +225,14 @@ class ListContents:
 @metric("coverage", of="lists")
 def coverage(lists: ListContents    # of all users with truth
              ) -> float:            # in [0, 1]
-    "The share of all items that are in one list at least (Eq. 5)."
+    "The share of all items that are in one list at least (Eq. 4.5)."
     return float((1 - lists.missed).mean())
 
 # %% ../nbs/04_evaluation.ipynb #list-popularity
 @metric("popularity", of="lists")
 def mean_popularity(lists: ListContents     # of all users with truth
                     ) -> float:             # training pairs, 0 or more
-    "Training pairs of what is shown, mean over all places of all lists (Eq. 5); NaN where nothing is shown."
+    "Training pairs of what is shown, mean over all places of all lists (Eq. 4.5); NaN if nothing is shown."
     return float(lists.shown @ lists.clicks / lists.shown.sum()) if lists.shown.any() else np.nan
 
 # %% ../nbs/04_evaluation.ipynb #evaluate-lists

@@ -6,15 +6,15 @@
 __all__ = ['FLOATED', 'COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'CLOCK_DIGITS', 'REPEATS', 'HOW_MERGED', 'CUTS',
            'NO_TIMES', 'NO_EVIDENCE', 'LATER', 'PART_KINDS', 'FILES', 'HYPER_PARAMETERS', 'CLEAN', 'PAPER', 'plain_ids',
            'coded', 'notes_of_spellings', 'inner', 'like_theirs', 'spelt_as', 'locked', 'Interactions', 'once',
-           'hint_of_header', 'need_column', 'need_rows', 'row_of', 'first_row', 'read_ids', 'nested_ids', 'no_text',
-           'need_plain_ids', 'is_date', 'as_numbers', 'quotable', 'mend_of', 'such', 'read_ratings', 'plain_dates',
-           'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'is_date_by_parts', 'year_last',
-           'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash', 'need_distinct', 'TooFew',
-           'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands', 'note_of_repeats',
-           'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint', 'tenths', 'by_digits',
-           'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order', 'need_times',
-           'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'notes_of_late', 'cut_last_ones', 'core',
-           'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
+           'hint_of_header', 'need_column', 'need_rows', 'row_of', 'first_row', 'nested_ids', 'no_text',
+           'need_plain_ids', 'read_ids', 'is_date', 'as_numbers', 'quotable', 'mend_of', 'such', 'read_ratings',
+           'plain_dates', 'need_one_zone', 'date_formats', 'padded', 'read_dates', 'unit_of', 'is_date_by_parts',
+           'year_last', 'need_one_clock', 'dates_among', 'begins_as_date', 'read_timestamps', 'row_hash',
+           'need_distinct', 'TooFew', 'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands',
+           'note_of_repeats', 'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint',
+           'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
+           'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'notes_of_late', 'cut_last_ones',
+           'core', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
            'read_known', 'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol',
            'get_protocol', 'describe']
 
@@ -113,7 +113,7 @@ def inner(ids: Iterable,    # outer ids, (n,)
 def like_theirs(ids: pd.Series,     # outer ids, (n,) objects
                 index: pd.Index     # ids of the data
                 ) -> pd.Series:     # (n,)
-    "The ids, texts such as 7 and 7.0 as numbers where the data's are whole numbers; 007 is none."
+    "The ids. Where the data's are whole numbers, texts such as 7 and 7.0 become numbers; 007 stays a text."
     if index.dtype.kind not in "iu": return ids
     texts = ids.astype(str)
     whole = texts.str.fullmatch(r"(0|-?[1-9][0-9]{0,17})(\.0)?")
@@ -317,21 +317,6 @@ def first_row(mask: np.ndarray      # (n,) bool, with a True
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
     return int(np.flatnonzero(mask)[0]) + 1
 
-# %% ../nbs/01_interactions.ipynb #need-values
-def read_ids(df: pd.DataFrame,      # one row per interaction
-             column: str,           # with ids
-             role: str,             # what it holds, such as 'user'
-             source: str            # what error messages call the frame
-             ) -> pd.Series:        # (n,) the column
-    "The ids of that column as they are; InputError names the first row without one, or with no plain one."
-    need_column(df, column, role, source)
-    missing = df[column].isna()
-    if missing.any():
-        raise InputError(f"{source}: column '{column}' has no {role} in {row_of(df, first_row(missing))} "
-                         f"({missing.sum()} such rows); fill them in or drop those rows.")
-    need_plain_ids(df[column], role, source)
-    return df[column]
-
 # %% ../nbs/01_interactions.ipynb #plain-values
 def nested_ids(ids: pd.Series       # (n,), none of them missing
                ) -> pd.Series:      # (n,) bool
@@ -366,6 +351,21 @@ def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
     what = f"the {type(value).__name__} {str(value)[:40]}" if nested.iloc[row - 1] else "an empty text"
     raise InputError(f"{source}: column '{ids.name}' holds {what} in {row_of(ids, row)}, which is no "
                      f"{role}'s id; give a number or a text, or drop that row.")
+
+# %% ../nbs/01_interactions.ipynb #need-values
+def read_ids(df: pd.DataFrame,      # one row per interaction
+             column: str,           # with ids
+             role: str,             # what it holds, such as 'user'
+             source: str            # what error messages call the frame
+             ) -> pd.Series:        # (n,) the column
+    "The ids of that column as they are; InputError names the first row without one, or with no plain one."
+    need_column(df, column, role, source)
+    missing = df[column].isna()
+    if missing.any():
+        raise InputError(f"{source}: column '{column}' has no {role} in {row_of(df, first_row(missing))} "
+                         f"({missing.sum()} such rows); fill them in or drop those rows.")
+    need_plain_ids(df[column], role, source)
+    return df[column]
 
 # %% ../nbs/01_interactions.ipynb #read-ratings
 def is_date(value   # of a cell
@@ -1369,7 +1369,8 @@ class Protocol(Judging, Training):
     hyper_parameters: str = "given"
 
     def __post_init__(self):
-        need_parts(self, Training), need_parts(self, Judging)
+        need_parts(self, Training)
+        need_parts(self, Judging)
         for part, names in (("files", FILES), ("hyper_parameters", HYPER_PARAMETERS)):
             if getattr(self, part) not in names:
                 raise InputError(f"there is no {part} '{getattr(self, part)}'; choose {' or '.join(names)}.")

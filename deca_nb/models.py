@@ -348,7 +348,7 @@ def pair_products(user_rows: nn.Embedding,              # weight (n_users, dim)
 # %% ../nbs/03_models.ipynb #mf-class
 @model("MF")
 class MF(PairModel):
-    "Eq. (1): matrix factorisation without biases, the dot product of two rows (Sec. 3.1)."
+    "Eq. (3.1): matrix factorisation without biases, the dot product of two rows (Sec. 3.1)."
     def __init__(self,
                  train: Interactions,                       # the clicks to learn from
                  embedding_dim: Dim = 32,                   # numbers in a row, >= 1
@@ -376,7 +376,7 @@ def output_layer(n_in: int,                         # numbers that go in
 # %% ../nbs/03_models.ipynb #gmf-class
 @model("GMF")
 class GMF(MF):
-    "Eq. (2): generalised matrix factorisation, a learned weight per dimension and one bias."
+    "Eq. (3.2): generalised matrix factorisation, a learned weight per dimension and one bias."
     def __init__(self,
                  train: Interactions,                       # the clicks to learn from
                  embedding_dim: Dim = 32,                   # numbers in a row, >= 1
@@ -417,7 +417,7 @@ def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
                index: torch.Tensor,                 # (n,) int64
                bias: torch.Tensor | None = None     # (n_out,); None: without
                ) -> torch.Tensor:                   # (n, n_out)
-    """One half of Eq. (4): F.linear(rows(index), weight, bias), by the product of each row once.
+    """One half of Eq. (3.4): F.linear(rows(index), weight, bias), by the product of each row once.
 
     A table no longer than the index is multiplied whole; of a longer one only the named rows are. A GPU
     multiplies those as often as they are named, since the CPU would have to wait for their number."""
@@ -430,7 +430,7 @@ def rows_times(rows: nn.Embedding,                  # weight (n_rows, n_in)
 # %% ../nbs/03_models.ipynb #neumf
 @model("NeuMF")
 class NeuMF(PairModel):
-    "Eq. (3): GMF and a 256-128-64-32 perceptron side by side under one output layer."
+    "Eq. (3.3): GMF and a 256-128-64-32 perceptron side by side under one output layer."
     block = 32, 256                                 # users and items that `score_all` takes at once
     block_on_gpu = 1024, 1024
 
@@ -503,7 +503,7 @@ def bags(columns: torch.Tensor,     # (n,) int64, row by row
          weight: torch.Tensor,      # (n_columns, dim)
          sparse: bool = False       # whether the table's gradient is a sparse tensor
          ) -> torch.Tensor:         # (n_rows, dim)
-    "Eq. (5): sparse rows times a dense table. The gradient flows into the table only."
+    "Eq. (3.5): sparse rows times a dense table. The gradient flows into the table only."
     return F.embedding_bag(columns, weight, starts, mode="sum", per_sample_weights=values, sparse=sparse)
 
 # %% ../nbs/03_models.ipynb #sparse-rows
@@ -552,7 +552,7 @@ def degrees_of(train: Interactions                      # with weights or withou
 
 def normalised_graph(train: Interactions                    # an edge for each pair
                      ) -> tuple[SparseRows, SparseRows]:    # N (n_users, n_items) and its transpose
-    "N of Eq. (7): what users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i)."
+    "N of Eq. (3.7): what users hear from items, and items from users. An edge weighs w_ui / sqrt(d_u d_i)."
     edges = train.to_weighted_csr().tocoo(copy=True)
     of_user, of_item = degrees_of(train)
     edges.data = (edges.data / np.sqrt(of_user[edges.row] * of_item[edges.col])).astype(np.float32)
@@ -565,7 +565,7 @@ def mean_of_layers(users: torch.Tensor,     # (n_users, dim), the users' part of
                    from_users: SparseRows,  # its transpose
                    n_layers: int            # products with A, >= 0
                    ) -> tuple[torch.Tensor, torch.Tensor]:  # (n_users, dim) and (n_items, dim)
-    "Eq. (6), by Eq. (7): the mean of x, A x, A A x, ..., layer 0 and `n_layers` more."
+    "Eq. (3.6), by Eq. (3.7): the mean of x, A x, A A x, ..., layer 0 and `n_layers` more."
     if not n_layers: return users.clone(), items.clone()
     before, now = items, from_users.times(users).add_(items)
     first = now
@@ -601,7 +601,7 @@ class Propagation(torch.autograd.Function):
 # %% ../nbs/03_models.ipynb #lightgcn
 @model("LightGCN")
 class LightGCN(PairModel):
-    "Eq. (6): rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
+    "Eq. (3.6): rows averaged over their neighbourhoods of 0 to n_layers steps, then a dot product."
     every_row_moves = True
     item_degrees: torch.Tensor
     kept: tuple | None                  # (stamps and copies of the weights, tables made from them)
@@ -665,7 +665,7 @@ def propagated(self: LightGCN) -> tuple[torch.Tensor, torch.Tensor]:    # as of 
 @model("CDAE")
 @named("autoencoder", "training-counts")
 class CDAE(PairModel):
-    "Eq. (10): collaborative denoising autoencoder with a vector per user; trained on whole users."
+    "Eq. (3.10): collaborative denoising autoencoder with a vector per user; trained on whole users."
     trains_on, judged_in_training_mode, variant_part = "rows", True, "autoencoder"
     item_counts: torch.Tensor
 

@@ -113,7 +113,7 @@ def ahead_and_tied(scores: torch.Tensor,                    # (batch, n_items), 
                    items: torch.Tensor,                     # its item, (n,), int64
                    depth: int                               # the longest list, 1 or more
                    ) -> tuple[torch.Tensor, torch.Tensor]:  # a and b, (n,) each, int64
-    "The numbers a and b of Eq. (2) for each truth pair; a is `depth` for a pair that is not in the list."
+    "The numbers a and b of Eq. (4.2) for each truth pair; a is `depth` for a pair that is not in the list."
     own = scores[rows, items]
     top = top_values(scores, min(depth, scores.shape[1]))
     ahead = (top[rows] > own[:, None]).sum(1)
@@ -197,7 +197,7 @@ def place(scores,               # (batch, n_items), -inf where known
           ties: str,            # "expected", or any other policy
           keys                  # of the policy, (batch, n_items), or None
           ) -> torch.Tensor:    # a and b, (2, n), int64
-    "The numbers a and b of one batch's truth pairs (Eq. 2); a is `depth` for a pair that is not in the list."
+    "The numbers a and b of one batch's truth pairs (Eq. 4.2); a is `depth` for a pair outside the list."
     if ties == "expected": return torch.stack(ahead_and_tied(scores, rows, items, depth))
     lists, values = top_items(scores, depth, keys)
     here = (lists[rows] == items[:, None]) & (values[rows] > -torch.inf)
@@ -236,7 +236,7 @@ def rank_truth(scorer: Any,                     # as for `evaluate`
                seed: int = 0,                   # of random ties
                batch_size: int | None = None    # users in a batch; None: `users_at_once`
                ) -> pd.DataFrame:               # user, item (inner), ahead, tied
-    """One row for each truth pair, by user and item: a, exact below `depth`, and b of Eq. (2).
+    """One row for each truth pair, by user and item: a, exact below `depth`, and b of Eq. (4.2).
     Raises `InputError`, as `truth_batches` does."""
     users, items = np.divmod(np.unique(split.truth.keys()), split.n_items)
     found, n = np.empty((2, len(users)), np.int64), 0       # filled: what a batch leaves would split the heap
@@ -261,7 +261,7 @@ def chance_shown(scores: torch.Tensor,              # (batch, n_items), -inf whe
                  ties: str = "expected",            # "expected", or any other policy
                  keys: torch.Tensor | None = None   # of the policy, (batch, n_items), or None
                  ) -> torch.Tensor:                 # (batch, n_items), float64, in [0, 1]
-    "p of Eq. (5): how likely each item is in the list of each row."
+    "p of Eq. (4.5): how likely each item is in the list of each row."
     if ties != "expected":
         items, values = top_items(scores, k, keys)
         nowhere = torch.zeros_like(scores, dtype=torch.float64)

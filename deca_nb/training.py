@@ -113,7 +113,7 @@ class SquaredRows(torch.autograd.Function):
 @dataclass(frozen=True)
 class BatchRows:
     """Clean: lambda / U times the squared norm of the batch's rows, each once, and of the weights
-    that are not rows, Eq. (1)."""
+    that are not rows, Eq. (5.4)."""
     l2: float | torch.Tensor                # lambda, at least 0: a number, or one of each block, (blocks,)
     n_users: int                            # U, of the training data
     over_sum: bool = False                  # makes no difference here
@@ -121,7 +121,7 @@ class BatchRows:
     def __call__(self, model,           # one `PairModel`: the method's f
                  batch: Batch           # says which rows count
                  ) -> torch.Tensor:     # what is added to the loss, (1,), or (blocks,)
-        "Eq. (1) for this batch."
+        "Eq. (5.4) for this batch."
         indices = {"user": batch.users, "item": batch.items}
         tables = {id(module.weight): (by_row(index, len(module.weight)), module.sparse)
                   for kind, index in indices.items() for module in PairModel.tables(model, kind)}
@@ -215,11 +215,11 @@ def remarks(self: Method) -> list[str]:     # sentences
 # %% ../nbs/05_training.ipynb #normal
 @method("Normal")
 class Normal(Method):
-    "Binary cross-entropy on the labels as they are (Fig. 1a): Eq. (2), with means in the place of its sums."
+    "Binary cross-entropy on the labels as they are (Fig. 1a): Eq. (5.5), with means in place of its sums."
     released_as_sum = over_pairs = True
 
     def loss(self, batch: Batch, step: int) -> torch.Tensor:
-        "Eq. (2) with means, and Eq. (4) where clicks have weights: the cross-entropy of the batch."
+        "Eq. (5.5) with means, and Eq. (5.7) where clicks have weights: the cross-entropy of the batch."
         logits = self.f(batch.users, batch.items)
         losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
         return balanced_mean(losses, batch.observed, batch.weights)
@@ -538,7 +538,7 @@ def memory(self: RowAdam, weight: torch.Tensor      # one of the weights
 def move(self: RowAdam, found: list[tuple],     # (weight, mean, mean square), gradient, steps so far
          eps: float                             # added to the root of the corrected mean square
          ):
-    "One step of torch's Adam, Eq. (3), in place."
+    "One step of torch's Adam, Eq. (5.6), in place."
     tensors, gradients, steps = map(list, zip(*found, strict=True))
     weights, means, squares = map(list, zip(*tensors, strict=True))
     adam(weights, gradients, means, squares, [], steps, fused=True, amsgrad=False, beta1=self.betas[0],

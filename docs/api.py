@@ -10,7 +10,7 @@ from collections.abc import Container
 from functools import partial
 from pydoc import locate
 
-from book import MENTION
+from book import MENTION, ONE
 from members import documents
 from notebooks import anchor, equation, room_name
 from pages import DEFINITIONS, SHORT
@@ -36,9 +36,7 @@ def prose(text: str, chapter: str) -> str:
     """
     text = re.sub(r"(?<!\S)--[a-z][\w-]*", r"``\g<0>``", re.sub(r"([*_|@\\])", r"\\\1", text))
     text = re.sub(r"\\\*\\\*(\w[\w ]*)\\\*\\\*", r"**\1**", text)
-    return MENTION.sub(
-        lambda found: re.sub(r"\d+[a-z]?", partial(to_equation, chapter=chapter), found[0]), text
-    )
+    return MENTION.sub(lambda found: re.sub(ONE, partial(to_equation, chapter=chapter), found[0]), text)
 
 
 def to_equation(number: re.Match, chapter: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import nbformat
-from book import MENTION, NBS, ROOT, Cell, rooms
+from book import MENTION, NBS, ONE, ROOT, Cell, rooms
 from equations import DERIVED_IN, EQUATIONS
 from nbformat.v4 import new_markdown_cell
 
@@ -59,7 +59,7 @@ DIRECTIVE = re.compile(r"^#\|\s*(.+?)\s*$\n?", re.MULTILINE)
 TAGS = {"echo: false": "remove-input", "output: false": "remove-output"}
 CALL_OUT = re.compile(r"^:::\s*\{\.callout-(\w+)[^}]*\}\s*\n+(?:##\s*(.*?)\s*\n)?", re.MULTILINE)
 DISPLAY = re.compile(r"^\$\$(.+?)\$\$[ \t]*$", re.MULTILINE | re.DOTALL)
-TAG = re.compile(r"\\tag\{(\d+[a-z]?)\}")
+TAG = re.compile(rf"\\tag\{{({ONE})\}}")
 INLINE = re.compile(r"\$[^$\n]+\$")
 LINK = re.compile(r"""(\]\(|\b(?:src|href)=["'])(?![a-z]+:|[#/])([^\s)"'#]+)""")
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$)", re.DOTALL | re.MULTILINE)
@@ -162,13 +162,15 @@ def room_name(chapter: str) -> str:
 def equation_anchor(number: str, chapter: str) -> str:
     """The label of a numbered formula: "eq-14".
 
-    Where a chapter has numbers of its own or repeats one: "eq-2-04".
+    Where a chapter has numbers of its own or repeats one: "eq-of-3-1", "eq-2-12".
     """
+    if "." in number:
+        return f"eq-of-{number.replace('.', '-')}"
     return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2]}"
 
 
 def tags(path: Path) -> set[str]:
-    """The numbers of a chapter's formulas: "14", or "2a"."""
+    """The numbers of a chapter's formulas: "14", "2a" or "3.1"."""
     return {
         number
         for cell in nbformat.read(path, as_version=4).cells
@@ -193,7 +195,16 @@ def home(number: str) -> str | None:
 
 
 def equation(number: str, chapter: str) -> str | None:
-    """The label that "Eq. n" means in a chapter: its own formula, else the paper's."""
+    """The label that "Eq. n" means in a chapter: its own formula, else the paper's.
+
+    A number with a point is one chapter's, wherever it is named.
+    """
+    if "." in number:
+        return (
+            equation_anchor(number, chapter)
+            if any(number in numbers for numbers in NUMBERED.values())
+            else None
+        )
     owner = chapter if number in NUMBERED.get(chapter, ()) else home(number)
     return owner and equation_anchor(number, owner)
 
@@ -256,7 +267,8 @@ def display(text: str, chapter: str) -> str:
         if number is None:
             return f"\n{block}\n"
         label = equation_anchor(number[1], chapter)
-        entry = f"Eq. {number[1]}" if chapter in DERIVED_IN else f"Eq. {number[1]} ({chapter[:2]})"
+        alone = chapter in DERIVED_IN or "." in number[1]
+        entry = f"Eq. {number[1]}" if alone else f"Eq. {number[1]} ({chapter[:2]})"
         return f"\n```{{index}} ! {entry}\n:name: {label}\n```\n\n{block}\n"
 
     return DISPLAY.sub(new, text)
@@ -277,7 +289,7 @@ def mentions(text: str, chapter: str) -> str:
         return f"[{number[0]}](#{room_anchor(stem)})" if stem and stem != chapter else number[0]
 
     def link(part: str) -> str:
-        part = MENTION.sub(lambda found: re.sub(r"\d+[a-z]?\b", to_equation, found[0]), part)
+        part = MENTION.sub(lambda found: re.sub(ONE, to_equation, found[0]), part)
         return CHAPTER.sub(lambda found: NUMBER.sub(to_chapter, found[0]), part)
 
     return outside(NOT_PROSE, text, link)

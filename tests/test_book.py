@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT
 
 sys.path.append(str(ROOT / "tools"))
-from book import NBS, Cell, appendices, chapters, equations, read, rooms
+from book import NBS, Cell, appendices, chapters, equations, own_equations, read, rooms
 from claims import Claim, asserts, claims_of, faults, sentences
 from style import exports
 
@@ -338,6 +338,20 @@ def test_equations_named_are_there(chapter):
     cells = read(chapter)
     own = {int(number) for cell in cells for number in re.findall(r"\\tag\{(\d+)\}", cell.source)}
     assert {number for cell in cells for number in equations(cell.source)} - own - set(range(1, 19)) == set()
+
+
+def test_a_number_with_a_point_is_the_chapters_and_there_once():
+    stated = [
+        (path.stem, number)
+        for path in rooms()
+        for cell in read(path)
+        for number in re.findall(r"\\tag\{(\d+\.\d+)\}", cell.source)
+    ]
+    numbers = [number for _, number in stated]
+    assert len(numbers) == len(set(numbers)) > 20
+    assert [(room, number) for room, number in stated if room[:2].lstrip("0") != number.split(".")[0]] == []
+    named = {number for path in rooms() for cell in read(path) for number in own_equations(cell.source)}
+    assert named - set(numbers) == set()
 
 
 @each_chapter

@@ -24,8 +24,9 @@ matplotlib.use("Agg")
 ROOT = Path(__file__).parents[1]
 NBS = ROOT / "nbs"
 NOT_RUN = {"notest", "eval: false"}
-MENTION = re.compile(r"\bEqs?\.\s*((?:\(?\d+[a-z]?\b\)?(?:\s*(?:,\s*and|,|and|or|to|[-–])\s*(?=\(?\d))?)+)")
-RANGE = re.compile(r"(\d+)\)?\s*(?:to|[-–])\s*\(?(\d+)")
+ONE = r"\d+(?:\.\d+)?[a-z]?\b"  # the number of an equation: the paper's 14, a chapter's own 2a or 3.1
+MENTION = re.compile(rf"\bEqs?\.\s*((?:\(?{ONE}\)?(?:\s*(?:,\s*and|,|and|or|to|[-–])\s*(?=\(?\d))?)+)")
+RANGE = re.compile(r"(?<![\d.])(\d+)\)?\s*(?:to|[-–])\s*\(?(\d+)(?!\.?\d)")
 
 
 class CellError(Exception):
@@ -33,12 +34,20 @@ class CellError(Exception):
 
 
 def equations(text: str) -> list[int]:
-    """The numbers after each "Eq." or "Eqs.": "Eqs. (1) and (2)", "Eq. 4, 5, 6", "Eqs. 10 to 13"."""
+    """The numbers after each "Eq." or "Eqs.": "Eqs. (1) and (2)", "Eq. 4, 5, 6", "Eqs. 10 to 13".
+
+    One with a point, such as (3.1), is a chapter's own, and not among them: `own_equations`.
+    """
     lists = [
         RANGE.sub(lambda ends: ", ".join(map(str, range(int(ends[1]), int(ends[2]) + 1))), found)
         for found in MENTION.findall(text)
     ]
-    return [int(number) for found in lists for number in re.findall(r"\d+", found)]
+    return [int(number) for found in lists for number in re.findall(r"(?<![\d.])\d+(?!\.?\d)", found)]
+
+
+def own_equations(text: str) -> list[str]:
+    """The numbers with a point after each "Eq." or "Eqs.": "3.1"."""
+    return [number for found in MENTION.findall(text) for number in re.findall(r"\d+\.\d+", found)]
 
 
 def called(node: ast.AST) -> str:
