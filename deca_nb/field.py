@@ -166,7 +166,7 @@ def field_of(bench: Bench,              # on data with validation pairs
 def critical_difference(n_methods: int,     # m, 2 or more
                         n_blocks: int       # N, 1 or more
                         ) -> float:         # in ranks
-    "Eq. (46): how far apart two mean ranks have to be, by Nemenyi's test."
+    "Eq. (57): how far apart two mean ranks have to be, by Nemenyi's test."
     from scipy.stats import studentized_range
     q = studentized_range.ppf(.95, n_methods, np.inf) / 2**.5
     return float(q * (n_methods * (n_methods + 1) / (6 * n_blocks))**.5)

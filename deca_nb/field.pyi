@@ -12,12 +12,11 @@ from .runs import Job as Job, describe_job as describe_job, execute as execute
 from .training import Run as Run
 from .tuning import draw_numbers as draw_numbers
 from _typeshed import Incomplete
-from deca_nb.experiments import Bench as Bench, Experiment as Experiment, LONGEST as LONGEST, VARIANTS as VARIANTS, averages as averages, compare_all as compare_all, experiment as experiment, tuned_settings as tuned_settings, where_of as where_of
+from deca_nb.experiments import Bench as Bench, Experiment as Experiment, LONGEST as LONGEST, TRIALS as TRIALS, VARIANTS as VARIANTS, averages as averages, compare_all as compare_all, experiment as experiment, tuned_settings as tuned_settings, where_of as where_of
 from pathlib import Path
 from typer import Option as Option
 from typing import Annotated
 
-TRIALS: int
 DENOISERS: Incomplete
 OTHERS: Incomplete
 RANKERS: Incomplete
