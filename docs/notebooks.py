@@ -166,7 +166,7 @@ def equation_anchor(number: str, chapter: str) -> str:
     """
     if "." in number:
         return f"eq-of-{number.replace('.', '-')}"
-    return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2]}"
+    return f"eq-{number}" if chapter == home(number) else f"eq-{number}-{chapter[:2].lower()}"
 
 
 def tags(path: Path) -> set[str]:

@@ -426,7 +426,7 @@ def test_committed_pages_find_their_runs(page, monkeypatch):
 @pytest.mark.data
 def test_tuned_finds_the_runs_of_methods_that_share_their_numbers(monkeypatch):
     monkeypatch.setattr("deca_nb.runs.execute", lambda *_: pytest.fail("a kept run is not found"))
-    from deca_nb.experiments import LONGEST, tune
+    from deca_nb.experiments import LONGEST, TRIALS, tune
 
     _, bench = kept_bench(ROOT / "results" / "tuned" / "movielens-100k-clean.md")
     told = pd.read_csv(ROOT / "results" / "tuned" / "movielens-100k-clean-cells.csv").query(
@@ -436,7 +436,7 @@ def test_tuned_finds_the_runs_of_methods_that_share_their_numbers(monkeypatch):
     for model in ("GMF", "LightGCN"):
         for method in ("Normal", "WBPR", "DeCA", "DeCA(p)"):
             numbers, _ = tune(
-                bench, functools.partial(bench.job, model, method, 0, epochs=LONGEST), method, 8
+                bench, functools.partial(bench.job, model, method, 0, epochs=LONGEST), method, TRIALS
             )
             rows = bench.sweep(
                 [bench.job(model, method, seed, epochs=LONGEST, **numbers) for seed in range(5)]
