@@ -259,12 +259,13 @@ def conclusion(table: pd.DataFrame,     # of `comparison_table`
         beaten = f", and worse than by popularity ({told['by popularity']})" if plain["high"] < 0 else ""
         return (f"{what} makes no difference to NDCG that can be told from chance ({told['all clicks']}); "
                 f"the choice is {chosen} ({told['at random']}){beaten}.")
+    def short_of(row): return "is worse than" if row["high"] < 0 else "is not told apart from"
     if chance["low"] <= 0:
-        return (f"{what} makes NDCG better ({told['all clicks']}), but is not told apart from the same done "
+        return (f"{what} makes NDCG better ({told['all clicks']}), but {short_of(chance)} the same done "
                 f"at random ({told['at random']}): these runs do not show that the choice of clicks matters.")
     if plain["low"] <= 0:
-        return (f"{what} makes NDCG better ({told['all clicks']}) and beats chance, but not popularity "
-                f"({told['by popularity']}), which costs no training.")
+        return (f"{what} makes NDCG better ({told['all clicks']}) and beats chance, but {short_of(plain)} "
+                f"the same done by popularity ({told['by popularity']}), which costs no training.")
     return f"{what} makes NDCG better ({told['all clicks']}), more than at random and than by popularity."
 
 # %% ../nbs/A5_export.ipynb #scores-over

@@ -72,8 +72,8 @@ def told_noise(run: Run,        # with given numbers
     trainer = run_with(run, {"base": .5, "spread": 1., "varies_by": "item"}).trainer()
     table: Any = trainer.method.item_noise
     share = len(run.train) / len(world.clicks())
-    told = torch.tensor(share * world.item_noise, dtype=torch.float32).clamp(1e-6, 1 - 1e-6).logit()
-    with torch.no_grad(): table.weight.copy_(told[:, None])
+    true = torch.tensor(share * world.item_noise, dtype=torch.float32).clamp(1e-6, 1 - 1e-6).logit()
+    with torch.no_grad(): table.weight.copy_(true[:, None])
     table.requires_grad_(False)
     return trainer.fit().method
 
@@ -98,8 +98,8 @@ def noise_row(kind: str,        # of the noise, a key of `KINDS`
     noise, row = split.train.noise, judge_channel(method, split, world)
     if noise.any():
         row["normal auc"] = auc(-fitted, noise)
-        told = told_noise(run_with(run, chosen), world)
-        row["told auc"] = judge_channel(told, split, world)["noise auc"]
+        knowing = told_noise(run_with(run, chosen), world)
+        row["told auc"] = judge_channel(knowing, split, world)["noise auc"]
     found = {"base": chosen["base"], "spread": chosen["spread"], "gain": search.gain(search.best(True))}
     return {"noise": kind, "users": size[0], "items": size[1], "method": how, "seed": seed} | row | found | {
         "seconds": time.process_time() - started}
