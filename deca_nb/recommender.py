@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'SEED', 'OWN_FILES', 'pick_device', 'need_method', 'Recommender', 'need_clicks', 'need_interactions',
-           'counting', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'need_known_class', 'need_own_parts',
-           'restore']
+           'counting', 'ids_to_json', 'ids_from_json', 'need_own_folder', 'left_tensors', 'need_known_class',
+           'need_own_parts', 'restore']
 
 # %% ../nbs/10_recommender.ipynb #imports-export
 import dataclasses
 import hashlib
 import json
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from numbers import Real
@@ -626,6 +627,17 @@ def need_own_folder(folder: str | Path  # to be written to; it need not be there
     if not all(re.fullmatch(OWN_FILES, path.name) for path in folder.iterdir()):
         raise InputError(f"{folder}: this folder holds other things; choose a new one.")
 
+# %% ../nbs/10_recommender.ipynb #left-tensors
+def left_tensors(folder: Path       # where recommenders are saved
+                 ) -> list[Path]:   # files of tensors
+    """What earlier saves left: the tensors that the description names, and older ones. Without a description:
+    those that are older than a minute."""
+    place = folder / "recommender.json"
+    try: named, told = json.loads(place.read_bytes())["tensors"], place.stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError): named, told = None, time.time() - 60
+    tensors = folder.glob("tensors*.safetensors")
+    return [path for path in tensors if path.name == named or path.stat().st_mtime <= told]
+
 # %% ../nbs/10_recommender.ipynb #save-files
 @patch
 def save(self: Recommender,
@@ -638,16 +650,16 @@ def save(self: Recommender,
     self.need_fit()
     folder = Path(folder)
     need_own_folder(folder)
-    with replacing(folder / "tensors.safetensors") as draft:
-        safetensors.torch.save_file(self.tensors(), draft)
-        with draft.open("rb") as file: digest = hashlib.file_digest(file, "sha256").hexdigest()
-        name = f"tensors-{digest[:16]}.safetensors"
-    (folder / "tensors.safetensors").replace(folder / name)
+    data = safetensors.torch.save(self.tensors())
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"tensors-{digest[:16]}.safetensors"
+    with replacing(folder / name) as draft: draft.write_bytes(data)
     about = json.loads(json.dumps(self.description(), default=plain))
     about = sealed(about | {"tensors": name, "tensors_sha256": digest})
+    left = left_tensors(folder)
     with replacing(folder / "recommender.json") as draft: draft.write_text(json.dumps(about))
-    for old in folder.glob("tensors-*.safetensors"):
-        if old.name != name: old.unlink()
+    for path in left:
+        if path.name != name: path.unlink(missing_ok=True)
 
 # %% ../nbs/10_recommender.ipynb #known-class
 def need_known_class(folder: Path,              # for the message

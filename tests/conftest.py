@@ -65,7 +65,7 @@ def run_script(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedPr
     """Run one of our scripts on one core."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=240
+        [sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=600
     )
 
 

@@ -136,7 +136,7 @@ def test_table_1_is_counted(name, runs):
 def test_an_experiment_without_a_run_is_written(tmp_path):
     command = [sys.executable, "-c", "from deca_nb.cli import main; main()", "reproduce", "table1"]
     command += ["--data", "authors:modcloth", "--out", str(tmp_path)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     written = {path.name for path in (tmp_path / "table1").iterdir()}
     assert written == {f"authors-modcloth-paper{end}" for end in (".md", "-table.csv")}

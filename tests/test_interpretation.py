@@ -284,7 +284,7 @@ def test_implicit_learns_from_what_denoise_writes(tmp_path):
         "--out",
         "scored.parquet",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     scored = pd.read_parquet(tmp_path / "scored.parquet")
     users, items = (pd.factorize(scored[column], sort=True)[0] for column in ("user", "item"))
