@@ -215,6 +215,7 @@ def auc_of_resamples(scores: np.ndarray,    # (n,)
     at_level = sp.csr_matrix((np.ones(len(level)), (np.arange(len(level)), level)))
     return lambda times: weighted_auc((times * liked) @ at_level, (times * ~liked) @ at_level)
 
+# %% ../nbs/A0_ask.ipynb #gap-on-labels
 def gap_on_labels(first: np.ndarray,    # (n,) scores
                   second: np.ndarray,   # (n,) other scores
                   liked: np.ndarray,    # (n,) bool

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['DENOISERS', 'OTHERS', 'RANKERS', 'LONG_LIST', 'COLUMNS', 'trains', 'need_trainable', 'ranker_row', 'tuned_rankers',
            'state_of', 'costs_of', 'field_rows', 'field_of', 'critical_difference', 'ranks_of', 'table_at',
-           'kept_cells', 'standing', 'rules_of', 'kept_of', 'need_rules', 'among_kept', 'data_names', 'field',
-           'show_newcomer', 'field_command', 'show_field', 'page_of_standing']
+           'kept_cells', 'standing', 'rules_of', 'kept_of', 'need_rules', 'among_kept', 'data_names', 'field_command',
+           'show_field', 'show_newcomer', 'page_of_standing', 'field']
 
 # %% ../nbs/A0_field.ipynb #imports-export
 import re
@@ -182,7 +182,7 @@ def ranks_of(cells: pd.DataFrame,   # data, model, method, metric, mean: those o
     ranks.columns = [f"{data}, {model}" for data, model in ranks.columns]
     return ranks.assign(rank=ranks.mean(axis=1)).sort_values("rank", kind="stable").reset_index()
 
-# %% ../nbs/A0_field.ipynb #kept-cells
+# %% ../nbs/A0_field.ipynb #table-at
 LONG_LIST = 20                                      # the length of the list by which methods are ranked
 COLUMNS = {"data", "model", "method", "metric", "mean", "rules"}        # of a kept table
 
@@ -193,6 +193,7 @@ def table_at(path: Path     # of a CSV file
     except (OSError, ValueError): return None
     return table if COLUMNS <= set(table) and table[list(COLUMNS)].notna().all(axis=None) else None
 
+# %% ../nbs/A0_field.ipynb #kept-cells
 def kept_cells(out: str | Path      # the folder of the results
                ) -> pd.DataFrame:   # of every data set that was done; empty where none was
     "The cells that are kept, with the rankers as methods of every model. Notes say what cannot be read."
@@ -239,6 +240,7 @@ def kept_of(bench: Bench,       # its data and models
     kept = kept_cells(out)
     return kept[(kept["data"] == bench.data) & kept["model"].isin(bench.models or ("GMF",))]
 
+# %% ../nbs/A0_field.ipynb #need-rules
 def need_rules(kept: pd.DataFrame,  # as of `kept_of`
                rules: str           # of this call
                ) -> None:
@@ -281,55 +283,6 @@ def data_names(data: str,               # names separated by commas; those withi
     for name in names: load_named(name, "honest")
     return names
 
-# %% ../nbs/A0_field.ipynb #field-command
-@command("field", example="deca field --data coat,movielens-100k --models GMF,LightGCN --jobs 2")
-def field(data: Annotated[str, Option(help="registered data, separated by commas")] = "movielens-100k",
-          models: Annotated[str, Option(help="recommenders, likewise")] = "GMF",
-          methods: Annotated[Text, Option(help="these methods instead of all, likewise")] = None,
-          method: Annotated[Text, Option(help="only this one, FILE.py:Class: its row among the kept")] = None,
-          inject: Annotated[float | None, Option(help="plant this share of noise in them")] = None,
-          inject_by: Annotated[Text, Option(help="uniform or popularity [uniform]")] = None,
-          trials: Annotated[int, Option(help="draws for each method")] = TRIALS,
-          seeds: Annotated[int, Option(help="of the tested runs")] = 5,
-          epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
-          numbers_of: Annotated[Text, Option(help="take the numbers found for this recommender")] = None,
-          jobs: Jobs = "1",
-          out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
-    "`deca field`, whose --help says what each option means. Raises `InputError`."
-    need_counts(trials=trials, seeds=seeds, epochs=epochs)
-    if method and methods: raise InputError("give --methods for a table, or --method for one row, not both.")
-    asked = tuple(list_of(method or methods) or ())
-    need_trainable(asked, pick_models(models))
-    plain = dict.fromkeys(("protocol", "ties", "scores", "optimiser", "device"))
-    one: Experiment = find("experiment", "field")
-    for name, model in product(data_names(data, inject, inject_by), pick_models(models)):
-        if asked and not any(trains(each, model) for each in asked): continue
-        given = plain | {"data": name, "seeds": seeds, "epochs": epochs, "models": model, "methods": methods}
-        written, bench = bench_of(one, given, jobs, out, False)
-        taken = numbers_of and name_of("model", numbers_of)
-        bench = replace(bench, numbers_of=None if taken == model else taken)
-        if method: show_newcomer(bench, method, trials, out)
-        else: show_field(bench, one, trials, f"{written}-{model}", out)
-    rules = rules_of(bench, trials)
-    found = {} if method or numbers_of else standing(out, rules)
-    if found:
-        print(found["ranks"].to_string(index=False, float_format="{:.2f}".format))
-        write_results(found, out, "field", "standing", page_of_standing(found["ranks"], rules))
-        note(f"wrote standing.md and its figure to {Path(out) / 'field'}")
-
-# %% ../nbs/A0_field.ipynb #show-newcomer
-def show_newcomer(bench: Bench,     # its data and models
-                  method: str,      # FILE.py:Class, or a name
-                  n_trials: int,    # draws for it
-                  out: str          # where the others are kept
-                  ):
-    "Prints a newcomer's row among the kept ones, and its tests against normal training."
-    table, tests = among_kept(bench, method, n_trials, out)
-    print(table.to_string(index=False, float_format="{:.4f}".format))
-    for _, row in tests[tests["method"] == name_of("method", method)].iterrows():
-        print(f"{row['model']}, {row['metric']}: {row['difference']:+.4f} [{row['low']:+.4f}, "
-              f"{row['high']:+.4f}] against normal training")
-
 # %% ../nbs/A0_field.ipynb #command-again
 def field_command(bench: Bench,     # where it has run
                   n_trials: int     # draws for each method
@@ -365,6 +318,19 @@ def show_field(bench: Bench,        # where it runs, with one model
     write_results(found, out, "field", written, page)
     note(f"wrote {written}.md, its tables (.csv) and figures (.svg) to {Path(out) / 'field'}")
 
+# %% ../nbs/A0_field.ipynb #show-newcomer
+def show_newcomer(bench: Bench,     # its data and models
+                  method: str,      # FILE.py:Class, or a name
+                  n_trials: int,    # draws for it
+                  out: str          # where the others are kept
+                  ):
+    "Prints a newcomer's row among the kept ones, and its tests against normal training."
+    table, tests = among_kept(bench, method, n_trials, out)
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+    for _, row in tests[tests["method"] == name_of("method", method)].iterrows():
+        print(f"{row['model']}, {row['metric']}: {row['difference']:+.4f} [{row['low']:+.4f}, "
+              f"{row['high']:+.4f}] against normal training")
+
 # %% ../nbs/A0_field.ipynb #page-of-standing
 def page_of_standing(ranks: pd.DataFrame,   # as of `ranks_of`
                      rules: str             # of all its tables
@@ -380,3 +346,39 @@ def page_of_standing(ranks: pd.DataFrame,   # as of `ranks_of`
             "methods are; the pages of the blocks do, with intervals. What would change our mind: more "
             "blocks, on which a method stays ahead by more than the critical difference.\n\n"
             f"{ranks.to_markdown(index=False, floatfmt='.2f')}\n")
+
+# %% ../nbs/A0_field.ipynb #field-command
+@command("field", example="deca field --data coat,movielens-100k --models GMF,LightGCN --jobs 2")
+def field(data: Annotated[str, Option(help="registered data, separated by commas")] = "movielens-100k",
+          models: Annotated[str, Option(help="recommenders, likewise")] = "GMF",
+          methods: Annotated[Text, Option(help="these methods instead of all, likewise")] = None,
+          method: Annotated[Text, Option(help="only this one, FILE.py:Class: its row among the kept")] = None,
+          inject: Annotated[float | None, Option(help="plant this share of noise in them")] = None,
+          inject_by: Annotated[Text, Option(help="uniform or popularity [uniform]")] = None,
+          trials: Annotated[int, Option(help="draws for each method")] = TRIALS,
+          seeds: Annotated[int, Option(help="of the tested runs")] = 5,
+          epochs: Annotated[int | None, Option(help="no run is longer, for a first look")] = None,
+          numbers_of: Annotated[Text, Option(help="take the numbers found for this recommender")] = None,
+          jobs: Jobs = "1",
+          out: Annotated[str, Option(help="folder for tables, figures and finished runs")] = "results"):
+    "`deca field`, whose --help says what each option means. Raises `InputError`."
+    need_counts(trials=trials, seeds=seeds, epochs=epochs)
+    if method and methods: raise InputError("give --methods for a table, or --method for one row, not both.")
+    asked = tuple(list_of(method or methods) or ())
+    need_trainable(asked, pick_models(models))
+    plain = dict.fromkeys(("protocol", "ties", "scores", "optimiser", "device"))
+    one: Experiment = find("experiment", "field")
+    for name, model in product(data_names(data, inject, inject_by), pick_models(models)):
+        if asked and not any(trains(each, model) for each in asked): continue
+        given = plain | {"data": name, "seeds": seeds, "epochs": epochs, "models": model, "methods": methods}
+        written, bench = bench_of(one, given, jobs, out, False)
+        taken = numbers_of and name_of("model", numbers_of)
+        bench = replace(bench, numbers_of=None if taken == model else taken)
+        if method: show_newcomer(bench, method, trials, out)
+        else: show_field(bench, one, trials, f"{written}-{model}", out)
+    rules = rules_of(bench, trials)
+    found = {} if method or numbers_of else standing(out, rules)
+    if found:
+        print(found["ranks"].to_string(index=False, float_format="{:.2f}".format))
+        write_results(found, out, "field", "standing", page_of_standing(found["ranks"], rules))
+        note(f"wrote standing.md and its figure to {Path(out) / 'field'}")

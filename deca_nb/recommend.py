@@ -68,7 +68,7 @@ def give_lists(table: pd.DataFrame,     # a row a place, with a column rank
         print(f"wrote {(table['rank'] == 1).sum():,} lists, {len(table):,} rows, to {out}")
     write_json(json, json_format.loads(table.to_json(orient="records")))
 
-# %% ../nbs/A0_recommend.ipynb #recommend-files
+# %% ../nbs/A0_recommend.ipynb #need-plain-ids
 def need_plain_ids_for(out: str,            # path of the file
                        train: Interactions  # whose ids and titles may stand in it
                        ):
@@ -78,6 +78,7 @@ def need_plain_ids_for(out: str,            # path of the file
     for name, values in (("user", train.user_ids), ("item", train.item_ids), ("title", train.titles)):
         if values is not None: need_plain_lines(pd.DataFrame({name: values}), kind)
 
+# %% ../nbs/A0_recommend.ipynb #read-later
 def read_later(history: str,    # path of the file
                how: dict,       # user, item, separator, encoding; None: not given
                saved: dict      # data options of the saved clicks; may be empty
@@ -144,6 +145,7 @@ def similar_items_command(folder: Saved, items: Annotated[str, Option(help="ids,
     asked = whose_lists(items, None, False)
     give_lists(Recommender.load(folder, model, method).similar_items(asked, k), out, json)
 
+# %% ../nbs/A0_recommend.ipynb #vectors
 @command("vectors", example="deca vectors my-model --out tables")
 def vectors_command(folder: Saved, out: Annotated[str, Option(help="folder to write to")],
                     model: Own = None, method: Own = None):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REPRODUCE_HELP', 'Scores', 'JOBS_HELP', 'Jobs', 'need_used', 'pick_models', 'pick_methods', 'pick_scores',
-           'pick_judged', 'command_of', 'reproduced', 'bench_of', 'page_of', 'reproduce']
+           'pick_judged', 'bench_of', 'command_of', 'reproduced', 'page_of', 'reproduce']
 
 # %% ../nbs/A0_reproduce.ipynb #imports-export
 import inspect
@@ -64,13 +64,14 @@ def pick_methods(text: str | None       # names separated by commas; None: not g
         if name not in VARIANTS: name_of("method", name)
     return names or None
 
-# %% ../nbs/A0_reproduce.ipynb #pick-judged
+# %% ../nbs/A0_reproduce.ipynb #pick-scores
 def pick_scores(scores: str     # logit or probability
                 ) -> str:       # the same
     "The name of what is ranked. Raises `InputError` for another."
     find("scores", scores)
     return scores
 
+# %% ../nbs/A0_reproduce.ipynb #pick-judged
 def pick_judged(ties: str       # name of a policy
                 ) -> str:       # the same
     "The tie policy. Raises `InputError` for one by which no run is judged."
@@ -78,6 +79,29 @@ def pick_judged(ties: str       # name of a policy
     if ties in JUDGED: return ties
     raise InputError(f"runs are judged by {' and '.join(JUDGED)}, not by '{ties}'; "
                      "give one of these as --ties.")
+
+# %% ../nbs/A0_reproduce.ipynb #bench-of
+def bench_of(experiment: "Experiment",  # whose data, protocol and seeds are taken where none are given
+             given: dict,               # the options of `need_used`, by name; None: not given
+             jobs: str,                 # a number of processes, or ray
+             out: str,                  # path of a folder; finished runs are kept below it
+             resume: bool               # --resume was given: some run has to be there
+             ) -> "tuple[str, Bench]":  # what files are called, after data and protocol; the bench
+    "Where an experiment runs, by the options. Raises `InputError` for a value that cannot be used."
+    from deca_nb.experiments import Bench
+    from deca_nb.runs import Runs
+    data, chosen = given["data"] or experiment.data, get_protocol(given["protocol"] or experiment.protocol)
+    if given["scores"]: chosen = replace(chosen, scores=pick_scores(given["scores"]))
+    if is_own_file(data): raise InputError(f"there is no data '{data}'; give {NAMES_HELP}.")
+    name = f"{data.replace(':', '-')}-{chosen.name}"
+    need_places(Path(out) / "runs" / name / "runs.parquet")
+    ties = pick_judged(given["ties"] or experiment.ties or chosen.ties)
+    picked = ties, pick_models(given["models"]), pick_methods(given["methods"])
+    seeds, processes = given["seeds"] or experiment.seeds, pick_jobs(jobs)
+    device, runs = pick_device(given["device"] or "cpu"), Runs(Path(out) / "runs" / name)
+    if resume: runs.need_some()
+    return name, Bench(runs, data, chosen, seeds, processes, given["epochs"], *picked, given["optimiser"],
+                       device)
 
 # %% ../nbs/A0_reproduce.ipynb #command-of
 def command_of(what: str,           # name of the experiment
@@ -106,29 +130,6 @@ def reproduced(command: str,        # for a shell
     told = provenance(bench.split, judging, protocol.name, range(bench.seeds), made_with)
     spent = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
     return f"`{command}`\n\n{told}; {spent} of processor time"
-
-# %% ../nbs/A0_reproduce.ipynb #bench-of
-def bench_of(experiment: "Experiment",  # whose data, protocol and seeds are taken where none are given
-             given: dict,               # the options of `need_used`, by name; None: not given
-             jobs: str,                 # a number of processes, or ray
-             out: str,                  # path of a folder; finished runs are kept below it
-             resume: bool               # --resume was given: some run has to be there
-             ) -> "tuple[str, Bench]":  # what files are called, after data and protocol; the bench
-    "Where an experiment runs, by the options. Raises `InputError` for a value that cannot be used."
-    from deca_nb.experiments import Bench
-    from deca_nb.runs import Runs
-    data, chosen = given["data"] or experiment.data, get_protocol(given["protocol"] or experiment.protocol)
-    if given["scores"]: chosen = replace(chosen, scores=pick_scores(given["scores"]))
-    if is_own_file(data): raise InputError(f"there is no data '{data}'; give {NAMES_HELP}.")
-    name = f"{data.replace(':', '-')}-{chosen.name}"
-    need_places(Path(out) / "runs" / name / "runs.parquet")
-    ties = pick_judged(given["ties"] or experiment.ties or chosen.ties)
-    picked = ties, pick_models(given["models"]), pick_methods(given["methods"])
-    seeds, processes = given["seeds"] or experiment.seeds, pick_jobs(jobs)
-    device, runs = pick_device(given["device"] or "cpu"), Runs(Path(out) / "runs" / name)
-    if resume: runs.need_some()
-    return name, Bench(runs, data, chosen, seeds, processes, given["epochs"], *picked, given["optimiser"],
-                       device)
 
 # %% ../nbs/A0_reproduce.ipynb #page-of
 def page_of(what: str,                  # name of the experiment

@@ -214,13 +214,14 @@ def weighing_one(clicks # `Interactions`, a `Split`, or None
     found = {name: weighing_one(getattr(clicks, name)) for name in parts}
     return replace(clicks, **(found or {"weights": clicks.weight_each()}))
 
-# %% ../nbs/A0_train.ipynb #as-saved
+# %% ../nbs/A0_train.ipynb #weighs-by-scores
 def weighs_by_scores(recommender: Recommender   # as loaded
                      ) -> bool:                 # False where it does not say its data
     "Whether `denoise --reweight` or labels gave its clicks weights, now or before an earlier `--from`."
     weighed = (recommender.serving or recommender).known.weights is not None
     return weighed and bool({"denoised", "weighed by scores"} & set(recommender.data))
 
+# %% ../nbs/A0_train.ipynb #as-saved
 def as_the_saved_ones(before: Recommender,  # as loaded
                       split: Split | None,  # of the later clicks; None: too few for one
                       rows: Interactions    # all of the later clicks

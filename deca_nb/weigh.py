@@ -49,13 +49,14 @@ def scores_of_labels(model: Recommender,    # trained
         found[here] = scores[row[here] - start, labels.items[here]]
     return found
 
-# %% ../nbs/A0_weigh.ipynb #by-halves
+# %% ../nbs/A0_weigh.ipynb #some-labels
 def some_labels(labels: Labels,     # n of them
                 where: np.ndarray   # (n,) bool
                 ) -> Labels:        # those where it is True
     "Some of the labels."
     return Labels(*(column[where] for column in labels))
 
+# %% ../nbs/A0_weigh.ipynb #by-halves
 def by_halves(split: Split,     # whose training clicks were labelled
               labels: Labels,   # n of them
               told: Callable    # (quality from one half, labels of the other) -> a number for each of these
@@ -117,6 +118,7 @@ def ways_judged(make: Callable,     # nothing -> an untrained recommender
                                RERANKED: times_like(own, plain.gives_logits, like_by_halves(split, labels))},
                               labels)
 
+# %% ../nbs/A0_weigh.ipynb #best-way
 def best_way(table: pd.DataFrame    # as of `ways_judged`
              ) -> str:              # of `ALONE`, `WEIGHED` and `RERANKED`
     "The best way that is better than clicks alone beyond its interval; else that."
