@@ -77,6 +77,7 @@ def need(holds: bool | torch.Tensor,    # a tensor of one number, where it is on
     "Raise AssertionError with that sentence unless it holds."
     if not holds: raise AssertionError(why)
 
+# %% ../nbs/A3_checks.ipynb #learned-by
 def learned_by(recommender: Recommender     # fitted
                ) -> dict[str, torch.Tensor]:    # name -> copy
     "Everything that was learned."
