@@ -77,6 +77,7 @@ def need(holds: bool | torch.Tensor,    # a tensor of one number, where it is on
     "Raise AssertionError with that sentence unless it holds."
     if not holds: raise AssertionError(why)
 
+# %% ../nbs/A3_checks.ipynb #learned-by
 def learned_by(recommender: Recommender     # fitted
                ) -> dict[str, torch.Tensor]:    # name -> copy
     "Everything that was learned."
@@ -145,12 +146,13 @@ def gradients_of_model(tried: Tried     # what is put to the test
     left = unreached(model)
     need(not left, f"no gradient reaches {left and left[0]}; use it in forward, without detach or item()")
 
-# %% ../nbs/A3_checks.ipynb #order-of-model
+# %% ../nbs/A3_checks.ipynb #shuffled
 def shuffled(pairs: Interactions    # any
              ) -> Interactions:     # the same rows in another, fixed order
     "The rows in another order."
     return pairs.select(np.random.default_rng(0).permutation(len(pairs)))
 
+# %% ../nbs/A3_checks.ipynb #order-of-model
 def order_of_model(tried: Tried     # what is put to the test
                    ) -> None:
     """Scores depend neither on the other users and pairs of a batch, nor on the order of the training rows.
@@ -205,7 +207,7 @@ def saving(tried: Tried     # what is put to the test
          "it recommends otherwise after save and load; keep what was learned in parameters or buffers, "
          "and make the rest from train again")
 
-# %% ../nbs/A3_checks.ipynb #renaming
+# %% ../nbs/A3_checks.ipynb #renamed
 def renamed(pairs: Interactions     # any
             ) -> Interactions:      # the same pairs; its ids are words that sort alike
     "The same pairs under other names."
@@ -213,6 +215,7 @@ def renamed(pairs: Interactions     # any
              for kind, n in (("user", pairs.n_users), ("item", pairs.n_items))}
     return replace(pairs, **words)
 
+# %% ../nbs/A3_checks.ipynb #renaming
 def renaming(tried: Tried   # what is put to the test
              ) -> None:
     "Other ids, same weights. Raises `AssertionError`."
@@ -261,13 +264,14 @@ def reordered(batch: Batch      # as of `a_batch`
     order = torch.cat([torch.arange(n).flip(0), torch.arange(n, len(batch.users)).flip(0)])
     return Batch(batch.users[order], batch.items[order], batch.observed[order], batch.rows.flip(0))
 
-# %% ../nbs/A3_checks.ipynb #shapes-of-method
+# %% ../nbs/A3_checks.ipynb #begun
 def begun(tried: Tried  # what is put to the test
           ) -> Method:  # in training mode, as in the first step
     "The method with all that it needs trained, and no step taken."
     method, _ = Run(tried.recommender().recipe, tried.split.train).method()
     return method.train()
 
+# %% ../nbs/A3_checks.ipynb #shapes-of-method
 def shapes_of_method(tried: Tried   # what is put to the test
                      ) -> None:
     "A loss is a finite number; a click's score is a probability. Raises `AssertionError`."

@@ -6,8 +6,8 @@
 __all__ = ['FILE', 'MOVIELENS_SHA256', 'GROUPLENS', 'RATINGS', 'MOVIELENS_SOURCES', 'AUTHORS_K', 'AUTHORS_PREFIX', 'ADDRESSES',
            'LARGE', 'NAMES_HELP', 'DATA_HELP', 'Dataset', 'dataset', 'parse_data', 'is_own_file', 'plain_title',
            'from_recbole_files', 'from_grouplens_files', 'movielens_from_folder', 'movielens_from_grouplens',
-           'movielens_from_recbole', 'is_movielens', 'write_tables', 'in_short', 'movielens_folder', 'cut_movielens',
-           'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'authors_split', 'cut_authors',
+           'movielens_from_recbole', 'write_tables', 'is_movielens', 'in_short', 'movielens_folder', 'cut_movielens',
+           'movielens_100k', 'load_movielens', 'authors_folder', 'read_authors_file', 'cut_authors', 'authors_split',
            'load_authors', 'data_file', 'need_no_rest', 'dense_ratings', 'coat', 'among_tested', 'load_coat',
            'load_latest', 'load_sgdl', 'world_data', 'world_of', 'load_world', 'load_named', 'planted_data',
            'with_noise', 'unplanted', 'load_planted', 'need_file_for', 'load_data', 'load_rows', 'describe_split']
@@ -55,6 +55,7 @@ class Dataset:
     written: tuple[str, ...]                            # for help texts
     load: Callable[[str, str], Split]                   # (what follows the colon, the protocol's `files`)
 
+# %% ../nbs/A2_datasets.ipynb #registry-decorator
 def dataset(kind: str,      # what stands before the colon
             *written: str   # the name's forms, for help; none: the kind alone
             ) -> Callable:  # takes the function (rest, files) -> split
@@ -70,6 +71,7 @@ def parse_data(data: str                # as of --data
     kind, _, rest = data.partition(":")
     return (kind, rest) if kind in listed("dataset") else (FILE, data)
 
+# %% ../nbs/A2_datasets.ipynb #is-own-file
 def is_own_file(data: str   # as of --data
                 ) -> bool:  # False for registered data
     "Whether `data` names a file, and none of the registered data."
@@ -138,6 +140,15 @@ def movielens_from_recbole() -> dict[str, pd.DataFrame]:    # file name -> table
             with files.open(f"{place}.inter") as ratings, files.open(f"{place}.item") as items:
                 return from_recbole_files(ratings, items)
 
+# %% ../nbs/A2_datasets.ipynb #write-tables
+def write_tables(folder: Path,                      # made where it is not there
+                 tables: dict[str, pd.DataFrame]    # file name -> table
+                 ):
+    "Writes the two files."
+    for name, table in tables.items():
+        with replacing(folder / name) as draft:
+            table.to_csv(draft, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
+
 # %% ../nbs/A2_datasets.ipynb #movielens-cache
 MOVIELENS_SOURCES = {"$DECA_DATA": movielens_from_folder, "GroupLens": movielens_from_grouplens,
                      "RecBole's wheel through pip": movielens_from_recbole}
@@ -148,15 +159,6 @@ def is_movielens(folder: Path   # that may hold the two files
     import pooch
     return all((folder / name).is_file() and pooch.file_hash(folder / name) == sha
                for name, sha in MOVIELENS_SHA256.items())
-
-# %% ../nbs/A2_datasets.ipynb #write-tables
-def write_tables(folder: Path,                      # made where it is not there
-                 tables: dict[str, pd.DataFrame]    # file name -> table
-                 ):
-    "Writes the two files."
-    for name, table in tables.items():
-        with replacing(folder / name) as draft:
-            table.to_csv(draft, sep="\t", index=False, lineterminator="\n", encoding="utf-8")
 
 # %% ../nbs/A2_datasets.ipynb #in-short
 def in_short(error: Exception   # of one of the sources
@@ -251,14 +253,6 @@ def read_authors_file(folder: Path,         # of the data set, called as that is
     return pd.read_csv(path, sep="\t", header=None, names=["user", "item", "rating"],
                        dtype={"user": np.int64, "item": np.int64})
 
-# %% ../nbs/A2_datasets.ipynb #authors-split
-def authors_split(name: str,                            # ml-100k, modcloth, adressa or electronics
-                  root: str | Path | None = None,       # parent of NAME/; None: $DECA_DATA/authors-splits
-                  protocol: str | Protocol = "paper"    # or "clean", or a `Protocol`
-                  ) -> Split:                           # as of `cut_authors`
-    "The authors' split of one data set, under their ids. Raises `InputError`: unknown name, missing file."
-    return cut_authors(name, authors_folder(name, root), get_protocol(protocol).files == "honest")
-
 # %% ../nbs/A2_datasets.ipynb #cut-authors
 def cut_authors(name: str,      # of the data set
                 folder: Path,   # of its files
@@ -277,6 +271,14 @@ def cut_authors(name: str,      # of the data set
     liked = "dwell time over 10 s" if name == "adressa" else "rating 5"
     means = f"{liked} in the authors' test file" + (", less what is already known" if honest else "")
     return Split(train, valid, truth, known, name=f"authors:{name}", k=AUTHORS_K[name], truth_means=means)
+
+# %% ../nbs/A2_datasets.ipynb #authors-split
+def authors_split(name: str,                            # ml-100k, modcloth, adressa or electronics
+                  root: str | Path | None = None,       # parent of NAME/; None: $DECA_DATA/authors-splits
+                  protocol: str | Protocol = "paper"    # or "clean", or a `Protocol`
+                  ) -> Split:                           # as of `cut_authors`
+    "The authors' split of one data set, under their ids. Raises `InputError`: unknown name, missing file."
+    return cut_authors(name, authors_folder(name, root), get_protocol(protocol).files == "honest")
 
 # %% ../nbs/A2_datasets.ipynb #dataset-authors
 @dataset("authors", f"authors:NAME ({', '.join(AUTHORS_K)})")
@@ -301,6 +303,7 @@ def data_file(name: str,    # a key of `ADDRESSES`
     raise InputError(f"there is no file {part} of {name}; get it from {ADDRESSES[name]} and put it into "
                      f"{where}.")
 
+# %% ../nbs/A2_datasets.ipynb #need-no-rest
 def need_no_rest(kind: str, # what stands before the colon
                  rest: str  # what stands behind it
                  ):
@@ -326,6 +329,7 @@ def coat() -> Split:    # of 290 users and 300 coats
     return split_of_parts(chosen.select(~validates), chosen.select(validates), fresh, name="coat",
                           truth_means="rating 4 or more among coats drawn at random, less the chosen ones")
 
+# %% ../nbs/A2_datasets.ipynb #among-tested
 def among_tested(split: Split   # of few users and items, since all other pairs are listed
                  ) -> Split:    # the same pairs of truth, of which fewer are ranked
     "The split in whose rankings a user has the tested items and no others: `known` holds every other pair."
@@ -421,6 +425,7 @@ def planted_data(data: str,     # a registered name
     "The name of these data with planted noise."
     return f"planted:{share:g}:{by}:{data}"
 
+# %% ../nbs/A2_datasets.ipynb #with-noise
 def with_noise(data: str,               # a data name
                inject: float | None,    # share of noise to plant; None: nothing is planted
                inject_by: str | None    # uniform or popularity; None: uniform
@@ -457,7 +462,7 @@ NAMES_HELP = ", ".join(name for kind in listed("dataset") for name in find("data
 DATA_HELP = (f"{NAMES_HELP}, or your own: a file (.csv .tsv .jsonl .parquet .feather .xlsx .inter, also .gz "
              ".zip), a folder of parts, or a pattern such as 'log/*.csv'")
 
-# %% ../nbs/A2_datasets.ipynb #load-data
+# %% ../nbs/A2_datasets.ipynb #need-file-for
 def need_file_for(data: str,    # as of --data
                   own: dict     # option of a file -> value; None: not given
                   ) -> dict:    # option -> value, without None
@@ -469,6 +474,7 @@ def need_file_for(data: str,    # as of --data
                          "leave out what is meant for files, or give your file as --data.")
     return given
 
+# %% ../nbs/A2_datasets.ipynb #load-data
 def load_data(data: str,                        # a registered name, or the path of a file
               protocol="clean",                 # or "paper", or a `Protocol`
               inject: float | None = None,      # share of noise to plant (chapter 02); None: no planting

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['MOST_SAID', 'USUAL_COLUMNS', 'LIKELY_COLUMNS', 'MISSING', 'BLOCK', 'SEPARATORS', 'LONGEST_LINE', 'TEXT', 'READERS',
-           'KINDS', 'WHY_NOT', 'InputError', 'counted', 'resolve_columns', 'likely_columns', 'noted', 'notes_of',
+           'KINDS', 'WHY_NOT', 'InputError', 'counted', 'likely_columns', 'resolve_columns', 'notes_of', 'noted',
            'guesses', 'Recoded', 'need_regular', 'inside', 'opened', 'encoding_of', 'found_encoding', 'long_fields',
            'western', 'found_separator', 'need_separator', 'is_binary', 'need_encoding', 'quoting', 'need_names_once',
            'read_header', 'swallowed', 'need_closed_quotes', 'need_line', 'Lines', 'read_any_rows', 'give_back',
            'read_lines', 'need_few_fields', 'has_break', 'read_plain_rows', 'without_missing', 'columns_of_roles',
-           'cast_text', 'with_numbers', 'read_written', 'holds_name', 'need_one_header', 'read_text', 'with_index',
+           'cast_text', 'with_numbers', 'holds_name', 'need_one_header', 'read_written', 'read_text', 'with_index',
            'frame_of', 'with_roles', 'read_parquet', 'read_feather', 'need_short_numbers', 'read_json_lines',
            'read_sheet', 'unreadable', 'readable', 'notes_of_kinds', 'kind_of', 'parts_of', 'joined_parts', 'kind_at',
-           'read_file', 'read_one', 'read_frame', 'read_columns', 'names_at', 'need_place', 'code_of', 'said_of',
+           'read_one', 'read_file', 'read_frame', 'read_columns', 'names_at', 'need_place', 'code_of', 'said_of',
            'is_stream', 'draft_of', 'is_running', 'remove_left', 'settle', 'replacing', 'write_text', 'write_json']
 
 # %% ../nbs/A1_files.ipynb #imports-export
@@ -75,6 +75,14 @@ LIKELY_COLUMNS = {
                  "unixreviewtime"}         # letters and digits alone, in small letters
 MISSING = ["", "NA", "NaN", "nan", "null", "None"]     # "no value" in ratings and times; for ids only ""
 
+# %% ../nbs/A1_files.ipynb #likely-columns
+def likely_columns(names: list  # of columns
+                   ) -> dict:   # role -> those of the names that may be its
+    "Columns whose names, without signs and in small letters, are among the likely ones."
+    plain = {name: re.sub("[^a-z0-9]", "", str(name).lower()) for name in names}
+    return {role: [name for name, letters in plain.items() if letters in likely.split()]
+            for role, likely in LIKELY_COLUMNS.items()}
+
 # %% ../nbs/A1_files.ipynb #resolve-columns
 def resolve_columns(header,         # names of columns
                     user=None,      # name of the column with users; None: the usual or the likely one
@@ -96,12 +104,11 @@ def resolve_columns(header,         # names of columns
     if weight is not None: columns["weight"] = weight
     return columns | {role: columns[role] or role for role in ("user", "item")}
 
-def likely_columns(names: list  # of columns
-                   ) -> dict:   # role -> those of the names that may be its
-    "Columns whose names, without signs and in small letters, are among the likely ones."
-    plain = {name: re.sub("[^a-z0-9]", "", str(name).lower()) for name in names}
-    return {role: [name for name, letters in plain.items() if letters in likely.split()]
-            for role, likely in LIKELY_COLUMNS.items()}
+# %% ../nbs/A1_files.ipynb #notes-of
+def notes_of(frame: "pd.DataFrame"  # as a reader gives it
+             ) -> tuple[str, ...]:  # none for any other frame
+    "What was decided while the frame was read, each in a sentence without its end."
+    return frame.attrs.get("notes", ())
 
 # %% ../nbs/A1_files.ipynb #noted
 def noted(frame: "pd.DataFrame",    # as a reader made it
@@ -110,11 +117,6 @@ def noted(frame: "pd.DataFrame",    # as a reader made it
     "The same frame, with these notes kept behind those that it has."
     frame.attrs["notes"] = (*notes_of(frame), *notes)
     return frame
-
-def notes_of(frame: "pd.DataFrame"  # as a reader gives it
-             ) -> tuple[str, ...]:  # none for any other frame
-    "What was decided while the frame was read, each in a sentence without its end."
-    return frame.attrs.get("notes", ())
 
 # %% ../nbs/A1_files.ipynb #guessed
 def guesses(header,         # names of columns
@@ -193,14 +195,13 @@ def encoding_of(first: bytes    # of a file, four at most
     return {(1,): "utf-16-le", (0,): "utf-16-be", (1, 3): "utf-16-le", (0, 2): "utf-16-be",
             (1, 2, 3): "utf-32-le", (0, 1, 2): "utf-32-be"}.get(zeros, "utf-8")
 
+# %% ../nbs/A1_files.ipynb #found-encoding
 def found_encoding(path: Path   # of a text file, packed or not
                    ) -> str:    # as Python names it
     "The encoding that the file's first bytes tell of."
     with opened(path) as file: return encoding_of(file.read(4))
 
-# %% ../nbs/A1_files.ipynb #western
-SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}     # and how they are spoken of
-
+# %% ../nbs/A1_files.ipynb #long-fields
 @contextmanager
 def long_fields():
     "A block in which the module csv reads fields of any length."
@@ -208,6 +209,7 @@ def long_fields():
     try: yield
     finally: csv.field_size_limit(most)
 
+# %% ../nbs/A1_files.ipynb #western
 def western(path: Path  # of a text file, packed or not
             ) -> str:   # cp1252 or latin-1
     "cp1252, the encoding of Windows in western Europe, where it has every byte of the file; else latin-1."
@@ -218,6 +220,8 @@ def western(path: Path  # of a text file, packed or not
     return "cp1252"
 
 # %% ../nbs/A1_files.ipynb #written
+SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}     # and how they are spoken of
+
 def found_separator(path: Path,     # of a text file, packed or not
                     encoding: str   # as Python names it
                     ) -> str:       # one character, of `SEPARATORS`
@@ -253,12 +257,13 @@ def need_encoding(encoding: str # as typed
     except (LookupError, UnicodeError):
         raise InputError(f"there is no encoding '{encoding}'; choose one such as utf-8 or cp1252.") from None
 
-# %% ../nbs/A1_files.ipynb #need-names-once
+# %% ../nbs/A1_files.ipynb #quoting
 def quoting(separator: str  # one character
             ) -> int:       # of the module csv
     "Whether a quotation mark holds a field together: after tabs it is a letter like others."
     return csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
 
+# %% ../nbs/A1_files.ipynb #need-names-once
 def need_names_once(path: Path, # for the message
                     names: list # of columns
                     ):
@@ -483,6 +488,30 @@ def with_numbers(table: "pa.Table", # as of `read_plain_rows`
         give_back()
     return table
 
+# %% ../nbs/A1_files.ipynb #holds-name
+def holds_name(column: "pd.Series", # (n,), of any type
+               name: str            # as the header has it
+               ) -> "pd.Series":    # (n,) bool
+    "Which rows hold the column's name, as the header of a joined file may: with a mark or blanks around it."
+    import pandas as pd
+    texts = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column)
+    words = pd.Series(column.unique() if texts else [], dtype=str)         # distinct ones alone are looked at
+    return column.isin(words[words.str.strip("\ufeff ") == name.strip()])
+
+# %% ../nbs/A1_files.ipynb #need-one-header
+def need_one_header(frame: "pd.DataFrame",  # a row a line
+                    written: dict,          # column -> its name in the header
+                    ids: list[str],         # columns of users and of items
+                    source: str             # for the message
+                    ):
+    "Raise InputError where a row holds the names of the columns of ids again, as where files were joined."
+    if not set(ids) <= set(frame): return
+    again = holds_name(frame[ids[1]], written[ids[1]]) & holds_name(frame[ids[0]], written[ids[0]])
+    if not again.any(): return
+    row = int(again.to_numpy().argmax()) + 1
+    raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "
+                     "header once more, as where files were joined; remove it.")
+
 # %% ../nbs/A1_files.ipynb #read-text-file
 def read_written(path: Path,                        # of a text file, packed or not
                  separator: str,                    # one character
@@ -507,30 +536,6 @@ def read_written(path: Path,                        # of a text file, packed or 
         frame = without_missing(table, missing)
     need_one_header(frame, dict(zip(names, header, strict=True)), ids, str(path))
     return noted(frame, *guesses(names, roles, columns)), columns
-
-# %% ../nbs/A1_files.ipynb #holds-name
-def holds_name(column: "pd.Series", # (n,), of any type
-               name: str            # as the header has it
-               ) -> "pd.Series":    # (n,) bool
-    "Which rows hold the column's name, as the header of a joined file may: with a mark or blanks around it."
-    import pandas as pd
-    texts = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column)
-    words = pd.Series(column.unique() if texts else [], dtype=str)         # distinct ones alone are looked at
-    return column.isin(words[words.str.strip("\ufeff ") == name.strip()])
-
-# %% ../nbs/A1_files.ipynb #need-one-header
-def need_one_header(frame: "pd.DataFrame",  # a row a line
-                    written: dict,          # column -> its name in the header
-                    ids: list[str],         # columns of users and of items
-                    source: str             # for the message
-                    ):
-    "Raise InputError where a row holds the names of the columns of ids again, as where files were joined."
-    if not set(ids) <= set(frame): return
-    again = holds_name(frame[ids[1]], written[ids[1]]) & holds_name(frame[ids[0]], written[ids[0]])
-    if not again.any(): return
-    row = int(again.to_numpy().argmax()) + 1
-    raise InputError(f"{source}: row {row}, which is line {row + 1} of a file without blank lines, is the "
-                     "header once more, as where files were joined; remove it.")
 
 # %% ../nbs/A1_files.ipynb #read-as-found
 def read_text(path: Path,                       # plain, gzipped or zipped
@@ -558,13 +563,14 @@ def read_text(path: Path,                       # plain, gzipped or zipped
     if separator or sign in (",", "\t"): return frame, columns
     return noted(frame, f"columns are separated by {SEPARATORS[sign]}; --separator can say another"), columns
 
-# %% ../nbs/A1_files.ipynb #frame-of
+# %% ../nbs/A1_files.ipynb #with-index
 def with_index(frame: "pd.DataFrame"    # of any index
                ) -> "pd.DataFrame":     # the same rows
     "The frame with its named index, if it has one, as columns before the others."
     names = [name for name in frame.index.names if name is not None and name not in frame.columns]
     return frame.reset_index(names) if names else frame
 
+# %% ../nbs/A1_files.ipynb #frame-of
 def frame_of(table: "pa.Table",     # as a file gives it
              **how                  # more arguments of `to_pandas`
              ) -> "pd.DataFrame":   # a row of the table each
@@ -769,17 +775,7 @@ def kind_at(path            # of a file, a folder, or a pattern, there or not
     kind = Path(name.removesuffix(".gz").removesuffix(".zip")).suffix
     return kind if kind in READERS else None
 
-# %% ../nbs/A1_files.ipynb #read-frame
-def read_file(path,                             # of a file, a folder of parts, or a pattern
-              roles: dict,                      # role -> column, where it was named
-              whole: bool,                      # all columns
-              **written                         # separator, encoding; None: found
-              ) -> "tuple[pd.DataFrame, dict]": # rows; role -> column
-    "The frame of a file or of its parts by the reader of its kind, and the column of every role."
-    files = parts_of(Path(path))
-    read = [read_one(file, roles, whole, **written) for file in files]
-    return read[0] if len(files) == 1 else joined_parts(read, files)
-
+# %% ../nbs/A1_files.ipynb #read-one
 def read_one(path: Path,                        # of one file, packed or not
              roles: dict,                       # role -> column, where it was named
              whole: bool,                       # all columns
@@ -797,7 +793,18 @@ def read_one(path: Path,                        # of one file, packed or not
             said = "the file is empty; give a header and one row per interaction."
             raise InputError(f"{path}: {said}") from None
 
-# %% ../nbs/A1_files.ipynb #read-frame-columns
+# %% ../nbs/A1_files.ipynb #read-file
+def read_file(path,                             # of a file, a folder of parts, or a pattern
+              roles: dict,                      # role -> column, where it was named
+              whole: bool,                      # all columns
+              **written                         # separator, encoding; None: found
+              ) -> "tuple[pd.DataFrame, dict]": # rows; role -> column
+    "The frame of a file or of its parts by the reader of its kind, and the column of every role."
+    files = parts_of(Path(path))
+    read = [read_one(file, roles, whole, **written) for file in files]
+    return read[0] if len(files) == 1 else joined_parts(read, files)
+
+# %% ../nbs/A1_files.ipynb #read-frame
 def read_frame(path,                    # of a file, a folder of parts, or a pattern with * ? or []
                user=None,               # name of the column with users; None: the usual or a likely one
                item=None,               # ... with items
@@ -811,6 +818,7 @@ def read_frame(path,                    # of a file, a folder of parts, or a pat
     roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weight": weight}
     return read_file(path, roles, True, separator=separator, encoding=encoding)
 
+# %% ../nbs/A1_files.ipynb #read-columns
 def read_columns(path,                  # as for `read_frame`, like all that follow
                  user=None, item=None, rating=None, timestamp=None,
                  separator=None, encoding=None, weight=None) -> "tuple[pd.DataFrame, dict]":    # likewise
@@ -882,6 +890,7 @@ def is_stream(path: Path    # of anything
     "Whether something is there that is written to and not replaced: a device or a pipe."
     return path.exists() and not path.is_file() and not path.is_dir()
 
+# %% ../nbs/A1_files.ipynb #draft-of
 def draft_of(place: Path    # where the finished file will stand
              ) -> Path:     # a path for this process alone
     "Where this process writes what will stand in that place: beside it, for a stream in the system's folder."

@@ -24,7 +24,7 @@ from typer.models import ArgumentInfo
 
 from .files import InputError, need_place, need_regular, replacing
 
-# %% ../nbs/A1_options.ipynb #known
+# %% ../nbs/A1_options.ipynb #option-class
 class OptionType(NamedTuple):
     "An option or argument of a command."
     name: str           # of the parameter
@@ -37,6 +37,7 @@ class OptionType(NamedTuple):
         "What a file calls it."
         return self.word.removeprefix("--") or self.name
 
+# %% ../nbs/A1_options.ipynb #known
 def option_type(parameter: inspect.Parameter    # annotated for typer
                 ) -> OptionType:                # its word, kind and key
     "The option that typer makes of a parameter."
@@ -52,7 +53,7 @@ def option_type(parameter: inspect.Parameter    # annotated for typer
     word = "" if isinstance(told, ArgumentInfo) else (words or [usual])[0]
     return OptionType(parameter.name, word, get_args(kind)[0] if many else kind, many)
 
-# %% ../nbs/A1_options.ipynb #typed
+# %% ../nbs/A1_options.ipynb #closest
 def closest(word: str,          # as typed
             there: list[str]    # words that there are
             ) -> str:           # to stand behind a sentence
@@ -60,6 +61,7 @@ def closest(word: str,          # as typed
     near = get_close_matches(word, there, 1)
     return f"; did you mean {near[0]}?" if near else ""
 
+# %% ../nbs/A1_options.ipynb #typed
 def typed(words: list[str],     # behind the command
           about: list[OptionType]    # its options and arguments
           ) -> Iterator[tuple[str, str | None]]:    # option ('' for an argument) and its value
@@ -134,9 +136,7 @@ def words_of(path: str,             # of the file, for the message
                         for part in (value if isinstance(value, list) else [value])]
     return found
 
-# %% ../nbs/A1_options.ipynb #write-options
-WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume", "debug")     # no part of a recipe
-
+# %% ../nbs/A1_options.ipynb #as-toml
 def as_toml(value       # a text, number, truth value or list of these
             ) -> str:   # one value of a TOML file
     "A text, number, truth value or list as TOML writes it."
@@ -144,6 +144,9 @@ def as_toml(value       # a text, number, truth value or list of these
     if isinstance(value, list): return f"[{', '.join(map(as_toml, value))}]"
     if isinstance(value, str): return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
+
+# %% ../nbs/A1_options.ipynb #write-options
+WHERE = ("out", "json", "log", "quiet", "recipe", "write_recipe", "resume", "debug")     # no part of a recipe
 
 def write_options(path,                 # of the file to write
                   command: str,         # whose options these are
@@ -171,12 +174,14 @@ def common(recipe: Annotated[str | None, Option(help="TOML file of options; thos
 COMMON = [parameter.replace(kind=parameter.KEYWORD_ONLY)
           for parameter in inspect.signature(common).parameters.values()]
 
+# %% ../nbs/A1_options.ipynb #need-files
 def need_files(*paths: str | None   # of files to be written; None: not asked for
                ):
     "Raise InputError, before any work is done, for a file that cannot be written."
     for path in paths:
         if path is not None: need_place(path)
 
+# %% ../nbs/A1_options.ipynb #keep-options
 def keep_options(command: str,              # whose options these are
                  about: list[OptionType],   # its options and arguments
                  given: dict,               # parameter -> value

@@ -62,6 +62,7 @@ def state_dict(self: Ranked, *about, **more) -> dict:   # name -> tensor
     "What the ranker learned."
     return self.f.tensors()
 
+# %% ../nbs/A4_rankers.ipynb #ranked-load
 @patch
 def load_state_dict(self: Ranked, state: dict,  # as `state_dict` gives it
                     *about,                     # not used, as are those that follow
@@ -73,17 +74,19 @@ def load_state_dict(self: Ranked, state: dict,  # as `state_dict` gives it
     self.f.seen = self.run.train.to_weighted_csr()
     self.f.take(state)
 
-# %% ../nbs/A4_rankers.ipynb #rankers
+# %% ../nbs/A4_rankers.ipynb #by-most-popular
 @method("MostPopular")
 class ByMostPopular(Ranked):
     "Every item by its clicks, the same for all users."
     ranker = "MostPopular"
 
+# %% ../nbs/A4_rankers.ipynb #by-ease
 @method("EASE")
 class ByEASE(Ranked):
     "Each item from all others by ridge regression (Steck, 2019)."
     ranker, Settings = "EASE", EASESettings
 
+# %% ../nbs/A4_rankers.ipynb #by-item-knn
 @method("ItemKNN")
 class ByItemKNN(Ranked):
     "Sums of cosine similarities of items (Sarwar et al., 2001)."

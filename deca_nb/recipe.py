@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AUTO', 'LearningRate', 'BatchSize', 'L2', 'Number', 'numbers_of', 'need_number', 'plain', 'Settings', 'as_default',
-           'checked', 'common', 'AtOnce', 'model_of', 'is_trained_by', 'class_behind', 'Recipe', 'sizes_of',
+           'checked', 'common', 'AtOnce', 'model_of', 'class_behind', 'is_trained_by', 'Recipe', 'sizes_of',
            'check_sizes', 'settings_of_method', 'users_of', 'make_recipe']
 
 # %% ../nbs/A4_recipe.ipynb #imports-export
@@ -65,6 +65,7 @@ def numbers_of(made: Callable           # a class or function with annotated par
     held = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: number for name, some in held.items() for number in some if isinstance(number, Number)}
 
+# %% ../nbs/A4_recipe.ipynb #need-number
 def need_number(name: str,      # for the message
                 value: Any,     # of any type
                 number: Number  # what it may be
@@ -73,6 +74,7 @@ def need_number(name: str,      # for the message
     if not number.holds(value):
         raise InputError(f"{name}={value!r} cannot be used; it must be {number.rule()}.")
 
+# %% ../nbs/A4_recipe.ipynb #plain
 def plain(value: Any    # of any type
           ) -> Any:     # a Python number where it was numpy's
     "The value without numpy."
@@ -103,13 +105,14 @@ class Settings:
         "Whether these are the numbers that a training will have: a method may choose some (chapter 16)."
         return True
 
-# %% ../nbs/A4_recipe.ipynb #checked
+# %% ../nbs/A4_recipe.ipynb #as-default
 def as_default(value: Any,  # of any type
                default: Any # of the same setting
                ) -> Any:    # of Python
     "The value as a plain Python number, 10 as 10.0 where the default is a float: one value has one key."
     return float(value) if isinstance(default, float) else plain(value)
 
+# %% ../nbs/A4_recipe.ipynb #checked
 def checked(settings: Settings  # of any method that takes steps, or `AtOnce`
             ) -> Settings:      # of the same class
     "The same settings with plain numbers. Raises `InputError`, naming the first out of range."
@@ -117,6 +120,7 @@ def checked(settings: Settings  # of any method that takes steps, or `AtOnce`
     numbers = {f.name: as_default(getattr(settings, f.name), f.default) for f in fields(settings)}
     return replace(settings, **numbers)
 
+# %% ../nbs/A4_recipe.ipynb #common
 def common(settings: Settings   # of any method that takes steps
            ) -> Settings:       # of the base class
     "The common numbers of a method's settings, without its own."
@@ -136,18 +140,20 @@ def model_of(model: str,    # its name
     "The name of a recipe's model: that of the method where it is a model by itself, as a ranker is."
     return method if getattr(find("method", method), "is_model", False) else model
 
+# %% ../nbs/A4_recipe.ipynb #class-behind
+def class_behind(model: str,    # as of `model_of`
+                 method: str    # likewise
+                 ) -> type:     # a model's, or the method's own
+    "The class that says which sizes a recipe has."
+    return find("method" if model == method else "model", model)
+
+# %% ../nbs/A4_recipe.ipynb #is-trained-by
 def is_trained_by(model: str,   # its name
                   method: str   # likewise
                   ) -> bool:    # also where the model is derived from one of its models
     "Whether the method trains that model: any, unless it names its own."
     only = getattr(find("method", method), "models", ())
     return not only or issubclass(class_behind(model, method), tuple(find("model", name) for name in only))
-
-def class_behind(model: str,    # as of `model_of`
-                 method: str    # likewise
-                 ) -> type:     # a model's, or the method's own
-    "The class that says which sizes a recipe has."
-    return find("method" if model == method else "model", model)
 
 # %% ../nbs/A4_recipe.ipynb #recipe
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ class Recipe:
         settings = find("method", about["method"]).Settings(**about["settings"])
         return cls(**about | {"settings": settings, "parts": Training(**about["parts"])})
 
-# %% ../nbs/A4_recipe.ipynb #recipe-key
+# %% ../nbs/A4_recipe.ipynb #recipe-described
 @patch
 def described(self: Recipe, fingerprint: str    # of the training and validation pairs; may be empty
               ) -> Recipe:                      # with fingerprint and sources
@@ -197,13 +203,14 @@ def described(self: Recipe, fingerprint: str    # of the training and validation
     sources = {name: code for kind, name in kinds.items() if (code := source_of(kind, name))}
     return replace(self, fingerprint=fingerprint, sources=sources)
 
+# %% ../nbs/A4_recipe.ipynb #recipe-key
 @patch
 def key(self: Recipe) -> str:   # of a SHA-256
     "A hash of the whole description, 16 hex digits."
     text = json.dumps(self.to_json(), sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-# %% ../nbs/A4_recipe.ipynb #check-sizes
+# %% ../nbs/A4_recipe.ipynb #sizes-of
 def sizes_of(cls: type          # of a model, or of a method that is one
              ) -> list[str]:    # such as embedding_dim
     "The sizes that a model's class takes."
@@ -211,6 +218,7 @@ def sizes_of(cls: type          # of a model, or of a method that is one
     no_sizes = "self", "train", "run", "generator", "kwargs", "args"
     return [name for name in parameters if name not in no_sizes]
 
+# %% ../nbs/A4_recipe.ipynb #check-sizes
 def check_sizes(cls: type,  # as for `sizes_of`
                 sizes: dict # name -> value
                 ) -> dict:  # name -> plain number
