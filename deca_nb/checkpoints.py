@@ -63,7 +63,7 @@ def digest(about: str,      # any text
         found.update(f"{name} {one.dtype} {tuple(one.shape)} ".encode() + one.cpu().numpy().tobytes())
     return found.hexdigest()
 
-# %% ../nbs/A6_checkpoints.ipynb #save-state
+# %% ../nbs/A6_checkpoints.ipynb #state-to-bytes
 def state_to_bytes(state        # nested dicts and lists of tensors and plain values
                    ) -> bytes:  # of a safetensors file
     "Nested dicts and lists of tensors and plain values as a safetensors file, without any pickle."
@@ -72,6 +72,7 @@ def state_to_bytes(state        # nested dicts and lists of tensors and plain va
     tensors = {str(at): one for at, one in enumerate(found)} or {"none": torch.zeros(0)}
     return safetensors.torch.save(tensors, {"state": about, "sha256": digest(about, tensors)})
 
+# %% ../nbs/A6_checkpoints.ipynb #state-from-bytes
 def state_from_bytes(data: bytes,   # as `state_to_bytes` gives them
                      source         # what errors call it
                      ) -> Any:      # nested dicts and lists, tuples as lists
@@ -85,19 +86,20 @@ def state_from_bytes(data: bytes,   # as `state_to_bytes` gives them
         raise InputError(f"{source}: the kept state of a training is damaged ({error}); delete this file to "
                          "begin anew.") from None
 
-# %% ../nbs/A6_checkpoints.ipynb #save-state-file
+# %% ../nbs/A6_checkpoints.ipynb #save-state
 def save_state(path,        # of the file
                state        # as `state_to_bytes` takes it
                ):
     "Writes a state, whole or not at all."
     with replacing(path) as draft: draft.write_bytes(state_to_bytes(state))
 
+# %% ../nbs/A6_checkpoints.ipynb #load-state
 def load_state(path         # of the file
                ) -> Any:    # nested dicts and lists of tensors and plain values
     "The state that `save_state` wrote, tuples as lists. Raises `InputError` for a damaged file."
     return state_from_bytes(Path(path).read_bytes(), path)
 
-# %% ../nbs/A6_checkpoints.ipynb #keep
+# %% ../nbs/A6_checkpoints.ipynb #unfinished
 UNFINISHED = "unfinished-"                # how the files of a training that is not over begin
 
 def unfinished(folder,      # path: where states are kept
@@ -106,22 +108,25 @@ def unfinished(folder,      # path: where states are kept
     "Where the state of a training is kept until it is over, by the key of its recipe."
     return Path(folder) / f"{UNFINISHED}{key}.safetensors"
 
+# %% ../nbs/A6_checkpoints.ipynb #one-before
 def one_before(path: Path   # of a state
                ) -> Path:   # need not be there
     "Where the state before the newest is kept."
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
+# %% ../nbs/A6_checkpoints.ipynb #remove-unfinished
 def remove_unfinished(folder,           # path: where states are kept
                       key: str = ""     # of the recipe whose states go; empty: of all
                       ):
     "Forgets trainings in the folder that were not over."
     for path in Path(folder).glob(f"{UNFINISHED}{key}*"): path.unlink()
 
-# %% ../nbs/A6_checkpoints.ipynb #keep-state
+# %% ../nbs/A6_checkpoints.ipynb #made-by
 def made_by() -> str:   # 'deca_nb 1.0, torch 2.6'
     "The versions that a state belongs to."
     return f"deca_nb {deca_nb.__version__}, torch {torch.__version__}"
 
+# %% ../nbs/A6_checkpoints.ipynb #keep-state
 def keep_state(trainer: Trainer,    # between two steps
                path: Path           # as `unfinished` gives it
                ):
@@ -218,7 +223,7 @@ class KeptRun(Run):
         take_up(trainer, last_state(path, len(trainer.callbacks)), path)
         return trainer
 
-# %% ../nbs/A6_checkpoints.ipynb #keeping
+# %% ../nbs/A6_checkpoints.ipynb #fit-kept
 def fit_kept(run: Run,          # to be trained
              folder: Path,      # where its state is kept meanwhile
              minutes: float     # between two states
@@ -227,19 +232,21 @@ def fit_kept(run: Run,          # to be trained
     about = run.recipe, run.train, run.valid, run.device, run.callbacks, run.kept, run.withheld
     return KeptRun(*about, folder=folder, minutes=minutes).fit()
 
+# %% ../nbs/A6_checkpoints.ipynb #keeping
 def keeping(folder,                     # path; made where it is not there
             minutes: float = MINUTES    # between two states, at least 0
             ) -> Callable:              # what fits a `Run`, in the place of `Run.fit`
     "`Run.fit`, with the state kept in a folder meanwhile: `remove_unfinished` when all is done."
     return partial(fit_kept, folder=Path(folder), minutes=minutes)
 
-# %% ../nbs/A6_checkpoints.ipynb #needed-first
+# %% ../nbs/A6_checkpoints.ipynb #with-needed
 def with_needed(run: Run        # of any method
                 ) -> list[Run]: # what it needs first, and the run
     "All runs that are trained where one is."
     needed = [replace(run, recipe=recipe_of(run.recipe)) for recipe_of in run.method_class.needs.values()]
     return [one for part in needed for one in with_needed(part)] + [run]
 
+# %% ../nbs/A6_checkpoints.ipynb #is-kept
 def is_kept(run: Run,   # of any method
             folder      # path: where states are kept
             ) -> bool:  # one is enough
@@ -248,6 +255,7 @@ def is_kept(run: Run,   # of any method
     paths = [unfinished(folder, one.recipe.key()) for one in with_needed(run)]
     return any(path.is_file() or one_before(path).is_file() for path in paths)
 
+# %% ../nbs/A6_checkpoints.ipynb #forget
 def forget(run: Run,    # whose training is over, or to begin anew
            folder       # path: where states are kept
            ):

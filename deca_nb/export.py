@@ -83,13 +83,14 @@ def score_interactions(recommender: "Recommender",          # fitted
     if pairs is None: pairs = frame_to_pairs(frame, user, item, None, None, "the frame")
     return add_scores(frame, recommender.real_positive_probability(pairs), share, pairs)
 
-# %% ../nbs/A5_export.ipynb #cut-table
-SHARES = (.01, .02, .05, .1, .2)
-
+# %% ../nbs/A5_export.ipynb #mean-of
 def mean_of(values: np.ndarray  # (n,)
             ) -> float:         # NaN where there is none
     "The mean, where there is anything."
     return values.mean() if len(values) else np.nan
+
+# %% ../nbs/A5_export.ipynb #cut-table
+SHARES = (.01, .02, .05, .1, .2)
 
 def cut_pairs(pairs: Interactions,  # (n,)
               scores: pd.Series,    # (n,), in the order of the pairs
@@ -180,7 +181,7 @@ def of_one_kind(frame: pd.DataFrame # to be written
              and pd.api.types.infer_dtype(frame[name], skipna=True).startswith("mixed")]
     return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in mixed})
 
-# %% ../nbs/A5_export.ipynb #write-scored
+# %% ../nbs/A5_export.ipynb #formats
 WRITERS = {".csv": lambda frame, path, user, item: frame.to_csv(path, index=False),
            ".tsv": lambda frame, path, user, item: frame.to_csv(path, sep="\t", index=False,
                                                                 quoting=csv.QUOTE_NONE),
@@ -194,6 +195,7 @@ def need_format(path        # of the file to write
     if kind not in WRITERS: raise InputError(f"{path}: write to a {', '.join(WRITERS)} file.")
     return kind
 
+# %% ../nbs/A5_export.ipynb #write-scored
 def write_scored(frame: pd.DataFrame,   # as of `score_interactions`
                  path,                  # of the file
                  user: str = "user",    # its column of users
@@ -249,12 +251,14 @@ def need_share(share: float | None  # as of --drop; None: not given
     if share is not None and not 0 <= share < 1:
         raise InputError(f"--drop {share} cannot be used; it must be a share from 0 to below 1.")
 
+# %% ../nbs/A5_export.ipynb #tied-at
 def tied_at(scores: pd.Series,  # (n,), NaN where there is none
             share: float        # that is cut off
             ) -> float:         # in [0, 1]
     "The share of all scores that equal the highest one cut off, 0 where nothing is."
     return float((scores == scores[lowest(scores, share)].max()).mean())
 
+# %% ../nbs/A5_export.ipynb #need-order
 def need_order(scores: pd.Series,   # (n,), NaN where there is none
                share: float         # that is cut off
                ):
@@ -308,5 +312,5 @@ def cut_text(pairs: Interactions,           # (n,)
     about = (f"What a cut would drop, of {len(pairs):,} rows "
              f"with a mean popularity of {popularity:.1f}{below}:")
     table = cut_pairs(pairs, scores).rename("{:.0%}".format)
-    at = table["up to score"].map("{:.5f}".format)                      # scores may differ by little
+    at = table["up to score"].map("{:.5f}".format, na_action="ignore")  # scores may differ by little
     return f"{about}\n{table.round(3).assign(**{'up to score': at}).to_string(na_rep='')}"

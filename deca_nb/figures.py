@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MATCHED', 'NEAR', 'house_style', 'flat', 'mean_and_sd', 'readable', 'draw_gaps', 'standing', 'draw_cells',
-           'in_percent', 'draw_curves', 'draw_learning', 'draw_strip', 'draw_constants', 'draw_ladder',
-           'distinct_worlds', 'draw_map', 'draw_ranks', 'p_text', 'with_intervals', 'with_spreads', 'explained',
-           'table_markdown', 'as_markdown', 'write_results']
+           'in_percent', 'changes_text', 'draw_curves', 'draw_learning', 'draw_strip', 'draw_constants', 'longest_step',
+           'draw_ladder', 'distinct_worlds', 'draw_map', 'draw_ranks', 'p_text', 'with_intervals', 'with_spreads',
+           'explained', 'table_markdown', 'as_markdown', 'write_results']
 
 # %% ../nbs/A8_figures.ipynb #imports-export
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def flat(table: pd.DataFrame    # with two levels of column names
     "The same table with one level of column names."
     return table.set_axis([f"{name} {what}" for name, what in table.columns], axis=1)
 
-# %% ../nbs/A8_figures.ipynb #readable
+# %% ../nbs/A8_figures.ipynb #mean-and-sd
 def mean_and_sd(mean: float,    # NaN: there is none
                 sd: float       # NaN: there was one run
                 ) -> str:       # such as '0.2500 ± 0.0100'
@@ -45,6 +45,7 @@ def mean_and_sd(mean: float,    # NaN: there is none
     spread = "" if pd.isna(sd) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.4f}"
     return f"{mean:.4f}{spread}"
 
+# %% ../nbs/A8_figures.ipynb #readable
 def readable(cells: pd.DataFrame    # a row for each model, method and metric
              ) -> pd.DataFrame:     # of text
     "A row for each model and method, a column for each metric: mean ± sd, and the paper's in brackets."
@@ -83,7 +84,7 @@ def draw_gaps(table: pd.DataFrame,  # a row for each pair of models and what is 
                      f"at equal popularity, {left['loss']:.0%} at equal loss (median pair)", size=11)
     return fig
 
-# %% ../nbs/A8_figures.ipynb #draw-cells
+# %% ../nbs/A8_figures.ipynb #standing
 def standing(cells: pd.DataFrame,   # a row for each model, method and metric
              rankers: pd.DataFrame, # a row for each ranker and metric
              metric: str            # such as recall@20
@@ -99,7 +100,7 @@ def standing(cells: pd.DataFrame,   # a row for each model, method and metric
     return f"{metric}: {above} of {len(rows)} rows are above the most popular items" + \
            (f"; {told.sum()} of {len(told)} of the paper's cells come out" if len(told) else "")
 
-# %% ../nbs/A8_figures.ipynb #draw-cells-figure
+# %% ../nbs/A8_figures.ipynb #draw-cells
 def draw_cells(cells: pd.DataFrame,     # as for `standing`
                rankers: pd.DataFrame,   # likewise
                where: str               # the data and protocol, for the title
@@ -141,6 +142,15 @@ def in_percent(change: float    # as a share: .03 is 3 %
     "A change as a title says it: +3%, -10%, 0%."
     return f"{change:+.0%}" if round(100 * change) else "0%"
 
+# %% ../nbs/A8_figures.ipynb #changes-text
+def changes_text(curves: pd.DataFrame,  # a row for each method and epoch
+                 column: str            # the metric
+                 ) -> str:              # such as '-10% (Normal), 0% (DeCA)'
+    "How the metric of each method changes from its best epoch to its last."
+    by_method = curves.groupby("method", sort=False)[column]
+    changes = by_method.last() / by_method.max() - 1
+    return ", ".join(f"{in_percent(change)} ({name})" for name, change in changes.items())
+
 # %% ../nbs/A8_figures.ipynb #draw-curves
 def draw_curves(curves: pd.DataFrame,   # a row for each method and epoch
                 popular: pd.Series,     # (metric, users) -> value of the most popular items
@@ -157,10 +167,8 @@ def draw_curves(curves: pd.DataFrame,   # a row for each method and epoch
             for (name, curve), style in zip(by_method, ("-", "--", "-."), strict=True):
                 ax.plot(curve["epoch"], curve[column], style, label=name)
             ax.axhline(popular[f"recall@{k}", users], color="k", lw=1.2, label="most popular")
-            changes = by_method[column].last() / by_method[column].max() - 1
-            told = ", ".join(f"{in_percent(change)} ({name})" for name, change in changes.items())
             ax.set(xlabel="epoch", ylabel=f"recall@{k} on the truth")
-            ax.set_title(f"{users} users: {told}", size=10)
+            ax.set_title(f"{users} users: {changes_text(curves, column)}", size=10)
         axes[0].legend()
         fig.suptitle(f"{where}\nrecall@{k}, and its change from a method's best epoch to its last", size=11)
     return fig
@@ -245,6 +253,15 @@ def draw_constants(surface: pd.DataFrame,   # a row for each method, metric, c1 
         fig.suptitle(f"{where}\nWith the constants {metric} goes {told}", size=11)
     return fig
 
+# %% ../nbs/A8_figures.ipynb #longest-step
+def longest_step(table: pd.DataFrame,   # a row for each method, metric and step, in the order of the steps
+                 metric: str            # such as recall@20
+                 ) -> str:              # one of the steps, not the first
+    "The step by which the metric moves furthest, up or down, in the mean over the methods."
+    part = table[table["metric"] == metric]
+    by_step = part.pivot(index="step", columns=["model", "method"], values="mean").loc[part["step"].unique()]
+    return by_step.diff().abs().mean(axis=1).idxmax()
+
 # %% ../nbs/A8_figures.ipynb #draw-ladder
 def draw_ladder(table: pd.DataFrame,    # a row for each method, metric and step
                 where: str              # for the title
@@ -263,13 +280,10 @@ def draw_ladder(table: pd.DataFrame,    # a row for each method, metric and step
         labels = [f"then {step}" if i else step for i, step in enumerate(steps)]
         axes[0].set_yticks(range(len(steps)), labels[::-1])
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        by_step = table[table["metric"] == metrics[0]].pivot(
-            index="step", columns=["model", "method"], values="mean").loc[steps]
-        longest = by_step.diff().abs().mean(axis=1).idxmax()
-        fig.suptitle(f"{where}: the longest of all steps is {longest}", size=11)
+        fig.suptitle(f"{where}: the longest of all steps is {longest_step(table, metrics[0])}", size=11)
     return fig
 
-# %% ../nbs/A8_figures.ipynb #draw-map
+# %% ../nbs/A8_figures.ipynb #distinct-worlds
 def distinct_worlds(table: pd.DataFrame # a row for each world and method
                     ) -> pd.DataFrame:  # fewer rows
     """A map's rows, those without noise once only.
@@ -277,7 +291,7 @@ def distinct_worlds(table: pd.DataFrame # a row for each world and method
     Where there is no noise, the share of it that follows fame changes nothing."""
     return table[(table["noise"] > 0) | (table["popularity_noise"] == table["popularity_noise"].min())]
 
-# %% ../nbs/A8_figures.ipynb #draw-map-figure
+# %% ../nbs/A8_figures.ipynb #draw-map
 def draw_map(table: pd.DataFrame,   # as for `distinct_worlds`
              value: str,            # the column that is drawn, with its low and high
              name: str              # of the value, for the title

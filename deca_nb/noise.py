@@ -154,6 +154,7 @@ def channel_of_worlds(bench: Bench  # its seeds are worlds
     of every item. The grid and the rule of the search were chosen on seeds 0 and 1."""
     return worlds_page(bench, SMALL)
 
+# %% ../nbs/A9_noise.ipynb #experiment-large
 @experiment("channel-large", "world", "clean", 5, unused=UNUSED)
 def channel_of_large_worlds(bench: Bench    # its seeds are worlds
                             ) -> dict:      # worlds, runs

@@ -34,7 +34,7 @@ from deca_nb.interactions import (
 from .labels import Labels, Reranked, exposures, fit_quality, weighted_order, worth_asking
 from .statistics import over_users, paired_test
 
-# %% ../nbs/A9_price.ipynb #oracles
+# %% ../nbs/A9_price.ipynb #meant
 RIDGE = 500.            # of EASE, by which every list here is made
 SHRINKAGE = 5.          # clicks that an item's like rate starts with
 
@@ -47,6 +47,7 @@ def meant(split: Split  # with ratings or noise flags
                          "take data with ratings.")
     return found
 
+# %% ../nbs/A9_price.ipynb #like-rates
 def like_rates(train: Interactions,     # n clicks
                meant: np.ndarray        # (n,) bool
                ) -> np.ndarray:         # (n_items,) in (0, 1)
@@ -74,7 +75,7 @@ def oracles_of(split: Split,        # what is trained on and judged
     return {"liked clicks only": judged(EASE(split.train.select(real), RIDGE), split),
             "all clicks, times the like rate": judged(Reranked(ease, rates, False), split)}
 
-# %% ../nbs/A9_price.ipynb #asking
+# %% ../nbs/A9_price.ipynb #at-random
 def at_random(train: Interactions,  # clicks that may be asked about
               shown: np.ndarray,    # (n_items,), not used
               n: int,               # how many to ask about
@@ -83,6 +84,7 @@ def at_random(train: Interactions,  # clicks that may be asked about
     "Any n clicks."
     return np.random.default_rng(seed).permutation(len(train))[:n]
 
+# %% ../nbs/A9_price.ipynb #of-popular
 def of_popular(train: Interactions,     # as for `at_random`
                shown: np.ndarray,       # (n_items,), not used
                n: int,                  # how many to ask about
@@ -91,6 +93,7 @@ def of_popular(train: Interactions,     # as for `at_random`
     "Clicks in proportion to the popularity of their items."
     return weighted_order(train.item_counts()[train.items], seed)[:n]
 
+# %% ../nbs/A9_price.ipynb #asking
 ASKED = {"at random": at_random, "popular items": of_popular, "by exposure": worth_asking}
 
 # %% ../nbs/A9_price.ipynb #experiment-parts
@@ -125,6 +128,7 @@ def draws_of(split: Split,          # what is trained on and judged
         strengths.append(quality.strength)
     return np.stack(found), strengths
 
+# %% ../nbs/A9_price.ipynb #all-draws
 def all_draws(split: Split,         # as for `draws_of`
               ease: EASE,           # likewise
               real: np.ndarray,     # likewise
@@ -215,7 +219,7 @@ def cut_again(split: Split,     # with ratings in train and truth
         again = cut(pairs, one_each(pairs, random_parts(pairs, seed)), least)
     return replace(again, liked=split.liked, name=split.name, k=split.k)
 
-# %% ../nbs/A9_price.ipynb #split-gains
+# %% ../nbs/A9_price.ipynb #gains-of
 def gains_of(split: Split,  # one cut
              seed: int      # of the draw of labels
              ) -> dict:     # (lists or way to ask, labels; None: all) -> (metrics,) mean differences
@@ -226,6 +230,7 @@ def gains_of(split: Split,  # one cut
     found |= {(asked, n): lists[0] for asked, n, (lists, _) in all_draws(split, ease, real, [seed])}
     return {key: (values - base).mean(1) for key, values in found.items()}
 
+# %% ../nbs/A9_price.ipynb #shares-of
 def shares_of(gains: np.ndarray,    # (splits,) mean differences
               best: np.ndarray      # (splits,) those of the better oracle
               ) -> dict:            # difference, low, high, and the same of the share recovered

@@ -112,6 +112,7 @@ def weights_in(path: Path   # of `Weights`
         raise ValueError("its SHA-256 is another")
     return {"weights": weights} | json.loads(about["about"])
 
+# %% ../nbs/A6_runs.ipynb #is-whole
 @cache
 def is_whole(path: Path,    # of `Weights`
              written: int   # when, in nanoseconds: looked at once, until it is written again
@@ -214,7 +215,7 @@ def watch_truth(split: Split,       # whose truth is looked for
         record |= {f"recall@{k}": column.mean(), f"warm recall@{k}": column[per_user["warm"]].mean()}
     return watch
 
-# %% ../nbs/A6_runs.ipynb #execute
+# %% ../nbs/A6_runs.ipynb #train-job
 def train_job(job: Job,                     # what is trained
               split: Split,                 # its data
               kept: MutableMapping,         # key -> finished training; added to
@@ -233,6 +234,7 @@ def train_job(job: Job,                     # what is trained
     own = [record for record in history if record["trains"] == job.recipe.method]
     return method, own, kept[key].get("seconds", np.nan)
 
+# %% ../nbs/A6_runs.ipynb #of-the-known
 def of_the_known(split: Split       # with validation pairs
                  ) -> Interactions: # (n_valid,) or fewer
     """Validation pairs of users with a training pair, or all where there are none.
@@ -275,6 +277,7 @@ def describe_job(job: Job,      # that was run
             "learns_from": recipe.learns_from, "judged": job.judged(),
             "recipe": json.dumps(recipe.to_json()), "versions": versions(job.device)}
 
+# %% ../nbs/A6_runs.ipynb #settings-of
 def settings_of(rows: pd.DataFrame, # as of `Runs.read`
                 name: str           # of the setting
                 ) -> list:          # a value for each row, None where it has none
@@ -324,17 +327,19 @@ class Runs:
              ) -> Path:         # of the run, before `pack`
         return self.folder / f"run-{name}.parquet"
 
-    def fingerprints(self) -> dict[str, str]:   # name -> fingerprint of the split
-        "The runs that are there, and the data that each was made of."
-        found = {}
-        with self.lock:
-            for path in [self.packed, *self.folder.glob("run-*.parquet")]:
-                if not path.is_file(): continue
-                try: found |= kept_in(path, path.stat().st_mtime_ns)
-                except (OSError, ValueError, KeyError) as error: set_aside(path, error)
-        return found
+# %% ../nbs/A6_runs.ipynb #runs-fingerprints
+@patch
+def fingerprints(self: Runs) -> dict[str, str]:   # name -> fingerprint of the split
+    "The runs that are there, and the data that each was made of."
+    found = {}
+    with self.lock:
+        for path in [self.packed, *self.folder.glob("run-*.parquet")]:
+            if not path.is_file(): continue
+            try: found |= kept_in(path, path.stat().st_mtime_ns)
+            except (OSError, ValueError, KeyError) as error: set_aside(path, error)
+    return found
 
-# %% ../nbs/A6_runs.ipynb #runs-rows
+# %% ../nbs/A6_runs.ipynb #runs-add
 @patch
 def add(self: Runs, row: dict   # as of `describe_job` and `execute`
         ):
@@ -342,6 +347,7 @@ def add(self: Runs, row: dict   # as of `describe_job` and `execute`
     with replacing(self.path(row["name"])) as draft:
         write_rows(pd.DataFrame([row]), draft)
 
+# %% ../nbs/A6_runs.ipynb #runs-read
 @patch
 def read(self: Runs, names: list[str]   # as of `Job.name`
          ) -> pd.DataFrame:             # one for each name
@@ -351,16 +357,18 @@ def read(self: Runs, names: list[str]   # as of `Job.name`
         frames = [read_rows(path) for path in paths if path.is_file()]
         if self.packed.is_file():
             frames.append(read_rows(self.packed, filters=[("name", "in", set(names))]))
+    if not frames: raise KeyError(f"none of these runs is kept in {self.folder}")
     found = pd.concat(frames, ignore_index=True).drop_duplicates("name").set_index("name", drop=False)
     return found.loc[names].reset_index(drop=True)
 
-# %% ../nbs/A6_runs.ipynb #runs-pack
+# %% ../nbs/A6_runs.ipynb #need-some
 @patch
 def need_some(self: Runs):
     "Raise InputError where nothing is kept: neither a finished run nor a part of one."
     if self.fingerprints() or list(self.folder.glob(f"weights/unfinished/{UNFINISHED}*")): return
     raise InputError(f"{self.folder}: no run is kept here; leave --resume out to begin.")
 
+# %% ../nbs/A6_runs.ipynb #runs-pack
 @patch
 def pack(self: Runs):
     "Joins all files into runs.parquet, where there are any."
@@ -443,7 +451,7 @@ def in_processes(groups: list[list[Job]],   # as of `groups_of`
     in_parallel = joblib.Parallel(processes, return_as="generator_unordered")
     yield from in_parallel(joblib.delayed(run_unclaimed)(group, runs, load, *how) for group in groups)
 
-# %% ../nbs/A6_runs.ipynb #start-ray
+# %% ../nbs/A6_runs.ipynb #need-answer
 def need_answer(address: str    # HOST:PORT, with ray:// or without
                 ):
     "Raise InputError where nothing listens at HOST:PORT; Ray itself would wait for it for many minutes."
@@ -453,6 +461,7 @@ def need_answer(address: str    # HOST:PORT, with ray:// or without
         raise InputError(f"no Ray cluster answers at {address} (RAY_ADDRESS): start one with ray start --head"
                          ", and set RAY_ADDRESS to HOST:PORT of it, or unset it.") from None
 
+# %% ../nbs/A6_runs.ipynb #start-ray
 def start_ray():
     """The package ray, connected to the cluster that $RAY_ADDRESS names, else to one that is started here.
 
@@ -520,7 +529,7 @@ def pick_jobs(jobs: int | str   # as typed, or a number
     if str(jobs).isascii() and str(jobs).isdecimal() and int(jobs) > 0: return int(jobs)
     raise InputError(f"--jobs {jobs} cannot be used; give a number of processes from 1 on, or ray.")
 
-# %% ../nbs/A6_runs.ipynb #without-rows
+# %% ../nbs/A6_runs.ipynb #fingerprint-of
 @cache
 def fingerprint_of(load: Callable,  # (data, files) -> split
                    data: str,       # its name
@@ -529,6 +538,7 @@ def fingerprint_of(load: Callable,  # (data, files) -> split
     "The fingerprint of a named split, read once."
     return load(data, files).fingerprint()
 
+# %% ../nbs/A6_runs.ipynb #without-rows
 def without_rows(jobs: list[Job],       # of any data
                  runs: Runs,            # where rows are kept
                  load: Callable         # (data, files) -> split

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'OLDER', 'REMEDY', 'KINDS', 'damaged', 'hash_of', 'sealed', 'read_description', 'need_plain_name',
-           'read_tensors', 'need_ids', 'need_columns', 'need_weights', 'need_finite', 'need_scores', 'part_of',
+           'read_tensors', 'need_ids', 'need_columns', 'need_finite', 'need_weights', 'need_scores', 'part_of',
            'need_own_history', 'need_sound']
 
 # %% ../nbs/A6_saved.ipynb #imports-export
@@ -28,7 +28,7 @@ def damaged(why: str    # one clause
     "Raises `ValueError` with what is wrong with a folder; `load` names the folder and the remedy."
     raise ValueError(why)
 
-# %% ../nbs/A6_saved.ipynb #seal
+# %% ../nbs/A6_saved.ipynb #hash-of
 def hash_of(about: dict     # plain data
             ) -> str:       # 64 hexadecimal digits
     "A SHA-256 of a description, without its own hash."
@@ -55,13 +55,14 @@ def read_description(folder: Path   # with recommender.json
         damaged("recommender.json is not as it was written")
     return about
 
-# %% ../nbs/A6_saved.ipynb #read-tensors
+# %% ../nbs/A6_saved.ipynb #need-plain-name
 def need_plain_name(name    # of a file, as a description has it
                     ):
     "Raise ValueError for what is no bare name of a file in the folder."
     is_bare = isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
     if not is_bare or "\\" in name: damaged(f"'{str(name)[:40]}' is no name of a file in it")
 
+# %% ../nbs/A6_saved.ipynb #read-tensors
 def read_tensors(folder: Path,      # of the description
                  about: dict,       # the description
                  load: Callable     # (bytes) -> name -> tensor
@@ -108,6 +109,13 @@ def need_columns(columns: dict,     # name -> tensor, of pairs
     if "weights" in columns and (columns["weights"] < 0).any(): damaged("its weights are below 0")
     return n
 
+# %% ../nbs/A6_saved.ipynb #need-finite
+def need_finite(tensors: dict   # name -> tensor
+                ):
+    "Raise ValueError where a number in these is none, or infinite."
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all(): damaged(f"{name} is not all numbers")
+
 # %% ../nbs/A6_saved.ipynb #need-weights
 def need_weights(found: dict,       # name -> tensor, as it was saved
                  expected: dict     # name -> tensor, of an untrained method
@@ -119,13 +127,6 @@ def need_weights(found: dict,       # name -> tensor, as it was saved
         if tensor.shape != expected[name].shape or tensor.dtype is not expected[name].dtype:
             damaged(f"{name} is no {tuple(expected[name].shape)} table of {expected[name].dtype}")
     need_finite(found)
-
-# %% ../nbs/A6_saved.ipynb #need-finite
-def need_finite(tensors: dict   # name -> tensor
-                ):
-    "Raise ValueError where a number in these is none, or infinite."
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all(): damaged(f"{name} is not all numbers")
 
 # %% ../nbs/A6_saved.ipynb #need-scores
 def need_scores(ranker,         # as it was taken out of tensors

@@ -367,6 +367,7 @@ def by_labels(labels: Labels | None,    # of training clicks; None: there are no
     reranked = times_like(scores[first], are_logits, like_by_halves(split, labels))
     return compared_on_labels(scores | {f"{first}, {RERANKED}": reranked}, labels)
 
+# %% ../nbs/A7_tune.ipynb #text-by-labels
 def text_by_labels(table: pd.DataFrame      # as of `by_labels`
                    ) -> str:                # empty where that is
     "The comparison, and what it says."

@@ -21,6 +21,7 @@ def search_space(method: str                # its name, or FILE.py:Class
     numbers = numbers_of(cls)
     return {name: number for name, number in numbers.items() if number.search}
 
+# %% ../nbs/A7_tuning.ipynb #distributions
 def distributions(numbers: dict[str, Number]    # name -> number that has a `search`
                   ) -> dict:                    # name -> distribution of optuna
     "The same numbers as optuna knows them."
