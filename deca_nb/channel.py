@@ -253,7 +253,7 @@ def real_positive_probability(self: ClickChannel, users: torch.Tensor,  # (n,) i
     f = from_logits(self.f.eval()(users, items))
     return posterior(f, self.h(users, items), from_probability(self.numbers[3]))
 
-# %% ../nbs/16_channel.ipynb #channel-loss
+# %% ../nbs/16_channel.ipynb #channel-clicks-of
 @patch
 def clicks_of(self: ClickChannel, batch: Batch  # of pairs, or a block of cells
               ) -> Bernoulli:                   # of the shape of `batch.observed`
@@ -261,6 +261,7 @@ def clicks_of(self: ClickChannel, batch: Batch  # of pairs, or a block of cells
     users = batch.users if batch.observed.dim() == 1 else batch.users[:, None]
     return self.clicks(cell_logits(self.f, batch), users, batch.items)
 
+# %% ../nbs/16_channel.ipynb #channel-loss
 @patch
 def loss(self: ClickChannel, batch: Batch,  # of pairs, or a block of cells
          step: int                          # not used
@@ -348,6 +349,7 @@ class Look(NamedTuple):
     values: np.ndarray      # (n_users,) as of `validation_log_likelihood`
     epochs: int             # to the best, at least 1
 
+# %% ../nbs/16_channel.ipynb #look-at
 def look_at(run: Run,       # of `ClickChannel`, with validation clicks
             numbers: dict   # of its settings
             ) -> Look:
@@ -397,6 +399,7 @@ def chosen(self: Search) -> Look:   # of those that were tried
     noisy = self.best(True)
     return noisy if self.gain(noisy) > BELIEVED else self.best(False)
 
+# %% ../nbs/16_channel.ipynb #search-table
 @patch
 def table(self: Search) -> pd.DataFrame:    # a row per training: numbers, log-likelihood, gain
     "What was tried: log-likelihood in nats per validation click, and gains in standard errors."
@@ -433,7 +436,7 @@ def with_validation(run: Run    # of any method
                          f"{run.recipe.method} chooses its noise; give more, or validation clicks.")
     return replace(run, train=run.train.select(~held_out), valid=run.train.select(held_out), callbacks=())
 
-# %% ../nbs/16_channel.ipynb #trained-by
+# %% ../nbs/16_channel.ipynb #with-chosen-noise
 def with_chosen_noise(run: Run      # of `ClickChannel`
                       ) -> Run:     # whose settings give the noise
     "The run with the noise that held-out clicks choose. Raises `InputError` where there are too few of them."
@@ -442,6 +445,7 @@ def with_chosen_noise(run: Run      # of `ClickChannel`
     chosen = search_noise(asked).chosen()
     return run_with(run, chosen.numbers if asked is run else chosen.numbers | {"epochs": chosen.epochs})
 
+# %% ../nbs/16_channel.ipynb #trained-by
 @patch(cls_method=True)
 def trained_by(cls: ClickChannel, run: Run  # of a recipe whose noise is chosen or given
                ) -> Trainer:                # finished; its method's settings give the noise

@@ -43,11 +43,13 @@ COMMANDS = {
     "reproduce": "Make a table or figure again, beside the paper's numbers, the rankers and intervals.",
 }
 
+# %% ../nbs/15_cli.ipynb #print-version
 def print_version(asked: bool   # --version was given
                   ):
     "Prints the version, if asked, and ends by `typer.Exit`."
     if asked: raise typer.Exit(print(deca_nb.__version__) or 0)
 
+# %% ../nbs/15_cli.ipynb #version-option
 Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=print_version,
                                        help="print the version")]
 

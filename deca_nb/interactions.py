@@ -119,6 +119,7 @@ def like_theirs(ids: pd.Series,     # outer ids, (n,) objects
     whole = texts.str.fullmatch(r"(0|-?[1-9][0-9]{0,17})(\.0)?")
     return ids.mask(whole, texts.where(whole, "0").str.partition(".")[0].map(int))
 
+# %% ../nbs/01_interactions.ipynb #spelt-as
 def spelt_as(ids: pd.Index,         # outer ids, (n,)
              theirs: pd.Index       # those of the data
              ) -> pd.Index:         # (n,) whole numbers or texts; one may stand there twice

@@ -40,7 +40,7 @@ def correspondence_axes(train: Interactions,    # clicks, each pair counted once
     largest = axes[np.abs(axes).argmax(0), np.arange(n)]
     return axes * np.sign(largest)          # a sign is a convention: the largest entry is positive
 
-# %% ../nbs/16_labels.ipynb #item-features
+# %% ../nbs/16_labels.ipynb #standardised
 def standardised(columns: np.ndarray,   # (n, d) real numbers
                  limit: float = 3.      # standard deviations at which values are cut, > 0
                  ) -> np.ndarray:       # (n, d), in [-limit, limit]; a constant column is 0
@@ -48,6 +48,7 @@ def standardised(columns: np.ndarray,   # (n, d) real numbers
     spread = columns.std(0)
     return np.clip((columns - columns.mean(0)) / np.where(spread > 0, spread, 1), -limit, limit)
 
+# %% ../nbs/16_labels.ipynb #item-features
 def item_features(train: Interactions,  # clicks
                   n_axes: int = 5       # as `correspondence_axes` takes it
                   ) -> np.ndarray:      # (n_items, axes + 1) float64

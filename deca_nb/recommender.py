@@ -156,6 +156,7 @@ def method_name(self: Recommender) -> str:
     "The method's name, as it was given."
     return self.recipe.method
 
+# %% ../nbs/10_recommender.ipynb #recommender-name
 @patch(as_prop=True)
 def name(self: Recommender) -> str:         # 'GMF + DeCA', or of a ranker its name alone
     "The names of model and method."

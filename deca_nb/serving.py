@@ -73,7 +73,7 @@ def as_frame(train: Interactions,       # names the items
     if train.titles is not None: columns["title"] = train.titles[item]
     return pd.DataFrame(columns | {"score": scores[row, place], "source": np.array(source, object)[row]})
 
-# %% ../nbs/10_recommender.ipynb #as-list
+# %% ../nbs/10_recommender.ipynb #unwrapped
 NO_IDS = (bytes, datetime)          # whose text is not that of the data
 
 def unwrapped(one   # an id, perhaps in a wrapping of pyarrow or numpy
@@ -82,6 +82,7 @@ def unwrapped(one   # an id, perhaps in a wrapping of pyarrow or numpy
     if hasattr(one, "as_py"): return one.as_py()
     return one.item() if isinstance(one, np.ndarray) and one.ndim == 0 else one
 
+# %% ../nbs/10_recommender.ipynb #as-list
 def as_list(ids         # one id, or an iterable of ids; a text is one
             ) -> list:  # of ids
     "One id or several, as a list. Raises `InputError` for what holds more than ids, or a missing one."

@@ -436,7 +436,7 @@ def planted_pairs(pairs: Interactions,      # whose users get more clicks
     raise InputError(f"there is no room for {n_planted} planted clicks: {len(found)} free pairs were found; "
                      "give a lower share.")
 
-# %% ../nbs/02_worlds.ipynb #plant-in-split
+# %% ../nbs/02_worlds.ipynb #with-planted
 def with_planted(pairs: Interactions,   # of training or validation
                  keys: np.ndarray       # (n,) int64, as of `planted_pairs`
                  ) -> Interactions:     # the pairs first; without ratings and times
@@ -448,6 +448,7 @@ def with_planted(pairs: Interactions,   # of training or validation
                     noise=np.ones(len(keys), bool), weights=weights)
     return concat(plain, added)
 
+# %% ../nbs/02_worlds.ipynb #plant-in-split
 def plant_noise(split: Split,           # any
                 share: float,           # of the clicks of train and of valid afterwards, in [0, 1)
                 by: str = "uniform",    # how items are drawn: uniform or popularity
