@@ -1,6 +1,7 @@
-"""Words, lines and checks of each chapter beside the bands of the house style.
+"""Words, lines and checks of each chapter and appendix beside the bands of the house style.
 
-`python tests/style.py` prints the table, and exits 1 where a chapter of `BANDED` leaves a band.
+`python tests/style.py` prints the table, and exits 1 where a chapter or appendix has cells of another size,
+or shows an export elsewhere than in the next cell of code, or where one of `BANDED` leaves another band.
 
 Words are those of the text cells without formulas that stand alone, fenced blocks, HTML and the addresses of
 links; a formula in a line is one word. Lines of code are those that are neither empty nor a comment or
@@ -16,7 +17,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
-from book import Cell, chapters, read
+from book import Cell, appendices, chapters, read
 from equations import DERIVED_IN, proves, tags
 
 BANDED = ("06", "07", "08")
@@ -59,8 +60,22 @@ def exports(cells: list[Cell]) -> int:
     )
 
 
+def defines(cell: Cell) -> bool:
+    """Whether a cell exports a function, a method or a class."""
+    return cell.is_exported and exports([cell]) > 0
+
+
+def bare(code: list[Cell]) -> list[str]:
+    """The names of the cells whose exports are not shown in the next cell of code."""
+    return [
+        cell.id
+        for cell, after in zip(code, [*code[1:], None], strict=True)
+        if defines(cell) and (after is None or after.is_exported)
+    ]
+
+
 def measure(path: Path) -> dict:
-    """A row of the table."""
+    """A row of the table, and under `bare` what `bare` finds."""
     cells = read(path)
     code = [cell for cell in cells if cell.is_code]
     prose, size = (
@@ -79,29 +94,31 @@ def measure(path: Path) -> dict:
         "checks": sum(cell.checks for cell in cells),
         "exports": exports(code),
         "equations": f"{len(stated & set().union(*map(proves, code)))} / {len(stated)}",
+        "bare": bare(code),
     }
 
 
 def faults(row: dict) -> list[str]:
-    """The bands that a chapter leaves, in words."""
+    """The bands that a chapter or an appendix leaves, in words."""
     proved, stated = map(int, row["equations"].split(" / "))
     low, high = WORDS_PER_LINE
+    is_banded = row["chapter"][:2] in BANDED
     outside = {
-        f"{row['words/line']} words per line of code, not {low} to {high}": not low
-        <= row["words/line"]
-        <= high,
+        f"{row['words/line']} words per line of code, not {low} to {high}": is_banded
+        and not low <= row["words/line"] <= high,
         f"the median cell has {row['median']} lines, more than {MEDIAN}": row["median"] > MEDIAN,
         f"one cell in ten has {row['p90']} lines or more, above {P90}": row["p90"] > P90,
         f"a cell has {row['max']} lines, more than {LONGEST}": row["max"] > LONGEST,
         f"{row['checks']} checks for {row['exports']} exports": row["checks"] < row["exports"],
         f"{stated - proved} equations without a check": proved < stated,
+        f"not shown in the next cell: {', '.join(row['bare'])}": bool(row["bare"]),
     }
     return [f"{row['chapter']}: {fault}" for fault, holds in outside.items() if holds]
 
 
 def main():
     """Print the table and the faults."""
-    rows = [measure(path) for path in chapters()]
+    rows = [measure(path) for path in [*chapters(), *appendices()]]
     for row in [{name: name for name in COLUMNS}, *rows]:
         print(
             "".join(
@@ -109,7 +126,7 @@ def main():
                 for name, width in COLUMNS.items()
             )
         )
-    found = [fault for row in rows if row["chapter"][:2] in BANDED for fault in faults(row)]
+    found = [fault for row in rows for fault in faults(row)]
     print(*found, sep="\n")
     sys.exit(bool(found))
 

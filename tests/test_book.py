@@ -161,15 +161,26 @@ def test_no_line_joins_statements_by_a_semicolon():
     run("-m", "ruff", "check", "--isolated", "--no-cache", "--select", "E702", NBS, timeout=100)
 
 
-@each_chapter
-def test_exercises_have_answers_and_a_check(chapter):
-    questions, _, answers = section(chapter, "Exercises").partition("<details>")
+def exercises(room: Path) -> list[str]:
+    """The numbers of the exercises, each with an answer and all with a hidden check behind them."""
+    questions, _, answers = section(room, "Exercises").partition("<details>")
     numbers = re.findall(r"^(\d+)\. ", questions, re.MULTILINE)
-    assert numbers == [str(n + 1) for n in range(len(numbers))] and 3 <= len(numbers) <= 5
+    assert numbers == [str(n + 1) for n in range(len(numbers))]
     assert re.findall(r"^(\d+)\. ", answers, re.MULTILINE) == numbers and "</details>" in answers
-    cells = read(chapter)
+    cells = read(room)
     after = cells[next(i for i, cell in enumerate(cells) if questions in cell.source) :]
     assert any("hide" in cell.flags and cell.checks for cell in after)
+    return numbers
+
+
+@each_chapter
+def test_exercises_have_answers_and_a_check(chapter):
+    assert 3 <= len(exercises(chapter)) <= 5
+
+
+@each_appendix
+def test_appendix_ends_with_an_exercise_and_a_check(appendix):
+    assert 1 <= len(exercises(appendix)) <= 3
 
 
 # Where the paper and the book differ.
