@@ -80,6 +80,7 @@ def test_each_equation_is_proved():
     run("tools/equations.py", "--check", timeout=300)
 
 
+@pytest.mark.timeout(1000)
 def test_each_wrong_equation_is_noticed(record_property):
     record_property("table", run("tests/mutations.py", timeout=900))
 

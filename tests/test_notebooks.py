@@ -15,7 +15,7 @@ from conftest import ROOT, data_folder
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
 FLAGS = "slow data" if data_folder() else "slow"
 LIMIT = 300  # seconds after which a notebook is stopped
-PACE = 0.4  # processor seconds of the training in `slowness` on a laptop
+PACE = 0.35  # processor seconds of the training in `slowness` on a fast laptop
 GOAL = 60  # processor seconds that a chapter may take there
 
 
@@ -62,7 +62,7 @@ def children_seconds() -> float:
 
 
 def slowness() -> float:
-    """How many times as long as on a laptop a training of a chapter's size takes here and now."""
+    """how many times as long as on a fast laptop a training of a chapter's size takes here and now."""
     from deca_nb.recipe import make_recipe
     from deca_nb.training import Run
     from deca_nb.worlds import World
