@@ -230,12 +230,13 @@ def balanced_mean(values: torch.Tensor,     # the loss of each pair, float, (...
     "Mean over the positives plus mean over the negatives, of the values times their weights."
     return (values * balance(observed, weights)).sum(-1)
 
-# %% ../nbs/05_batches.ipynb #learns-from
+# %% ../nbs/05_batches.ipynb #knows-meant
 def knows_meant(pairs: Interactions # any
                 ) -> bool:          # True where `is_meant` can be asked
     "Whether flags or ratings tell which of the pairs were meant."
     return pairs.noise is not None or pairs.ratings is not None
 
+# %% ../nbs/05_batches.ipynb #is-meant
 def is_meant(pairs: Interactions,   # with noise flags or ratings, (n,)
              least: float = 4       # the lowest rating that counts; not used where there are flags
              ) -> np.ndarray:       # (n,) bool
@@ -247,6 +248,7 @@ def is_meant(pairs: Interactions,   # with noise flags or ratings, (n,)
                          "give data with ratings, or a world.")
     return pairs.ratings >= least if pairs.noise is None else ~pairs.noise
 
+# %% ../nbs/05_batches.ipynb #learns-from
 def liked(pairs: Interactions,  # with noise flags or ratings
           least: float = 4      # as for `is_meant`
           ) -> Interactions:    # some of the rows, in their order; it may have none

@@ -287,6 +287,8 @@ def take(self: MostPopular, tensors: dict   # as `tensors` gives them
          ) -> None:
     "Takes it back."
     self.counts = tensors["counts"]
+
+# %% ../nbs/04_evaluation.ipynb #popular-fold-in
 @patch
 def fold_in(self: MostPopular, rows: Any    # `SparseRows`, a row of clicks for each new user
             ) -> torch.Tensor:              # (n_rows, n_items) float32

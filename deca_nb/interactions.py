@@ -318,7 +318,7 @@ def first_row(mask: np.ndarray      # (n,) bool, with a True
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
     return int(np.flatnonzero(mask)[0]) + 1
 
-# %% ../nbs/01_interactions.ipynb #plain-values
+# %% ../nbs/01_interactions.ipynb #nested-ids
 def nested_ids(ids: pd.Series       # (n,), none of them missing
                ) -> pd.Series:      # (n,) bool
     "Which ids are lists, objects or others that hold several values. Only distinct ids are looked at."
@@ -329,6 +329,7 @@ def nested_ids(ids: pd.Series       # (n,), none of them missing
     nested = distinct.map(pd.api.types.is_list_like)
     return ids.map(pd.api.types.is_list_like) if nested.any() else pd.Series(False, ids.index)
 
+# %% ../nbs/01_interactions.ipynb #no-text
 def no_text(ids: pd.Series          # (n,), none of them missing
             ) -> pd.Series:         # (n,) bool
     "Which ids are bytes that no text in UTF-8 has, such as a UUID's sixteen."
@@ -336,6 +337,7 @@ def no_text(ids: pd.Series          # (n,), none of them missing
         return pd.Series(False, ids.index)
     return ids.map(lambda one: isinstance(one, bytes) and "\ufffd" in one.decode(errors="replace"))
 
+# %% ../nbs/01_interactions.ipynb #plain-values
 def need_plain_ids(ids: pd.Series,              # (n,), none of them missing
                    role: str, source: str       # what error messages call them
                    ):
@@ -368,12 +370,13 @@ def read_ids(df: pd.DataFrame,      # one row per interaction
     need_plain_ids(df[column], role, source)
     return df[column]
 
-# %% ../nbs/01_interactions.ipynb #read-ratings
+# %% ../nbs/01_interactions.ipynb #is-date
 def is_date(value   # of a cell
             ) -> bool:
     "Whether it is a date, with a time or without."
     return isinstance(value, date)
 
+# %% ../nbs/01_interactions.ipynb #as-numbers
 def as_numbers(column: pd.Series    # (n,)
                ) -> pd.Series:      # (n,) float64
     "The column's numbers, NaN for whatever is none: a date is not its nanoseconds."
@@ -381,23 +384,27 @@ def as_numbers(column: pd.Series    # (n,)
     if pd.api.types.is_object_dtype(column): column = column.mask(column.map(is_date))
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
 
+# %% ../nbs/01_interactions.ipynb #quotable
 def quotable(value     # of a cell
           ):        # as a message quotes it with !r
     "A number without the name of its type, and a date as text."
     value = value.item() if isinstance(value, np.generic) else value
     return str(value) if is_date(value) else value
 
+# %% ../nbs/01_interactions.ipynb #mend-of
 def mend_of(value   # of a cell that should be a number
             ) -> str:       # the beginning of a remedy
     "What to do about it: a comma is a point."
     comma = re.fullmatch(r"\s*-?\d+,\d+\s*", str(value))
     return f"write {str(value).strip().replace(',', '.')}" if comma else "mend that row"
 
+# %% ../nbs/01_interactions.ipynb #such
 def such(odd: pd.Series     # (n,) bool, with a True
          ) -> str:          # in brackets; nothing where it is one row
     "How many such rows there are."
     return f" ({odd.sum():,} such rows)" if odd.sum() > 1 else ""
 
+# %% ../nbs/01_interactions.ipynb #read-ratings
 def read_ratings(df: pd.DataFrame,  # one row per interaction
                  column: str,       # with ratings
                  source: str        # what error messages call the frame
@@ -596,7 +603,7 @@ def read_timestamps(df: pd.DataFrame,               # one row per interaction
 def row_hash(pairs: Interactions,   # any
              seed: int = 0          # another one gives another order
              ) -> np.ndarray:       # (n,) uint64
-    "A number for each row that hangs on its ids, rating, weight and the seed, and not on where it stands."
+    "A number for each row that depends on its ids, rating, weight and the seed, and not on where it stands."
     users, items = (pd.util.hash_array(np.asarray(ids), categorize=False)       # each of them once
                     for ids in (pairs.user_ids, pairs.item_ids))
     mixed = pd.util.hash_array(users[pairs.users]) + items[pairs.items] + np.uint64(seed)
@@ -1322,7 +1329,7 @@ def __getattr__(name: str):
 def need_parts(protocol,    # a `Training` or `Judging`
                half: type   # that class: each field's annotation names the registry of its values
                ):
-    "Raise InputError for a part whose name there is not."
+    "Raise InputError for a part whose name is not known."
     for part in fields(half):
         names, value = listed(PART_KINDS.get(part.name, part.name)), getattr(protocol, part.name)
         if value not in names:

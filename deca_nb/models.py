@@ -717,7 +717,7 @@ def is_dense(n: int,            # cells that are not 0
              n_rows: int,       # of the matrix
              n_columns: int     # of the matrix
              ) -> bool:         # from 1 cell in 32 on
-    "Whether the cells of a matrix are so many that a product with all of it is the faster way."
+    "Whether the cells of a matrix are so many that a product is taken with all of it, zeros too."
     return 32 * n >= n_rows * n_columns
 
 # %% ../nbs/03_models.ipynb #cdae-hear

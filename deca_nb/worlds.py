@@ -241,7 +241,7 @@ class World:
         logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
         return solve_intercept(self.density, logit, self.item_noise[items], self.user_awareness[users])
 
-# %% ../nbs/02_worlds.ipynb #world-probabilities
+# %% ../nbs/02_worlds.ipynb #world-f
 @patch
 def f(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
       items: int | np.ndarray  # inner indices, int64
@@ -250,6 +250,7 @@ def f(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast w
     logit = taste_logit(self.user_factors, self.item_factors, self.appeal, users, items)
     return expit(self.intercept + logit)
 
+# %% ../nbs/02_worlds.ipynb #world-h
 @patch
 def h(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
       items: int | np.ndarray  # inner indices, int64
@@ -258,6 +259,7 @@ def h(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast w
     shape = np.broadcast_shapes(np.shape(users), np.shape(items))
     return np.broadcast_to(self.item_noise[items], shape).copy()
 
+# %% ../nbs/02_worlds.ipynb #world-probabilities
 @patch
 def h_prime(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
             items: int | np.ndarray    # inner indices, int64
@@ -280,6 +282,7 @@ def draw(self: World, users: int | np.ndarray,     # inner indices, int64; broad
     coin = uniforms(self.seed, SEEN, cells)
     return r, draw_observed(r, self.item_noise[items], self.user_awareness[users], coin)
 
+# %% ../nbs/02_worlds.ipynb #world-r
 @patch
 def r(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
       items: int | np.ndarray  # inner indices, int64
@@ -287,6 +290,7 @@ def r(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast w
     "Eq. (1): whether these users really like these items."
     return self.draw(users, items)[0]
 
+# %% ../nbs/02_worlds.ipynb #world-observed
 @patch
 def observed(self: World, users: int | np.ndarray,  # inner indices, int64; broadcast with `items`
              items: int | np.ndarray   # inner indices, int64
@@ -312,7 +316,7 @@ def need_memory(world: World    # nothing of it is drawn
                      f"with {clicks:.1e} clicks, take {taken / 2**30:,.0f} GiB of memory, more than there is;"
                      " lower n_users, n_items, rank or density.")
 
-# %% ../nbs/02_worlds.ipynb #world-clicks
+# %% ../nbs/02_worlds.ipynb #world-block
 @patch
 def block(self: World, start: int,                          # the first user, inner index
           stop: int                                         # one after the last user
@@ -322,6 +326,7 @@ def block(self: World, start: int,                          # the first user, in
     users, items = np.nonzero(seen)
     return users + start, items, ~r[users, items]
 
+# %% ../nbs/02_worlds.ipynb #world-blocks
 @patch
 def blocks(self: World, block_cells: int = 2**17    # about so many cells are drawn at once
            ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]: # as `block` gives them
@@ -329,6 +334,7 @@ def blocks(self: World, block_cells: int = 2**17    # about so many cells are dr
     step = max(1, block_cells // self.n_items)
     for start in range(0, self.n_users, step): yield self.block(start, min(start + step, self.n_users))
 
+# %% ../nbs/02_worlds.ipynb #world-clicks
 @patch
 def clicks(self: World, block_cells: int = 2**17    # about so many cells are drawn at once
            ) -> Interactions:                       # by user and item, each with its noise flag
