@@ -15,6 +15,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 
@@ -636,8 +637,11 @@ def left_tensors(folder: Path       # where recommenders are saved
     place = folder / "recommender.json"
     try: named, told = json.loads(place.read_bytes())["tensors"], place.stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError): named, told = None, time.time() - 60
-    tensors = folder.glob("tensors*.safetensors")
-    return [path for path in tensors if path.name == named or path.stat().st_mtime <= told]
+    left = []
+    for path in folder.glob("tensors*.safetensors"):
+        with suppress(FileNotFoundError):                               # another save has removed it
+            if path.name == named or path.stat().st_mtime <= told: left.append(path)
+    return left
 
 # %% ../nbs/10_recommender.ipynb #save-files
 @patch

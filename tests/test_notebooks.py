@@ -62,7 +62,7 @@ def children_seconds() -> float:
 
 
 def slowness() -> float:
-    """how many times as long as on a fast laptop a training of a chapter's size takes here and now."""
+    """How many times as long as on a fast laptop a training of a chapter's size takes here and now."""
     from deca_nb.recipe import make_recipe
     from deca_nb.training import Run
     from deca_nb.worlds import World
