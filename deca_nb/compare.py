@@ -188,8 +188,8 @@ def write_comparison(folder: str,           # path; made where it is not there
 def ways_to_fit(folder: str | None,         # path of --out; None: nothing is kept
                 resume: bool                # --resume was given
                 ) -> Iterator[Callable]:    # without an end; each fits a `Run`, as `Run.fit` does
-    """For each training of a command, what fits it: kept in the folder; with `resume` the first must be
-    there. Raises `InputError` for `resume` without a folder."""
+    """What fits each training of a command. Its state is kept in the folder. With `resume` the first training
+    must have one. Raises `InputError` for `resume` without a folder."""
     if folder is None and resume: raise InputError("--resume goes on in the folder of --out; give it, too.")
     by = keeping(folder) if folder else Run.fit
     return chain([going_on(by, folder) if resume else by], repeat(by))

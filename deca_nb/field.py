@@ -342,8 +342,9 @@ def page_of_standing(ranks: pd.DataFrame,   # as of `ranks_of`
             f"Mean ranks by NDCG@{LONG_LIST} of {k} methods and rankers, 1 for the best. Two differ where "
             f"they are {apart:.1f} ranks apart (Nemenyi, .05). The table has the methods of all blocks, and "
             f"the blocks without planted noise made by these rules: {rules}. Each has a page.\n\n"
-            "How to read it: a block is a data set with a model. A rank says nothing of how far apart two "
-            "methods are; the pages of the blocks do, with intervals. What would change our mind: more "
+            "How to read it: a block is a data set with a model. Blocks of the same data are not "
+            "independent, so the true critical difference is wider. A rank says nothing of how far apart "
+            "two methods are; the pages of the blocks do, with intervals. What would change our mind: more "
             "blocks, on which a method stays ahead by more than the critical difference.\n\n"
             f"{ranks.to_markdown(index=False, floatfmt='.2f')}\n")
 

@@ -13,7 +13,7 @@ __all__ = ['FLOATED', 'COLUMNS', 'SAY_FORMAT', 'ZONE', 'CLOCKS', 'UNITS', 'CLOCK
            'need_distinct', 'TooFew', 'need_choice', 'read_weights', 'need_one_role', 'frame_to_pairs', 'need_summands',
            'note_of_repeats', 'merged', 'as_pandas', 'read_noted', 'read_interactions', 'Split', 'fingerprint',
            'tenths', 'by_digits', 'by_user_and_time', 'chronological_parts', 'random_parts', 'one_each', 'tie_order',
-           'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'cut_for_all', 'notes_of_late', 'cut_last_ones',
+           'need_times', 'tie_notes', 'cut_by_time', 'cut_at_random', 'notes_of_late', 'cut_for_all', 'cut_last_ones',
            'core', 'concat', 'split_of_parts', 'cut', 'align', 'read_titles', 'need_no_cut', 'cut_file', 'join_files',
            'read_known', 'note_of_masked', 'read_split', 'need_parts', 'Training', 'Judging', 'Protocol',
            'get_protocol', 'describe']
@@ -303,7 +303,7 @@ def need_rows(df: pd.DataFrame,     # one row per interaction
         raise InputError(f"{source}: the file has no rows; "
                          "give one row per interaction, with a user and an item.")
 
-# %% ../nbs/01_interactions.ipynb #first-row
+# %% ../nbs/01_interactions.ipynb #row-of
 def row_of(read,            # a frame, or a column of it; joined from parts, or not
            row: int         # counted from 1
            ) -> str:        # as messages name it
@@ -313,6 +313,7 @@ def row_of(read,            # a frame, or a column of it; joined from parts, or 
         row -= n
     return f"row {row}"
 
+# %% ../nbs/01_interactions.ipynb #first-row
 def first_row(mask: np.ndarray      # (n,) bool, with a True
               ) -> int: # counted from 1
     "The first row where the mask, (n,) bool, holds, counted from 1 below the header."
@@ -1011,19 +1012,7 @@ def cut_at_random(pairs: Interactions,  # (n,)
     parts[order] = one_each(pairs.select(order), tenths(np.arange(len(pairs)), len(pairs)))
     return parts, ()
 
-# %% ../nbs/01_interactions.ipynb #more-cuts
-def cut_for_all(pairs: Interactions,    # (n,), with times
-                seed: int               # of the order among equal times
-                ) -> tuple[np.ndarray, tuple[str, ...]]:    # as of `cut_by_time`
-    "One 8:1:1 of all rows by time, (n,) int8, ties by `tie_order`; a note where users have none in train."
-    need_times(pairs, "global")
-    ties = tie_order(pairs, seed)
-    order = ties[pairs.timestamps[ties].argsort(kind="stable")]
-    parts = np.empty(len(pairs), np.int8)
-    parts[order] = tenths(np.arange(len(pairs)), len(pairs))
-    late = notes_of_late(pairs, pairs.users[parts == 0])
-    return parts, late + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
-
+# %% ../nbs/01_interactions.ipynb #notes-of-late
 def notes_of_late(pairs: Interactions,      # all parts
                   trained: np.ndarray,      # (m,) users of the pairs that train
                   before: Interactions | None = None    # clicks of another log, learned already
@@ -1036,6 +1025,19 @@ def notes_of_late(pairs: Interactions,      # all parts
     note = (f"{len(late):,} of {n_users:,} users came after the cut in time: no click of theirs trains, "
             "and they are judged as cold users")
     return (note,) * (len(late) > 0)
+
+# %% ../nbs/01_interactions.ipynb #more-cuts
+def cut_for_all(pairs: Interactions,    # (n,), with times
+                seed: int               # of the order among equal times
+                ) -> tuple[np.ndarray, tuple[str, ...]]:    # as of `cut_by_time`
+    "One 8:1:1 of all rows by time, (n,) int8, ties by `tie_order`; a note where users have none in train."
+    need_times(pairs, "global")
+    ties = tie_order(pairs, seed)
+    order = ties[pairs.timestamps[ties].argsort(kind="stable")]
+    parts = np.empty(len(pairs), np.int8)
+    parts[order] = tenths(np.arange(len(pairs)), len(pairs))
+    late = notes_of_late(pairs, pairs.users[parts == 0])
+    return parts, late + tie_notes(pairs, parts, by_user_and_time(pairs, ties))
 
 # %% ../nbs/01_interactions.ipynb #cut-last-ones
 def cut_last_ones(pairs: Interactions,  # (n,), with times
@@ -1273,6 +1275,7 @@ def read_known(path: str | Path,        # of a file of clicks that users have
                  "(recommend --history FILE serves such users)")
     return once, (*notes, told)
 
+# %% ../nbs/01_interactions.ipynb #note-of-masked
 def note_of_masked(more: Interactions,      # each pair once, as of `read_known`
                    tested: Interactions,    # over the same ids
                    path: str | Path         # where `more` was read

@@ -299,7 +299,8 @@ def whole_verdict(low: float, high: float,      # ends of the interval
         return ("The best method that denoises finds more on these data than the best that does not",
                 f"train {ours}")
     if high < 0:
-        return "Denoising does not help on these data: the best without it finds more", f"train {other}"
+        return ("The best method that denoises finds less on these data than the best that does not",
+                f"train {other}")
     return ("These data do not show that denoising helps or harms: the interval holds 0",
             f"train {first}, the better one by validation, or tune again with more clicks")
 

@@ -121,7 +121,7 @@ def ways_judged(make: Callable,     # nothing -> an untrained recommender
 # %% ../nbs/A0_weigh.ipynb #best-way
 def best_way(table: pd.DataFrame    # as of `ways_judged`
              ) -> str:              # of `ALONE`, `WEIGHED` and `RERANKED`
-    "The best way that is better than clicks alone beyond its interval; else that."
+    "The way of highest AUC among those whose gain has an interval above 0; without one, clicks alone."
     sure = table[table["low"] > 0]
     return ALONE if sure.empty else sure["AUC"].idxmax()
 

@@ -312,7 +312,7 @@ def what_a_journey_found(report: Path) -> str:
     said = next(
         line
         for line in lines
-        if line.startswith(("The best method that denoises", "Denoising does not", "These data do"))
+        if line.startswith(("The best method that denoises", "These data do"))
     )
     return f"{report.stem}: {said.partition(' (')[0].partition(':')[0].rstrip('.')}"
 
