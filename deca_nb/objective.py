@@ -20,10 +20,10 @@ from .names import named
 # %% ../nbs/07_objective.ipynb #bernoulli
 class Bernoulli(NamedTuple):
     "P(1), P(0) and their logarithms in nats: four tensors of one shape."
-    p: torch.Tensor
-    q: torch.Tensor
-    log_p: torch.Tensor
-    log_q: torch.Tensor
+    p: torch.Tensor         # P(1)
+    q: torch.Tensor         # P(0) = 1 - p
+    log_p: torch.Tensor     # log P(1), nats
+    log_q: torch.Tensor     # log P(0), nats
 
 def from_probability(p: torch.Tensor        # probabilities in (0, 1), any shape
                      ) -> Bernoulli:        # its four tensors have the shape of `p`

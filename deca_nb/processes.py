@@ -56,7 +56,7 @@ class Group:
         self.kept = "no epoch of it is kept, so the same command begins anew."
 
     def lost(self, *_):
-        "Ends this process, since another one has ended, or since it is told to. The first that does says so."
+        "Ends this process: another one has ended, or it was told to end. Only the first to end prints why."
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try: comes_first = self.store is None or self.store.add("lost", 1) == 1
         except RuntimeError: comes_first = True     # the store has ended, too

@@ -99,7 +99,9 @@ def note(self: Remembering, batch: Batch,   # positives first
 
 # %% ../nbs/17_rivals.ipynb #remembering-loss
 @patch
-def loss(self: Remembering, batch: Batch, step: int) -> torch.Tensor:
+def loss(self: Remembering, batch: Batch,    # of pairs, clicks first
+         step: int                              # of the training, from 0
+         ) -> torch.Tensor:                     # nats, a scalar
     "The cross-entropy of the batch by the weights of its pairs."
     losses = pair_losses(self.f, batch)
     self.note(batch, losses.detach())
@@ -116,7 +118,8 @@ def epoch_seen(self: Remembering) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
             torch.cat([self.click_losses[rows], self.negative_losses[:n]]))
 
 @patch
-def after_epoch(self: Remembering, epoch: int) -> None:
+def after_epoch(self: Remembering, epoch: int   # that is over, from 1
+                ) -> None:
     "Weighs the pairs anew once the first epochs are over, and begins to remember the next one."
     if epoch >= self.settings.plain_epochs: self.reweigh(*self.epoch_seen())
     self.click_losses.fill_(-1)
@@ -198,7 +201,10 @@ class UDT(Remembering):
         super().__init__(run)
         self.keep("user_weights", torch.ones(self.n_users, dtype=torch.float32, device=run.device))
 
-    def reweigh(self, rows, pairs, losses):
+    def reweigh(self, rows,     # as `epoch_seen` gives them
+                pairs,          # likewise
+                losses          # likewise
+                ):
         "Eq. (51)."
         numbers, users = self.settings, self.clicks[rows] // self.n_items
         ends = ((numbers.trusted_weight, numbers.doubted_weight),
@@ -208,7 +214,8 @@ class UDT(Remembering):
         shares = share_of_user(losses[:len(rows)], users, temperature)
         self.click_weights[rows] = self.user_weights[users] * shares
 
-    def negative_weights(self, batch):
+    def negative_weights(self, batch    # of pairs, clicks first
+                         ):             # (n_negatives,) float32
         "phi of the user of each."
         return self.user_weights[batch.users[len(batch.rows):]]
 
@@ -242,7 +249,10 @@ class EARD(Remembering):
         self.keep("known", torch.full_like(self.negatives, self.n_users * self.n_items))
         self.keep("known_weights", torch.ones_like(self.negative_losses))
 
-    def reweigh(self, rows, pairs, losses):
+    def reweigh(self, rows,     # as `epoch_seen` gives them
+                pairs,          # likewise
+                losses          # likewise
+                ):
         "Eq. (52)."
         ends = self.settings.trusted_weight, self.settings.doubted_weight
         users, items = pairs // self.n_items, pairs % self.n_items
@@ -254,7 +264,8 @@ class EARD(Remembering):
         self.known.fill_(self.n_users * self.n_items)[:len(order)] = sorted_pairs
         self.known_weights[:len(order)] = weights[len(rows):][order]
 
-    def negative_weights(self, batch):
+    def negative_weights(self, batch    # of pairs, clicks first
+                         ):             # (n_negatives,) float32
         "Eq. (52) of each that was drawn in the epoch before, 1 of the others."
         wanted = (batch.users * self.n_items + batch.items)[len(batch.rows):]
         place = torch.searchsorted(self.known, wanted).clamp(max=len(self.known) - 1)
@@ -339,7 +350,8 @@ class PLD(Method):
         self.generator = run.generator
         self.register_buffer("n_epochs", torch.zeros((), dtype=torch.int64), persistent=False)
 
-    def after_epoch(self, epoch: int) -> None:
+    def after_epoch(self, epoch: int    # that is over, from 1
+                    ) -> None:
         "Counts."
         self.n_epochs.fill_(epoch)
 
@@ -351,7 +363,9 @@ class PLD(Method):
 
 # %% ../nbs/17_rivals.ipynb #pld-loss
 @patch
-def loss(self: PLD, batch: Batch, step: int) -> torch.Tensor:
+def loss(self: PLD, batch: Batch,    # of pairs, five clicks of a user and a negative
+         step: int                              # of the training, from 0
+         ) -> torch.Tensor:                     # nats, a scalar
     "The mean loss of the clicks that are kept."
     logits, n_clicks = self.f(batch.users, batch.items), int(batch.observed.sum())
     n = min(n_clicks, len(logits) - n_clicks)                       # users
@@ -447,7 +461,9 @@ def bounds(self: DCF, losses: torch.Tensor,  # (n,) of a batch, without gradient
 
 # %% ../nbs/17_rivals.ipynb #dcf-loss
 @patch
-def loss(self: DCF, batch: Batch, step: int) -> torch.Tensor:
+def loss(self: DCF, batch: Batch,    # of pairs, clicks first
+         step: int                              # of the training, from 0: sets the share that is dropped
+         ) -> torch.Tensor:                     # nats, a scalar
     "The cross-entropy without the clicks that are dropped, and with 0 for those that are relabelled."
     logits, self.reached = self.f(batch.users, batch.items), self.drop_rate(step)
     losses = F.binary_cross_entropy_with_logits(logits, batch.observed, reduction="none")
@@ -460,7 +476,8 @@ def loss(self: DCF, batch: Batch, step: int) -> torch.Tensor:
 
 # %% ../nbs/17_rivals.ipynb #dcf-epoch
 @patch
-def after_epoch(self: DCF, epoch: int) -> None:
+def after_epoch(self: DCF, epoch: int   # that is over, from 1
+                ) -> None:
     "Counts, and forgets when it is time."
     self.kept += (~self.relabelled).float()
     self.relabelled.fill_(False)
@@ -568,7 +585,9 @@ class SimGCL(Normal):
         if not self.f.n_layers:
             raise InputError("SimGCL pushes the layers of a graph; give n_layers of 1 or more (--n-layers).")
 
-    def loss(self, batch, step):
+    def loss(self, batch,   # of pairs, clicks first
+             step           # of the training, from 0
+             ):             # nats, a scalar
         "Cross-entropy, and the weight times the contrast of the users and of the clicked items."
         found, about = super().loss(batch, step), (self.settings.push, self.generator)
         if not self.settings.contrast: return found
@@ -598,8 +617,10 @@ class FullMatrix(Method):
         super().__init__(run)
         self.f = Biased(self.f, run.train).to(run.device)
 
-    def loss(self, batch, step):
-        "Eq. (56) of a block: nats per click."
+    def loss(self, batch,   # a block of cells, as of `every-cell`
+             step           # of the training, from 0; not used
+             ):             # nats per click, a scalar
+        "Eq. (56) of a block."
         found = F.binary_cross_entropy_with_logits(cell_logits(self.f, batch), batch.observed,
                                                    weight=batch.weights, reduction="sum")
         return found / batch.observed.sum()

@@ -20,7 +20,7 @@ from .files import InputError
 from .recipe import plain
 
 # %% ../nbs/A6_saved.ipynb #damaged
-FORMAT, OLDER = "deca_nb recommender 5", ("deca_nb recommender 4",)     # older ones have no hashes
+FORMAT, OLDER = "deca_nb recommender 5", ("deca_nb recommender 4",)     # 4: no hash of the description
 REMEDY = "copy it again, or train it again"
 
 def damaged(why: str    # one clause

@@ -174,7 +174,7 @@ def barred_items(item_ids: pd.Index,                # those of the model
                  only: Iterable | None = None,      # ids that may stand in lists; None: all
                  without: Iterable | None = None    # ids that may not; None: all may
                  ) -> tuple[np.ndarray | None, list[str]]:  # (n_items,) bool, or None for no item; sentences
-    "Which items stand in no list, and what is to be said. Raises `InputError` where none may be listed."
+    "Which items are kept out of all lists, and notes on unknown ids. Raises `InputError` where none is left."
     if only is None and without is None: return None, []
     allowed, told = np.full(len(item_ids), only is None), []
     for name, ids, value in (("only", only, True), ("without", without, False)):

@@ -102,10 +102,13 @@ class SideBySide(ByRow):
         super().__init__(index, len(parts) * parts[0].n_rows, order)
 
     @cached_property
-    def counts(self) -> torch.Tensor: return torch.cat([part.counts for part in self.parts])
+    def counts(self) -> torch.Tensor:
+        "How many entries each row that occurs has."
+        return torch.cat([part.counts for part in self.parts])
 
     @cached_property
     def named(self) -> tuple[torch.Tensor, torch.Tensor]:
+        "The rows that occur, and where the entries of each begin."
         rows, starts = zip(*(part.named for part in self.parts), strict=True)
         n, n_rows = len(self.parts[0].index), self.parts[0].n_rows
         return (torch.cat([some + run * n_rows for run, some in enumerate(rows)]),

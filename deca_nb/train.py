@@ -101,7 +101,7 @@ def show_popular(recommender: Recommender,  # fitted
 # %% ../nbs/A0_train.ipynb #train-advice
 def advice_on(recommender: Recommender  # fitted
               ) -> list[str]:           # at most one line for each case
-    "A line where validation stopped at once, and where scores of clicks hardly differ; none of a ranker."
+    "A line if validation ended the training at once, and one if the scores hardly differ; none for a ranker."
     if recommender.method_name in listed("ranker"): return []
     ran = (recommender.history["trains"] == recommender.method_name).sum()
     best = best_epochs(recommender.history).get(recommender.method_name, ran)

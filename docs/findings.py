@@ -309,11 +309,7 @@ def how_flat_memory_is(report: Path) -> str:
 def what_a_journey_found(report: Path) -> str:
     """What tuning says of these data, without its numbers."""
     lines = report.read_text(encoding="utf-8").splitlines()
-    said = next(
-        line
-        for line in lines
-        if line.startswith(("The best method that denoises", "These data do"))
-    )
+    said = next(line for line in lines if line.startswith(("The best method that denoises", "These data do")))
     return f"{report.stem}: {said.partition(' (')[0].partition(':')[0].rstrip('.')}"
 
 

@@ -4,6 +4,7 @@ tests/test_browser.py looks at what they draw.
 """
 
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deca_nb.answers import AnsweredLists
+from deca_nb.explore import EXPLORED
 from deca_nb.explorer import (
     QUICK,
     SEEDS,
@@ -364,3 +366,12 @@ def test_a_world_is_trained_while_one_waits():
     started = time.perf_counter()
     train_world({"noise": 0.035, "popularity_noise": 0.5})
     assert time.perf_counter() - started < 4 * 2  # two seconds on an idle machine; this one may be busy
+
+
+def test_a_page_is_made_with_the_numbers_of_chapter_13():
+    cells = json.loads((ROOT / "nbs/13_explorer.ipynb").read_text(encoding="utf-8"))["cells"]
+    source = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    said = [line for cell in ("parameters", "movielens") for line in source[cell].splitlines()]
+    for name, value in EXPLORED.items():
+        told = [float(found) for line in said for found in re.findall(rf"\b{name}=([\d.]+)", line)]
+        assert told and set(told) == {value}, name
